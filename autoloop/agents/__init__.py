@@ -1,0 +1,38 @@
+"""Agents by name: the built-in ones, and classes of the user's own as `package.module:Class`.
+
+Importing this package imports no agent; each is loaded when it is asked for.
+"""
+
+import difflib
+from importlib import import_module
+
+from autoloop.errors import AutoloopError
+
+AGENTS = {
+    "command": "autoloop.agents.command:CommandAgent",
+    "scripted": "autoloop.agents.scripted:ScriptedAgent",
+    "tuner": "autoloop.agents.tuner:TunerAgent",
+}
+DOTTED = "package.module:Class"
+
+
+def agent_class(name: str) -> type:
+    """The class behind a short name or a dotted path; it has a `run` as `ports.Agent` describes it."""
+    path = AGENTS.get(name, name)
+    module, colon, attribute = path.partition(":")
+    if not colon:
+        close = difflib.get_close_matches(name, AGENTS, 1)
+        raise AutoloopError(
+            f"unknown agent {name!r}; there are: {', '.join(AGENTS)}, or {DOTTED}",
+            f"Did you mean {close[0]!r}?" if close else "",
+        )
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise AutoloopError(
+            f"agent {name!r} cannot be imported: {error}",
+            f"Write it as {DOTTED}, and install it where autoloop is installed, or name its directory in PYTHONPATH.",
+        ) from error
+    if not isinstance(found, type) or not callable(getattr(found, "run", None)):
+        raise AutoloopError(f"agent {name!r} is not a class with a method run(task, on_progress)")
+    return found

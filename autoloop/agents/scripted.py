@@ -1,0 +1,179 @@
+"""An agent that does what a script says: the double for tests and demos.
+
+Experiment n performs step n, so a resumed run sees the same agent. Beyond the last step it changes nothing.
+"""
+
+import os
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from autoloop.agents import edits
+from autoloop.agents.command import CommandAgent
+from autoloop.agents.transcript import notes_block
+from autoloop.core.session import Session, SessionFailure
+from autoloop.errors import AutoloopError
+from autoloop.ports import OnProgress, Task
+from autoloop.profiles import Profile
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write a file of the tree."""
+
+    __pydantic_config__ = _STRICT
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Replace a text in a file, wherever it stands; it has to be there."""
+
+    __pydantic_config__ = _STRICT
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete a file."""
+
+    __pydantic_config__ = _STRICT
+    path: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Change nothing."""
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True)
+class Fail:
+    """End the session with a failure; what was changed before it stays."""
+
+    __pydantic_config__ = _STRICT
+    failure: SessionFailure = SessionFailure.EXITED
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Run a command line in the tree, as the `command` agent does."""
+
+    __pydantic_config__ = _STRICT
+    command: str
+
+
+Action = Write | Replace | Delete | Nothing | Fail | Shell | Callable[[Task], Session | None]
+"""A function may edit `task.tree` as it likes; a session that it returns is taken as it is."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one session does, one action after the other, and what it says of it."""
+
+    actions: Sequence[Action] = ()
+    hypothesis: str = ""
+    why: str = ""
+    avoid: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    tokens: int | None = None
+
+    def text(self) -> str:
+        """The notes block; none when there is nothing to say."""
+        notes = {name: getattr(self, name) for name in ("hypothesis", "why", "avoid", "next")}
+        return notes_block(notes) if any(notes.values()) else ""
+
+
+@dataclass(frozen=True)
+class ScriptedAgent:
+    """Performs its steps in order; each is an action, several of them, or a `Step`."""
+
+    steps: Sequence[Step | Action | Sequence[Action]]
+    cycle: bool = False
+    """Begin again after the last step."""
+    env: Mapping[str, str] = field(default_factory=lambda: {"PATH": os.defpath}, repr=False)
+    """What `Shell` commands find in their environment."""
+
+    @classmethod
+    def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> Self:
+        """The steps of the profile's `script`, a TOML file beside the repository's own."""
+        if not profile.script:
+            raise AutoloopError(
+                f'profile {profile.name!r} has agent = "scripted" and no script',
+                f'Add script = "steps.toml" under [profiles.{profile.name}].',
+            )
+        script = read_script(root / profile.script)
+        return cls(script.steps, script.cycle, environ)
+
+    def run(self, task: Task, on_progress: OnProgress) -> Session:
+        """Perform the experiment's step; the first action that fails ends it."""
+        began = time.monotonic()
+        step = self._step(task.experiment)
+        sessions = []
+        for action in step.actions:
+            sessions.append(self._perform(action, task, on_progress))
+            if sessions[-1].failure:
+                break
+        last = sessions[-1] if sessions else Session(seconds=0)
+        said = [*(session.text for session in sessions if session.text), step.text()]
+        return last.model_copy(
+            update={
+                "seconds": time.monotonic() - began,
+                "text": "\n".join(text for text in said if text),
+                "cost_usd": last.cost_usd if step.cost_usd is None else step.cost_usd,
+                "tokens": last.tokens if step.tokens is None else step.tokens,
+            }
+        )
+
+    def _step(self, experiment: int) -> Step:
+        index = (experiment - 1) % len(self.steps) if self.cycle and self.steps else experiment - 1
+        if index >= len(self.steps):
+            return Step()
+        match self.steps[index]:
+            case Step() as step:
+                return step
+            case list() | tuple() as actions:
+                return Step(actions)
+            case action:
+                return Step((action,))  # type: ignore[arg-type] # a Sequence that is neither list nor tuple
+
+    def _perform(self, action: Action, task: Task, on_progress: OnProgress) -> Session:
+        if isinstance(action, Shell):
+            return CommandAgent(action.command, self.env).run(task, on_progress)
+        if isinstance(action, Fail):
+            return Session(seconds=0, failure=action.failure, detail=action.detail)
+        try:
+            return _edit(action, task) or Session(seconds=0)
+        except (AutoloopError, OSError) as error:
+            return Session(seconds=0, failure=SessionFailure.EXITED, detail=str(error))
+
+
+def _edit(action: Action, task: Task) -> Session | None:
+    match action:
+        case Write(path, text):
+            edits.write(task.tree, path, text)
+        case Replace(path, old, new):
+            text = edits.read(task.tree, path)
+            if old not in text:
+                raise AutoloopError(f"{path} does not hold {old!r}")
+            edits.write(task.tree, path, text.replace(old, new))
+        case Delete(path):
+            edits.delete(task.tree, path)
+        case Nothing() | Fail() | Shell():
+            pass
+        case function:
+            return function(task)
+    return None

@@ -1,0 +1,241 @@
+"""The bench: takes samples. Places a commit in a slot, prepares, checks, builds and warms it up, then measures.
+
+The baseline stays built in one slot while candidates come and go in the other; after a keep the
+slots swap roles by themselves, because a slot is asked for by its commit.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoloop import process
+from autoloop.core.measurement import MEASURE, MeasurementFailure, Sample, parse_output
+from autoloop.core.program import Program
+from autoloop.core.reasons import Reason
+from autoloop.metrics_output import MetricsOutput
+from autoloop.ports import OnProgress, Progress, Request, Trees
+from autoloop.seal import Protected, ProtectedFiles, SealedProgram
+
+_DIAGNOSTICS_BYTES = 8_000
+_AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
+_PASSED_ON = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "TERM",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
+    "JAVA_HOME",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "GOPATH",
+    "GOROOT",
+    "GOCACHE",
+    "NVM_DIR",
+    "LD_LIBRARY_PATH",
+    "CC",
+    "CXX",
+]
+"""What a measurement needs to find its tools. Not PYTHONDONTWRITEBYTECODE: imports would recompile at each sample."""
+
+
+@dataclass
+class _Slot:
+    name: str
+    commit: str = ""
+    tree: Path = Path()
+    protected: ProtectedFiles | None = None
+    ready: bool = False
+
+
+@dataclass
+class SlotBench:
+    """Two slots, and the sealed scripts that measure in them."""
+
+    program: Program
+    trees: Trees
+    sealed: SealedProgram
+    scratch: Path
+    """Where sample directories live until the sample is taken."""
+    run_id: str
+    environ: Mapping[str, str]
+    cancelled: Callable[[], bool] = lambda: False
+    slots: tuple[_Slot, _Slot] = field(default_factory=lambda: (_Slot("a"), _Slot("b")))
+
+    def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+        """Make a slot ready for the commit where that is still to do, then measure once."""
+        slot = self._slot_for(request)
+        if not slot.ready:
+            failure = self._make_ready(slot, request, on_progress)
+            if failure is not None:
+                slot.commit = ""
+                return failure
+        return self._measure(slot, request)
+
+    def sample_without(
+        self, commit: str, removed: Callable[[str], bool] | None, strip: Callable[[str, Callable[[str], bool]], int]
+    ) -> Sample | MeasurementFailure:
+        """One sample of a commit that lacks some files, for the canary; the slot is made anew afterwards."""
+        slot = self.slots[1]
+        slot.commit, slot.ready = "", False
+        slot.tree = self.trees.place(slot.name, commit)
+        if removed is not None:
+            strip(slot.name, removed)
+        slot.protected = None
+        request = Request(commit=commit, keep="", script=MEASURE, seed=0, key="canary")
+        return self._run_script("build.sh", slot, Reason.BUILD_FAILED) or self._measure(slot, request)
+
+    def close(self) -> None:
+        """Kill what the run left behind."""
+        process.sweep_run(self.run_id)
+
+    def _slot_for(self, request: Request) -> _Slot:
+        """The slot that holds the commit, else the one that the baseline does not need."""
+        for slot in self.slots:
+            if slot.commit == request.commit:
+                return slot
+        slot = next(slot for slot in self.slots if slot.commit != request.keep)
+        slot.ready = False
+        return slot
+
+    def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
+        on_progress(Progress("building" if self.program.has("build.sh") else "placing"))
+        slot.commit = request.commit
+        slot.tree = self.trees.place(slot.name, request.commit)
+        slot.protected = ProtectedFiles(slot.tree, Protected(self.program.scope.protected))
+        failure = self._run_script("checks.sh", slot, Reason.CHECKS_FAILED) or self._run_script(
+            "build.sh", slot, Reason.BUILD_FAILED
+        )
+        for _ in range(0 if failure else self.program.measuring.warmup):
+            warm = self._measure(slot, request)
+            failure = failure or (warm if isinstance(warm, MeasurementFailure) else None)
+        slot.ready = failure is None
+        return failure
+
+    def _run_script(self, script: str, slot: _Slot, reason: Reason) -> MeasurementFailure | None:
+        """Run an optional script in the slot; how it failed, if it did."""
+        if not self.program.has(script):
+            return None
+        changed = self._violations(slot)
+        if changed is not None:
+            return changed
+        limit = self.program.measuring.build_timeout
+        done = self._run([script], slot, {}, limit)
+        if done.cancelled:
+            return _interrupted(done.seconds)
+        if not done.ok:
+            return MeasurementFailure(reason=reason, detail=_how_it_failed(script, done, limit), seconds=done.seconds)
+        return self._violations(slot)
+
+    def _measure(self, slot: _Slot, request: Request) -> Sample | MeasurementFailure:
+        changed = self._violations(slot)
+        if changed is not None:
+            return changed
+        directory = self.scratch / request.key
+        directory.mkdir(parents=True, exist_ok=True)
+        diagnostics = directory / "diagnostics"
+        output = MetricsOutput()
+        extra = {
+            "AUTOLOOP_SEED": str(request.seed),
+            "AUTOLOOP_SAMPLE_DIR": str(directory),
+            "AUTOLOOP_DIAGNOSTICS": str(diagnostics),
+        }
+        limit = self.program.measuring.measurement_timeout
+        done = self._run([request.script], slot, extra, limit, on_stdout=output.feed)
+        said = _read_diagnostics(diagnostics, slot.tree / _AUTOAUTO_DIAGNOSTICS)
+        shutil.rmtree(directory, ignore_errors=True)
+        return self._violations(slot) or self._read(request.script, done, output, said, limit)
+
+    def _read(
+        self, script: str, done: process.Finished, output: MetricsOutput, diagnostics: str, limit: int
+    ) -> Sample | MeasurementFailure:
+        """The sample that the script printed, or why there is none."""
+        if done.cancelled:
+            return _interrupted(done.seconds)
+        criteria = self.program.criteria
+        if not done.ok:
+            detail = _how_it_failed(script, done, limit)
+        elif output.overflowed:
+            detail = f"{script} printed more metric lines than can be read"
+        elif isinstance(parsed := parse_output(output.text(), criteria), Sample):
+            too_fast = criteria.min_sample_ms is not None and done.seconds * 1000 < criteria.min_sample_ms
+            if not too_fast:
+                return parsed.model_copy(update={"seconds": done.seconds, "diagnostics": diagnostics})
+            detail = f"{script} took {done.seconds * 1000:.3g} ms, implausible below min_sample_ms"
+        else:
+            detail = f"{script}: {parsed}"
+        return MeasurementFailure(
+            reason=Reason.MEASUREMENT_FAILED, detail=detail, seconds=done.seconds, diagnostics=diagnostics
+        )
+
+    def _violations(self, slot: _Slot) -> MeasurementFailure | None:
+        self.sealed.purge_bytecode()
+        changed = (*self.sealed.violations(), *(slot.protected.violations() if slot.protected else ()))
+        if not changed:
+            return None
+        return MeasurementFailure(reason=Reason.LOCK_VIOLATION, detail=", ".join(changed[:5]))
+
+    def _run(
+        self,
+        script: Sequence[str],
+        slot: _Slot,
+        extra: Mapping[str, str],
+        limit_ms: int,
+        on_stdout: Callable[[bytes], object] | None = None,
+    ) -> process.Finished:
+        name, *arguments = script
+        return process.run(
+            ["bash", self.sealed.directory / name, *arguments],
+            cwd=slot.tree,
+            env={**self.environment(slot.tree), **extra},
+            deadline=limit_ms / 1000 if limit_ms else None,
+            on_stdout=on_stdout,
+            cancelled=self.cancelled,
+        )
+
+    def environment(self, tree: Path) -> dict[str, str]:
+        """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
+        allowed = {*_PASSED_ON, *self.program.measuring.measure_env}
+        kept = {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
+        return {
+            **kept,
+            "AUTOLOOP_PROGRAM_DIR": str(self.sealed.directory),
+            "AUTOLOOP_TREE": str(tree),
+            "AUTOLOOP_RUN": self.run_id,
+        }
+
+
+def _how_it_failed(script: str, done: process.Finished, limit_ms: int) -> str:
+    """One clear line: the exit and the last words."""
+    if done.timed_out:
+        return f"{script} took longer than {limit_ms / 1000:g} s and was ended"
+    words = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
+    last = f": {words[-1][:300]}" if words else " without a word"
+    if done.exit_code < 0:
+        return f"{script} was killed by signal {-done.exit_code}{last}"
+    return f"{script} ended with exit code {done.exit_code}{last}"
+
+
+def _interrupted(seconds: float) -> MeasurementFailure:
+    return MeasurementFailure(reason=Reason.INTERRUPTED, detail="cut short by a person or a signal", seconds=seconds)
+
+
+def _read_diagnostics(*paths: Path) -> str:
+    """The text of the first file that is there; both are removed."""
+    text = ""
+    for path in paths:
+        with suppress(OSError):
+            if not text and path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    text = file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
+            path.unlink()
+    return text

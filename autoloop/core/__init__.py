@@ -1,0 +1,1 @@
+"""Values and pure functions: no files, processes, clock, environment or unseeded randomness."""

@@ -1,0 +1,69 @@
+"""How much a measurement varies by itself, and the threshold that follows from it.
+
+The standard library is enough here; the paired test with its heavier statistics is `evidence`.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, median, stdev
+
+from autoloop.core.model import Frozen
+
+_TWENTY_MINUTES = 1200.0
+_MAD_TO_SIGMA = 1.4826
+"""For Gaussian noise the standard deviation is this many median absolute deviations."""
+_MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)
+"""A median of N varies by this factor more than a mean of N (Kenney and Keeping 1962, 211)."""
+
+
+class Noise(Frozen):
+    """What calibration found, fixed for the run."""
+
+    threshold: float
+    """Smallest relative gain worth keeping."""
+    spread: float | None
+    """Relative standard deviation of one sample; None when too few were taken to tell."""
+    unit: float
+    """The size of the original baseline, for judging a baseline of 0."""
+
+
+def calibration_wanted(seconds: Sequence[float], *, pairs: int, repeats: int, threshold_given: bool) -> bool:
+    """Whether the calibration needs another sample, from the seconds of those taken.
+
+    `pairs` samples, or only `repeats` when the user gave a threshold; not more than 3 when
+    they would take longer than 20 minutes.
+    """
+    taken, least = len(seconds), max(repeats, 1 if threshold_given else 3)
+    if taken < least:
+        return True
+    expensive = sum(seconds) / taken * pairs > _TWENTY_MINUTES
+    return not threshold_given and not expensive and taken < max(pairs, least)
+
+
+def calibrate(values: Sequence[float], *, repeats: int, alpha: float, threshold: float | None) -> Noise:
+    """The noise of an unchanged tree's samples, and the threshold for medians of `repeats`."""
+    unit = abs(median(values))
+    spread = spread_of(values) if len(values) > 1 else None
+    if threshold is None:
+        threshold = threshold_of(spread or 0.0, repeats, df=len(values) - 1, alpha=alpha)
+    return Noise(threshold=threshold, spread=spread, unit=unit)
+
+
+def spread_of(values: Sequence[float]) -> float:
+    """Standard deviation relative to the median's size; robust, but never half of the plain one.
+
+    The median absolute deviation ignores a lone outlier; taken alone it is 0 for a metric
+    that repeats itself more than half of the time.
+    """
+    if len(values) < 2:
+        return 0.0
+    centre = median(values)
+    robust = _MAD_TO_SIGMA * median(abs(value - centre) for value in values)
+    return max(robust, stdev(values) / 2) / (abs(centre) or 1.0)
+
+
+def threshold_of(spread: float, repeats: int, *, df: int, alpha: float) -> float:
+    """The relative gain that two medians of `repeats` of the same tree pass with chance `alpha`."""
+    of_median = spread / math.sqrt(repeats) * (_MEDIAN_EFFICIENCY if repeats > 2 else 1.0)
+    little_known = 1 + 3 / max(df, 1)
+    return NormalDist().inv_cdf(1 - alpha) * math.sqrt(2) * of_median * little_known

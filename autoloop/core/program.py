@@ -1,0 +1,191 @@
+"""What a run depends on: the program's criteria, scope, measuring rules and limits.
+
+The field names are those of `config.toml`; each note is also what a wrong value's message says.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from autoloop.core.globs import matches
+from autoloop.core.model import Frozen
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Direction(StrEnum):
+    """Which way the metric should move."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Rule(StrEnum):
+    """How a measured candidate is judged."""
+
+    PAIRED = "paired"
+    MEDIAN = "median"
+
+
+class Gate(Frozen):
+    """A secondary metric's hard bound."""
+
+    min: float | None = None
+    max: float | None = None
+    max_regression: Annotated[float, Field(ge=0)] | None = None
+    """Largest relative loss against the run's first measurement, as a fraction."""
+    direction: Direction | None = None
+    """Which way is better, for `max_regression`; without it: higher when only `min` is given, else lower."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "Gate":
+        if self.min is None and self.max is None and self.max_regression is None:
+            raise ValueError("needs one of min, max, max_regression")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+    @property
+    def better(self) -> Direction:
+        """The direction that `max_regression` is judged in."""
+        only_min = self.min is not None and self.max is None
+        return self.direction or (Direction.HIGHER if only_min else Direction.LOWER)
+
+
+class SecondaryMetric(Frozen):
+    """A metric that is shown and never decides."""
+
+    direction: Direction
+
+
+class Criteria(Frozen):
+    """What decides: the metric, the rule, the gates."""
+
+    metric_field: Name = Field(description="the name of the primary metric in the measurement's output")
+    direction: Direction = Field(description='"lower" or "higher"')
+    noise_threshold: Fraction | None = Field(
+        None, description="a fraction from 0 to below 1, such as 0.02 for 2 %; without it, from calibration"
+    )
+    rule: Rule = Field(Rule.MEDIAN, description='"paired" or "median"')
+    repeats: Count = Field(3, description="a whole number from 1: samples per measurement under `median`")
+    alpha: float = Field(0.02, gt=0, lt=0.5, description="a number above 0 and below 0.5")
+    max_pairs: Count = Field(16, description="a whole number from 1")
+    calibration_pairs: int = Field(10, ge=3, description="a whole number from 3")
+    baseline: Literal["fresh", "reuse"] = Field("fresh", description='"fresh" or "reuse"')
+    quality_gates: dict[str, Gate] = Field({}, description="a table {field: {min, max, max_regression}}")
+    secondary_metrics: dict[str, SecondaryMetric] = Field({}, description="a table {field: {direction}}")
+    keep_simplifications: bool = Field(True, description="true or false")
+    strict: bool = Field(False, description="true or false")
+    min_sample_ms: Positive | None = Field(None, description="a number above 0, in milliseconds")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that a measurement must print."""
+        return (self.metric_field, *self.quality_gates, *self.secondary_metrics)
+
+
+class Scope(Frozen):
+    """Which files a candidate may touch and which directories the trees share or keep."""
+
+    editable: tuple[Name, ...] = Field(("**",), min_length=1, description="a list of globs")
+    protected: tuple[Name, ...] = Field((), description="a list of globs")
+    cache_paths: tuple[Name, ...] = Field((), description="a list of directories")
+    share_paths: tuple[Name, ...] = Field((), description="a list of paths")
+    sparse: tuple[Name, ...] = Field((), description="a list of directories")
+    max_candidate_mb: Positive = Field(100.0, description="a number above 0, in megabytes")
+
+    def is_protected(self, path: str) -> bool:
+        """Whether a change of this path is a lock violation."""
+        return matches(path, self.protected)
+
+    def is_editable(self, path: str) -> bool:
+        """Whether a candidate may change this path."""
+        return matches(path, self.editable) and not self.is_protected(path)
+
+
+class Measuring(Frozen):
+    """How samples are taken."""
+
+    measurement_timeout: Milliseconds = Field(60_000, description="milliseconds, 0 for none")
+    build_timeout: Milliseconds = Field(600_000, description="milliseconds, 0 for none")
+    measure_network: Literal["off", "loopback", "on"] = Field("off", description='"off", "loopback" or "on"')
+    measure_env: tuple[Name, ...] = Field((), description="a list of environment variables")
+    devices: tuple[Name, ...] = Field((), description="a list of device nodes")
+    sockets: tuple[Name, ...] = Field((), description="a list of socket paths")
+    canary: bool = Field(True, description="true or false")
+    warmup: int = Field(1, ge=0, description="a whole number from 0: samples thrown away after each build")
+
+
+class Limits(Frozen):
+    """When a run stops, and what one session may use."""
+
+    max_experiments: Count = Field(50, description="a whole number from 1")
+    max_consecutive_discards: Count = Field(10, description="a whole number from 1")
+    max_hours: Positive | None = Field(None, description="a number above 0")
+    max_cost_usd: Positive | None = Field(None, description="a number above 0")
+    max_tokens: Count | None = Field(None, description="a whole number from 1")
+    target: float | None = Field(None, description="a number")
+    max_turns: Count = Field(50, description="a whole number from 1")
+    agent_timeout: Milliseconds = Field(1_800_000, description="milliseconds, 0 for none")
+    agent_idle_timeout: Milliseconds = Field(600_000, description="milliseconds, 0 for none")
+    on_quota: Literal["wait", "fallback", "stop"] = Field("wait", description='"wait", "fallback" or "stop"')
+    min_free_gb: Annotated[float, Field(ge=0)] = Field(1.0, description="a number from 0")
+    max_load: Positive | None = Field(None, description="a number above 0")
+
+
+class Knob(Frozen):
+    """One value that the tuner may set: the text that `pattern`'s first group matches in `file`."""
+
+    name: Name
+    file: Name
+    pattern: Name
+    type: Literal["int", "float", "choice"]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[str | int | float | bool, ...] = ()
+
+    @model_validator(mode="after")
+    def _range(self) -> "Knob":
+        if self.type == "choice":
+            if len(self.choices) < 2:
+                raise ValueError(f"knob {self.name!r} needs at least two choices")
+        elif self.low is None or self.high is None or self.low >= self.high:
+            raise ValueError(f"knob {self.name!r} needs low below high")
+        elif self.log and self.low <= 0:
+            raise ValueError(f"knob {self.name!r} has a log scale, so low must be above 0")
+        return self
+
+
+class Tuning(Frozen):
+    """The knobs declared for the tuner."""
+
+    knobs: tuple[Knob, ...] = Field(
+        (), description="a list of tables {name, file, pattern, type, low, high, log, choices}"
+    )
+
+
+class Program(Frozen):
+    """A reusable target, as it was when the run began."""
+
+    slug: str
+    directory: str
+    """Where it was read: relative to the repository's root when inside it, else absolute."""
+    text: str
+    """`program.md`: the goal and rules in the user's words."""
+    scripts: tuple[str, ...]
+    """Names of the scripts that it has: `measure.sh`, and any optional ones."""
+    criteria: Criteria
+    scope: Scope = Scope()
+    measuring: Measuring = Measuring()
+    limits: Limits = Limits()
+    tuning: Tuning = Tuning()
+
+    def has(self, script: str) -> bool:
+        """Whether the program ships this optional script."""
+        return script in self.scripts

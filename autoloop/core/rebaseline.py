@@ -1,0 +1,80 @@
+"""Speaking for the kept tree: calibration at the start, again after a keep, and for drift."""
+
+from dataclasses import dataclass
+
+from autoloop.core.calibration import Noise, calibrate, calibration_wanted
+from autoloop.core.decision import Record
+from autoloop.core.events import BaselineWhy
+from autoloop.core.measurement import Arm, Measurement, MeasurementFailure, Sample, Wanted
+from autoloop.core.run import RunState
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the samples say of the kept tree."""
+
+    record: Record
+    moved: bool
+    noise: Noise | None = None
+    detail: str = ""
+
+
+def next_baseline(state: RunState, why: BaselineWhy) -> Wanted | MeasurementFailure | Spoken:
+    """The sample still wanted, what the samples say, or why the untouched code cannot be measured."""
+    samples, failure = state.series.of(Arm.BASELINE), state.series.failure
+    if failure and why == "calibration":
+        return failure
+    if failure:
+        return _unmeasurable(state, failure)
+    if _more_wanted(state, why, samples):
+        return Wanted(arm=Arm.BASELINE, index=len(samples))
+    measurement = Measurement(samples)
+    record = Record(
+        commit=state.head,
+        metrics=measurement.medians(),
+        values=tuple(measurement.values(state.criteria.metric_field)),
+        cases=measurement.cases(),
+    )
+    if why == "calibration":
+        return Spoken(record, moved=True, noise=_noise(state, record))
+    return Spoken(record, moved=why == "keep" or _beyond_noise(state, record))
+
+
+def _more_wanted(state: RunState, why: BaselineWhy, samples: tuple[Sample, ...]) -> bool:
+    criteria = state.criteria
+    if why != "calibration":
+        return len(samples) < criteria.repeats
+    return calibration_wanted(
+        [sample.seconds for sample in samples],
+        pairs=criteria.calibration_pairs,
+        repeats=criteria.repeats,
+        threshold_given=criteria.noise_threshold is not None,
+    )
+
+
+def _noise(state: RunState, record: Record) -> Noise:
+    criteria = state.criteria
+    return calibrate(
+        record.values, repeats=criteria.repeats, alpha=criteria.alpha, threshold=criteria.noise_threshold
+    )
+
+
+def _beyond_noise(state: RunState, record: Record) -> bool:
+    """A baseline follows the machine only when it changed by more than the threshold."""
+    if state.metric is None or state.noise is None:
+        return True
+    return (
+        abs(state.gain_over(state.metric, record.metrics[state.criteria.metric_field]))
+        > state.noise.threshold
+    )
+
+
+def _unmeasurable(state: RunState, failure: MeasurementFailure) -> Spoken:
+    """A kept tree that fails this once: what it was kept for stays the record."""
+    detail = f"the kept tree could not be measured again: {failure.detail}"
+    decided, baseline = state.last_decided, state.baseline
+    if state.keep_unmeasured and decided is not None:
+        return Spoken(Record(commit=state.head, metrics=decided.decision.metrics), moved=True, detail=detail)
+    if baseline is None:
+        raise ValueError("a baseline is re-measured only after calibration")
+    return Spoken(baseline, moved=False, detail=detail)

@@ -1,0 +1,203 @@
+"""The fold from events to a state: the only way to one.
+
+A fresh run is the resume of an empty journal; there is no second code path for recovery.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from autoloop.core.decision import Record
+from autoloop.core.events import (
+    Baselined,
+    Captured,
+    Decided,
+    Event,
+    ExperimentStarted,
+    Guided,
+    LimitsChanged,
+    RunResumed,
+    RunStarted,
+    RunStopped,
+    Sampled,
+    SessionEnded,
+    Waited,
+)
+from autoloop.core.measurement import Sample, Series
+from autoloop.core.notes import Idea
+from autoloop.core.reasons import Reason, Status
+from autoloop.core.results import Row, baseline_row, decided_fields
+from autoloop.core.run import RECENT, Current, RunState, sum_known
+
+_MOST_KEPT_ROWS = 200
+
+_GAP_SECONDS = 1800.0
+
+
+def replay(events: Iterable[Event], state: RunState) -> RunState:
+    """The state that these events add up to, on top of a state (`RunState(criteria)` at the beginning)."""
+    for event in events:
+        state = after(state, event)
+    return state
+
+
+def after(state: RunState, event: Event) -> RunState:
+    """The state with one more event."""
+    # Time passes only while a process holds the run, and never backwards.
+    idle = isinstance(event, RunStarted | RunResumed)
+    elapsed = 0.0 if idle else max(0.0, event.at - state.last_at)
+    return replace(
+        _applied(state, event),
+        events=state.events + 1,
+        active_seconds=state.active_seconds + elapsed,
+        last_at=event.at,
+    )
+
+
+def _applied(state: RunState, event: Event) -> RunState:
+    match event:
+        case RunStarted():
+            return replace(state, started=event, head=event.start)
+        case RunResumed():
+            gap = state.baseline is not None and event.at - state.last_at > _GAP_SECONDS
+            return replace(state, stopped=None, after_gap=state.after_gap or gap)
+        case LimitsChanged():
+            return replace(state, limits={**state.limits, **event.limits})
+        case Guided():
+            return replace(state, guidance=event.text)
+        case Waited():
+            return state
+        case ExperimentStarted():
+            current = Current(event.experiment, event.parent, event.at)
+            return replace(state, current=current, last_experiment=event.experiment)
+        case SessionEnded():
+            return _session_ended(state, event)
+        case Captured():
+            current = replace(_current(state), captured=event)
+            return replace(state, current=current, ignored=event.ignored)
+        case Sampled():
+            return _sampled(state, event)
+        case Decided():
+            return _decided(state, event)
+        case Baselined():
+            return _baselined(state, event)
+        case RunStopped():
+            return replace(state, stopped=event)
+
+
+def _current(state: RunState) -> Current:
+    if state.current is None:
+        raise ValueError("an event of an experiment stands outside any experiment")
+    return state.current
+
+
+def _session_ended(state: RunState, event: SessionEnded) -> RunState:
+    session = event.session
+    totals = state.totals.charged(session.cost_usd, session.tokens, unknown=session.cost_usd is None)
+    return replace(state, totals=totals, current=replace(_current(state), session=session, notes=event.notes))
+
+
+def _sampled(state: RunState, event: Sampled) -> RunState:
+    result = event.taken.result
+    cost = result.cost_usd if isinstance(result, Sample) else None
+    state = replace(
+        state, totals=state.totals.charged(cost), diagnostics=result.diagnostics or state.diagnostics
+    )
+    if event.experiment == 0:
+        return replace(state, series=state.series.plus(event.taken))
+    current = _current(state)
+    return replace(state, current=replace(current, series=current.series.plus(event.taken)))
+
+
+def _decided(state: RunState, event: Decided) -> RunState:
+    current, decision = _current(state), event.decision
+    row = _row(state, current, event)
+    kept = decision.reason.status is Status.KEEP
+    candidate = current.candidate
+    counts = kept or decision.reason is not Reason.INTERRUPTED
+    idea = Idea(
+        experiment=event.experiment, reason=decision.reason, what=event.description, outcome=decision.why
+    )
+    return replace(
+        state,
+        current=None,
+        last_decided=event,
+        head=candidate.commit if kept and candidate else state.head,
+        previous_head=state.head if kept else state.previous_head,
+        keep_unmeasured=kept,
+        totals=state.totals.plus(decision.reason),
+        discards_in_row=0 if kept else state.discards_in_row + counts,
+        drift_checked_at=0 if kept else state.drift_checked_at,
+        recent=(*state.recent, row)[-RECENT:],
+        kept=(*state.kept, row)[-_MOST_KEPT_ROWS:] if kept else state.kept,
+        backlog=state.backlog.after(idea, current.notes),
+    )
+
+
+def _row(state: RunState, current: Current, event: Decided) -> Row:
+    candidate = current.candidate
+    fields = decided_fields(event.decision, state.criteria)
+    return Row.model_validate(
+        {
+            **fields,
+            "experiment": event.experiment,
+            "commit": candidate.commit if candidate else "",
+            "seconds": max(0.0, event.at - current.started),
+            "cost_usd": _experiment_cost(current),
+            "lines_added": candidate.lines_added if candidate else None,
+            "lines_removed": candidate.lines_removed if candidate else None,
+            "description": event.description,
+        }
+    )
+
+
+def _experiment_cost(current: Current) -> float | None:
+    cost = current.session.cost_usd if current.session else None
+    for entry in current.series.taken:
+        if isinstance(entry.result, Sample):
+            cost = sum_known(cost, entry.result.cost_usd)
+    return cost
+
+
+def _baselined(state: RunState, event: Baselined) -> RunState:
+    first = state.baseline is None
+    state = replace(
+        state,
+        series=Series(),
+        after_gap=False,
+        drift_checked_at=state.discards_in_row,
+        noise=event.noise or state.noise,
+    )
+    if first:
+        return _calibrated(state, event)
+    if event.why == "keep":
+        return _keep_measured(state, event.record)
+    if not event.moved or state.metric is None:
+        return state
+    name = state.criteria.metric_field
+    # The machine moved, not the code: what was best moves with it.
+    best = state.best + event.record.metrics[name] - state.metric
+    return replace(state, baseline=event.record, best=best)
+
+
+def _calibrated(state: RunState, event: Baselined) -> RunState:
+    samples = len(event.record.values)
+    row = baseline_row(event.record, state.criteria, samples=samples, seconds=state.active_seconds)
+    metric = event.record.metrics[state.criteria.metric_field]
+    return replace(state, baseline=event.record, original=event.record, best=metric, recent=(row,))
+
+
+def _keep_measured(state: RunState, record: Record) -> RunState:
+    """The kept tree's own measurement becomes the record, free of the luck that it was chosen by."""
+    metric, beaten = record.metrics[state.criteria.metric_field], state.recent[-1].baseline
+    gain = state.gain_over(beaten, metric) if beaten is not None else None
+    row = state.recent[-1].model_copy(update={"metric": metric, "gain": gain})
+    better = state.gain_over(state.best, metric) > 0
+    return replace(
+        state,
+        baseline=record,
+        keep_unmeasured=False,
+        recent=(*state.recent[:-1], row),
+        kept=(*state.kept[:-1], row),
+        best=metric if better else state.best,
+        best_experiment=row.experiment if better or state.best_experiment is None else state.best_experiment,
+    )

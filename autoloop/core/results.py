@@ -1,0 +1,107 @@
+"""Rows of results: one an experiment, row 0 the baseline, in the columns of `results.tsv`."""
+
+import json
+from collections.abc import Mapping
+
+from autoloop.core.decision import Decision, Record
+from autoloop.core.model import Frozen
+from autoloop.core.notes import one_line
+from autoloop.core.program import Criteria
+from autoloop.core.reasons import Status
+
+COLUMNS = (
+    "experiment",
+    "commit",
+    "status",
+    "reason",
+    "metric",
+    "baseline",
+    "gain",
+    "evidence",
+    "samples",
+    "seconds",
+    "cost_usd",
+    "lines_added",
+    "lines_removed",
+    "description",
+    "secondary",
+)
+HEADER = "\t".join(COLUMNS) + "\n"
+
+
+class Row(Frozen):
+    """One experiment as people see it. An unknown number is None and an empty cell."""
+
+    experiment: int
+    commit: str = ""
+    status: Status
+    reason: str = ""
+    metric: float | None = None
+    baseline: float | None = None
+    gain: float | None = None
+    evidence: float | None = None
+    samples: int = 0
+    seconds: float | None = None
+    cost_usd: float | None = None
+    lines_added: int | None = None
+    lines_removed: int | None = None
+    description: str = ""
+    secondary: dict[str, float] = {}
+    why: str = ""
+    """One sentence; shown by `show`, the packet and the tables, not a column of the file."""
+
+    def cells(self) -> dict[str, object]:
+        """The columns and their values, as `results --json` gives them."""
+        values = self.model_dump(mode="json", exclude={"why"})
+        return {column: values[column] for column in COLUMNS}
+
+    def to_tsv(self) -> str:
+        """One line of `results.tsv`: tabs and line breaks inside a value become spaces."""
+        return "\t".join(map(_cell, self.cells().values())) + "\n"
+
+
+def baseline_row(record: Record, criteria: Criteria, *, samples: int, seconds: float) -> Row:
+    """Row 0."""
+    metric = record.metrics[criteria.metric_field]
+    return Row(
+        experiment=0,
+        commit=record.commit,
+        status=Status.BASELINE,
+        metric=metric,
+        baseline=metric,
+        samples=samples,
+        seconds=seconds,
+        description="the code as it was",
+        secondary=secondary_of(record.metrics, criteria),
+    )
+
+
+def secondary_of(metrics: Mapping[str, float], criteria: Criteria) -> dict[str, float]:
+    """The metrics of gates and the secondary metrics, in the order of the program."""
+    names = (*criteria.quality_gates, *criteria.secondary_metrics)
+    return {name: metrics[name] for name in names if name in metrics}
+
+
+def decided_fields(decision: Decision, criteria: Criteria) -> dict[str, object]:
+    """The columns that a decision fills."""
+    return {
+        "status": decision.reason.status,
+        "reason": decision.reason.value,
+        "metric": decision.metric,
+        "baseline": decision.baseline,
+        "gain": decision.gain,
+        "evidence": decision.evidence,
+        "samples": decision.samples,
+        "secondary": secondary_of(decision.metrics, criteria),
+        "why": decision.why,
+    }
+
+
+def _cell(value: object) -> str:
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, dict):
+        return one_line(json.dumps(value, sort_keys=True), longest=2000)
+    return one_line(value, longest=500)

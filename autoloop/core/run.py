@@ -1,0 +1,223 @@
+"""What a run is at one instant, and the judgements read from it: stop? rebaseline?
+
+The state is bounded: windows of the newest results, never the whole history. Only `replay` makes one.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from autoloop.core.calibration import Noise
+from autoloop.core.candidate import Candidate
+from autoloop.core.decision import Evidence, Record
+from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped
+from autoloop.core.measurement import Arm, Series, relative_gain
+from autoloop.core.notes import Backlog, Notes
+from autoloop.core.program import Criteria, Direction, Limits
+from autoloop.core.reasons import Reason, Status, StopReason
+from autoloop.core.results import Row
+from autoloop.core.session import Session
+
+_Number = TypeVar("_Number", int, float)
+
+RECENT = 15
+_DRIFT_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Current:
+    """The experiment in progress, as far as the journal knows it."""
+
+    experiment: int
+    parent: str
+    started: float
+    session: Session | None = None
+    notes: Notes = Notes()
+    captured: Captured | None = None
+    series: Series = field(default_factory=Series)
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """What the session proposed, once it is captured."""
+        return self.captured.candidate if self.captured else None
+
+    def commit_of(self, arm: Arm) -> str:
+        """The commit that an arm measures."""
+        return self.candidate.commit if arm is Arm.CANDIDATE and self.candidate else self.parent
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts and costs. A sum of costs leaves out what is unknown, and says how often that was."""
+
+    experiments: int = 0
+    kept: int = 0
+    discarded: int = 0
+    crashed: int = 0
+    cost_usd: float | None = None
+    unknown_costs: int = 0
+    tokens: int | None = None
+    by_reason: dict[str, int] = field(default_factory=dict)
+
+    def plus(self, reason: Reason) -> "Totals":
+        """The counts with one more experiment."""
+        status = reason.status
+        return replace(
+            self,
+            experiments=self.experiments + 1,
+            kept=self.kept + (status is Status.KEEP),
+            discarded=self.discarded + (status is Status.DISCARD),
+            crashed=self.crashed + (status is Status.CRASH),
+            by_reason={**self.by_reason, reason: self.by_reason.get(reason, 0) + 1},
+        )
+
+    def charged(
+        self, cost_usd: float | None, tokens: int | None = None, *, unknown: bool = False
+    ) -> "Totals":
+        """The sums with one more cost; None adds nothing."""
+        return replace(
+            self,
+            cost_usd=sum_known(self.cost_usd, cost_usd),
+            tokens=sum_known(self.tokens, tokens),
+            unknown_costs=self.unknown_costs + unknown,
+        )
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run at one instant."""
+
+    criteria: Criteria
+    events: int = 0
+    started: RunStarted | None = None
+    head: str = ""
+    """The commit of the last keep, or the start."""
+    previous_head: str = ""
+    """What the last keep was based on; where the run's head may still stand after a kill."""
+    last_experiment: int = 0
+    current: Current | None = None
+    last_decided: Decided | None = None
+    keep_unmeasured: bool = False
+    """A keep's tree has not been measured again yet."""
+    series: Series = field(default_factory=Series)
+    """Samples of the baseline since it was last spoken for."""
+    baseline: Record | None = None
+    original: Record | None = None
+    best: float = 0.0
+    noise: Noise | None = None
+    totals: Totals = field(default_factory=Totals)
+    discards_in_row: int = 0
+    drift_checked_at: int = 0
+    """The count of discards in a row at the last check for drift."""
+    after_gap: bool = False
+    recent: tuple[Row, ...] = ()
+    kept: tuple[Row, ...] = ()
+    backlog: Backlog = Backlog()
+    guidance: str = ""
+    limits: dict[str, int | float] = field(default_factory=dict)
+    diagnostics: str = ""
+    ignored: tuple[str, ...] = ()
+    """New ignored files of the last session, which were left out of its candidate."""
+    active_seconds: float = 0.0
+    last_at: float = 0.0
+    stopped: RunStopped | None = None
+    best_experiment: int | None = None
+
+    def seconds_at(self, now: float) -> float:
+        """How long the run has been active by `now`, pauses between processes left out."""
+        return self.active_seconds + max(0.0, now - self.last_at)
+
+    @property
+    def metric(self) -> float | None:
+        """What must be beaten now."""
+        return self.baseline.metrics[self.criteria.metric_field] if self.baseline else None
+
+    @property
+    def original_metric(self) -> float | None:
+        """The run's first measurement."""
+        return self.original.metrics[self.criteria.metric_field] if self.original else None
+
+    @property
+    def gain(self) -> float | None:
+        """The gain of the kept tree over the run's first measurement."""
+        if self.metric is None or self.original_metric is None:
+            return None
+        return self.gain_over(self.original_metric, self.metric)
+
+    def gain_over(self, baseline: float, value: float) -> float:
+        """Relative improvement of a value over a baseline, in this run's direction and unit."""
+        return relative_gain(
+            baseline, value, self.criteria.direction, self.noise.unit if self.noise else None
+        )
+
+
+def limits_in_force(state: RunState, limits: Limits) -> Limits:
+    """The program's limits with what people changed while the run went."""
+    return limits.model_copy(update=state.limits)
+
+
+def stop_reason(state: RunState, limits: Limits, now: float) -> StopReason | None:
+    """Why the run should end before its next experiment; None to go on."""
+    totals = state.totals
+    if _target_reached(state, limits):
+        return StopReason.TARGET
+    if totals.experiments >= limits.max_experiments:
+        return StopReason.MAX_EXPERIMENTS
+    if state.discards_in_row >= limits.max_consecutive_discards:
+        return StopReason.STAGNATION
+    if limits.max_hours is not None and state.seconds_at(now) >= limits.max_hours * 3600:
+        return StopReason.MAX_HOURS
+    over_cost = limits.max_cost_usd is not None and (totals.cost_usd or 0.0) >= limits.max_cost_usd
+    over_tokens = limits.max_tokens is not None and (totals.tokens or 0) >= limits.max_tokens
+    return StopReason.BUDGET if over_cost or over_tokens else None
+
+
+def rebaseline_due(state: RunState) -> BaselineWhy | None:
+    """Why the kept tree should be measured again now; None when it need not be."""
+    if state.baseline is None:
+        return "calibration"
+    if state.keep_unmeasured:
+        return "keep"
+    if state.after_gap:
+        return "gap"
+    unchecked = state.discards_in_row - state.drift_checked_at
+    return "drift" if unchecked >= _DRIFT_EVERY else None
+
+
+def evidence_of(state: RunState, has_holdout: bool) -> Evidence:
+    """All that is known of the experiment in progress, for `decide`."""
+    current = state.current
+    assert current and current.session and current.captured
+    assert state.baseline and state.original and state.noise
+    return Evidence(
+        session=current.session,
+        candidate=current.candidate,
+        baseline=state.baseline,
+        original=state.original,
+        best=state.best,
+        noise=state.noise,
+        tampered=current.captured.tampered,
+        breaches=current.captured.breaches,
+        code_removed=current.captured.code_removed,
+        series=current.series,
+        has_holdout=has_holdout,
+    )
+
+
+def stagnation_near(state: RunState, limits: Limits) -> bool:
+    """Whether two thirds of the experiments before stagnation have been spent."""
+    return 3 * state.discards_in_row >= 2 * limits.max_consecutive_discards
+
+
+def _target_reached(state: RunState, limits: Limits) -> bool:
+    if limits.target is None or state.metric is None:
+        return False
+    if state.criteria.direction is Direction.LOWER:
+        return state.metric <= limits.target
+    return state.metric >= limits.target
+
+
+def sum_known(left: _Number | None, right: _Number | None) -> _Number | None:
+    """The sum of what is known; None when nothing is."""
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right

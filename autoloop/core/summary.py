@@ -1,0 +1,80 @@
+"""The status of a run, as `status --json` and `state.json` give it."""
+
+from autoloop.core.model import Frozen
+from autoloop.core.program import Limits
+from autoloop.core.run import RunState, limits_in_force
+
+
+class Summary(Frozen):
+    """A run in one look. An unknown number is null."""
+
+    run_id: str
+    program: str
+    phase: str
+    """What the process does now, or `stopped`."""
+    experiment: int
+    """The experiment in progress, or the last one."""
+    experiments: int
+    max_experiments: int
+    kept: int
+    discarded: int
+    crashed: int
+    discards_in_row: int
+    max_consecutive_discards: int
+    metric_field: str
+    direction: str
+    baseline: float | None
+    original_baseline: float | None
+    gain: float | None
+    noise_threshold: float | None
+    best_experiment: int | None
+    stop_reason: str | None
+    detail: str
+    branch: str
+    head: str
+    start: str
+    cost_usd: float | None
+    unknown_costs: int
+    """Sessions whose cost is not known and so not in the sum."""
+    tokens: int | None
+    seconds: float
+    """How long processes have held the run."""
+    started_at: float
+    sandbox: str
+
+
+def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> Summary:
+    """The summary of a state."""
+    started, totals, limits = state.started, state.totals, limits_in_force(state, limits)
+    assert started is not None, "a journal begins with its run"
+    return Summary(
+        run_id=started.run_id,
+        program=started.program,
+        phase="stopped" if state.stopped else phase,
+        experiment=state.last_experiment,
+        experiments=totals.experiments,
+        max_experiments=limits.max_experiments,
+        kept=totals.kept,
+        discarded=totals.discarded,
+        crashed=totals.crashed,
+        discards_in_row=state.discards_in_row,
+        max_consecutive_discards=limits.max_consecutive_discards,
+        metric_field=state.criteria.metric_field,
+        direction=state.criteria.direction.value,
+        baseline=state.metric,
+        original_baseline=state.original_metric,
+        gain=state.gain,
+        noise_threshold=state.noise.threshold if state.noise else None,
+        best_experiment=state.best_experiment,
+        stop_reason=state.stopped.reason.value if state.stopped else None,
+        detail=state.stopped.detail if state.stopped else "",
+        branch=started.branch,
+        head=state.head,
+        start=started.start,
+        cost_usd=totals.cost_usd,
+        unknown_costs=totals.unknown_costs,
+        tokens=totals.tokens,
+        seconds=state.active_seconds,
+        started_at=started.at,
+        sandbox=sandbox,
+    )

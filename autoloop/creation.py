@@ -1,0 +1,138 @@
+"""Creating a run: its directory, its seal, its record and the first line of its journal.
+
+Whatever is wrong is refused with one clear line, and nothing stays behind.
+"""
+
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from autoloop.core.events import RunStarted
+from autoloop.core.program import Program
+from autoloop.core.replay import after
+from autoloop.core.run import RunState
+from autoloop.errors import AutoloopError
+from autoloop.profiles import Profile
+from autoloop.prompts import prompt
+from autoloop.repository import Repository
+from autoloop.seal import seal
+from autoloop.stores.directory import RunDirectory, RunRecord
+from autoloop.stores.journal import FileJournal
+from autoloop.stores.runs import RUNS, all_runs, is_alive
+from autoloop.trees import GitTrees, TreeOptions
+
+
+def create_run(
+    repository: Repository, program: Program, source: Path, profile: Profile, *, seed: int | None, sandbox: str
+) -> RunDirectory:
+    """Make the run's directory, seal the program, and write the journal's first line."""
+    refuse_second_run(repository.root, program.slug)
+    directory = _new_directory(repository.root, program.slug)
+    directory.path.mkdir(parents=True)
+    _ignore_runs(repository)
+    record = RunRecord(
+        run_id=directory.run_id,
+        program=program,
+        profile=profile,
+        sandbox=sandbox,
+        seal=seal(source, directory.sealed),
+        prompt_sha256=prompt("experiment").sha256,
+        seed=secrets.randbits(31) if seed is None else seed,
+        start=repository.head,
+        branch=f"autoloop/{program.slug}/{directory.run_id}",
+        versions=versions(),
+    )
+    directory.write_record(record)
+    journal = FileJournal(directory.journal)
+    event = RunStarted(
+        at=time.time(),
+        run_id=record.run_id,
+        program=program.slug,
+        seed=record.seed,
+        start=record.start,
+        branch=record.branch,
+    )
+    journal.append(event, after(RunState(program.criteria), event))
+    journal.close()
+    return directory
+
+
+def refuse_second_run(root: Path, slug: str) -> None:
+    """Two runs of one program at a time would disturb each other's measurements."""
+    for run in all_runs(root, slug):
+        if is_alive(run):
+            raise AutoloopError(
+                f"run {run.run_id} of {slug} is going already",
+                f"Watch it with `autoloop status {run.run_id}`, end it with `autoloop stop {run.run_id}`.",
+            )
+
+
+def unfinished_run(root: Path, slug: str) -> RunDirectory | None:
+    """The latest run of a program, when its journal has no end: it was killed."""
+    runs = all_runs(root, slug)
+    if not runs or is_alive(runs[-1]):
+        return None
+    lines = runs[-1].journal.read_bytes()[-4000:].splitlines()
+    ended = bool(lines) and b'"kind":"run_stopped"' in lines[-1]
+    return None if ended else runs[-1]
+
+
+def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees:
+    """The trees of a run, in the user's cache directory."""
+    scope = record.program.scope
+    options = TreeOptions(
+        cache_paths=scope.cache_paths,
+        share_paths=scope.share_paths,
+        sparse=scope.sparse,
+        max_candidate_mb=scope.max_candidate_mb,
+    )
+    return GitTrees(repository, home_of(record.run_id, cache), record.run_id, record.branch, options)
+
+
+def home_of(run_id: str, cache: Path) -> Path:
+    """Where a run's trees live; everything there can be made again."""
+    return cache / run_id
+
+
+def discard_run(directory: RunDirectory, trees: GitTrees) -> None:
+    """Undo the creation of a run in which nothing has happened."""
+    trees.forget()
+    shutil.rmtree(directory.path, ignore_errors=True)
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where trees live: `$AUTOLOOP_CACHE_DIR`, else `autoloop` in the user's cache directory."""
+    if chosen := environ.get("AUTOLOOP_CACHE_DIR"):
+        return Path(chosen).expanduser().resolve()
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/autoloop"
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autoloop"
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on."""
+    try:
+        own = version("autoloop-engine")
+    except PackageNotFoundError:
+        own = "unknown"
+    return {"autoloop": own, "python": sys.version.split()[0], "platform": sys.platform}
+
+
+def _new_directory(root: Path, slug: str) -> RunDirectory:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return RunDirectory(root / RUNS / slug / f"{stamp}-{secrets.token_hex(2)}")
+
+
+def _ignore_runs(repository: Repository) -> None:
+    """Keep `.autoloop/runs` out of the user's `git status`, without touching a file of theirs."""
+    exclude = repository.common_dir / "info" / "exclude"
+    text = exclude.read_text(errors="surrogateescape") if exclude.exists() else ""
+    line = f"/{RUNS}/"
+    if line not in text.splitlines():
+        exclude.parent.mkdir(exist_ok=True)
+        with exclude.open("a") as file:
+            file.write(("" if text.endswith("\n") or not text else "\n") + line + "\n")

@@ -1,0 +1,172 @@
+"""What the loop needs of the world, as protocols. Vendors and files stay on the other side."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from autoloop.core.candidate import Capture
+from autoloop.core.events import Event
+from autoloop.core.measurement import MeasurementFailure, Sample
+from autoloop.core.program import Limits, Program
+from autoloop.core.results import Row
+from autoloop.core.run import RunState
+from autoloop.core.session import Session
+from autoloop.core.trials import Trial
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a loop is made of."""
+
+    agent: "Agent"
+    trees: "Trees"
+    bench: "Bench"
+    seal: "Seal"
+    journal: "Journal"
+    steering: "Steering"
+    machine: "Machine"
+    files: "Files"
+    prompt: str
+    """The template of the context packet."""
+    on_progress: "OnProgress"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fleeting sign of life: what is being done now. Nothing depends on it."""
+
+    phase: str
+    experiment: int = 0
+    text: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that one session is given."""
+
+    packet: str
+    packet_path: Path
+    tree: Path
+    """The agent's working directory."""
+    run_id: str
+    program: Program
+    experiment: int
+    seed: int
+    limits: Limits
+    history: Callable[[], Iterable[Trial]]
+    """Earlier trials of this run, oldest first; read from the journal when asked for."""
+    transcript: Path
+    """Where the session is recorded as it happens."""
+    cancelled: Callable[[], bool]
+
+
+class Agent(Protocol):
+    """Whatever proposes a change by editing files in a tree."""
+
+    def run(self, task: Task, on_progress: OnProgress) -> Session:
+        """Let the agent work until it exits or a limit ends it. Failures are part of the session."""
+
+
+class Trees(Protocol):
+    """The agent's tree and the refs of a run."""
+
+    def place(self, slot: str, commit: str) -> Path:
+        """Make the slot's tree equal to the commit, whatever is in it now."""
+
+    def capture(self, experiment: int, parent: str, *, at: float, message: str) -> Capture:
+        """Commit and pin what the agent's tree holds. The same files give the same commit."""
+
+    def settle(self, *, head: str, previous: str) -> str | None:
+        """Move the run's head and branch; repeatable. A sentence when the branch was left alone."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One sample that is wanted of one commit."""
+
+    commit: str
+    keep: str
+    """The baseline's commit, which must stay built."""
+    script: str
+    seed: int
+    key: str
+    """Names the sample; its scratch directory survives a resume of the same sample."""
+
+
+class Bench(Protocol):
+    """What takes samples: trees, build, checks and measuring."""
+
+    def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+        """Place, check, build and warm up the commit where that is still to do, then measure once."""
+
+    def close(self) -> None:
+        """Stop what was started for the run."""
+
+
+class Seal(Protocol):
+    """The measurement files as they were when the run began."""
+
+    def violations(self) -> tuple[str, ...]:
+        """The sealed files that changed since, one short text each."""
+
+
+class Journal(Protocol):
+    """The truth of a run."""
+
+    def append(self, event: Event, state: RunState) -> None:
+        """Make the event durable, then bring the views up to `state`, which includes it."""
+
+    def read(self) -> Iterable[Event]:
+        """Every event from the beginning, streamed."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What people asked of a running loop."""
+
+    guidance: str = ""
+    limits: dict[str, int | float] = field(default_factory=dict)
+    stop: bool = False
+    stop_now: bool = False
+
+
+class Steering(Protocol):
+    """People's wishes, read for each experiment."""
+
+    def wishes(self) -> Wishes:
+        """What is asked for now."""
+
+    def now(self) -> bool:
+        """Whether the experiment in progress should be cut short."""
+
+
+class Machine(Protocol):
+    """The clock, and whether the machine is fit to measure."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+
+    def wait_until_fit(
+        self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]
+    ) -> str | None:
+        """Return once nothing speaks against an experiment; what did (a full disk, a busy machine), if anything."""
+
+
+class Files(Protocol):
+    """The directory of one experiment."""
+
+    def packet(self, experiment: int, text: str) -> Path:
+        """Save the context packet; its path."""
+
+    def transcript(self, experiment: int) -> Path:
+        """Where the session is recorded."""
+
+    def patch(self, experiment: int, text: str) -> None:
+        """Save the candidate's diff."""
+
+    def patches(self, rows: Iterable[Row]) -> list[tuple[Row, str]]:
+        """The saved diffs of these experiments."""

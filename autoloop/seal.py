@@ -1,0 +1,155 @@
+"""The seal: the measurement files as they were when the run began, and any change to them.
+
+Content, mode, type and additions count. A file whose stat says that it was not touched since it was
+last read is not read again: the change time cannot be set by a program.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from autoloop.core.globs import matches
+from autoloop.errors import AutoloopError
+
+_BYTECODE = "__pycache__"
+
+
+class SealedProgram:
+    """The sealed copy of a program's directory; measuring runs from it."""
+
+    def __init__(self, directory: Path, digests: Mapping[str, str]) -> None:
+        self.directory = directory
+        self._digests = dict(digests)
+        self._looked: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def violations(self) -> tuple[str, ...]:
+        """The sealed files that changed since the run began."""
+        found = dict(self._entries())
+        gone = [f"{path} (gone)" for path in self._digests.keys() - found.keys()]
+        added = [f"{path} (added)" for path in found.keys() - self._digests.keys()]
+        changed = [path for path, digest in found.items() if self._digests.get(path, digest) != digest]
+        return tuple(sorted(f"sealed {text}" for text in (*gone, *added, *changed)))
+
+    def purge_bytecode(self) -> None:
+        """Remove compiled Python, which may be planted and is made again when needed."""
+        purge_bytecode(self.directory)
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        for path, info in walk(self.directory):
+            name = path.relative_to(self.directory).as_posix()
+            signature = signature_of(info)
+            known = self._looked.get(name)
+            if known is None or known[0] != signature:
+                known = (signature, digest_of(path, info))
+                self._looked[name] = known
+            yield name, known[1]
+
+
+def seal(source: Path, destination: Path) -> dict[str, str]:
+    """Copy a program's directory and return the digest of each file, by its path in the copy.
+
+    Symlinks are followed, so that the copy holds what they point at.
+    """
+    if destination.exists():
+        shutil.rmtree(destination)
+    try:
+        shutil.copytree(source, destination, ignore=shutil.ignore_patterns(_BYTECODE, ".git", "runs"))
+    except shutil.Error as error:
+        raise AutoloopError(f"{source} cannot be sealed: {error.args[0][0][2]}", "Mend or remove that file.") from None
+    return {path.relative_to(destination).as_posix(): digest_of(path, info) for path, info in walk(destination)}
+
+
+class ProtectedFiles:
+    """The protected files of one tree, as its commit has them."""
+
+    def __init__(self, tree: Path, is_protected: "Protected") -> None:
+        self._tree = tree
+        self._is_protected = is_protected
+        self._expected = dict(self._entries())
+
+    def violations(self) -> tuple[str, ...]:
+        """The protected files that changed since this was made."""
+        found = dict(self._entries())
+        names = sorted(found.keys() | self._expected.keys())
+        return tuple(name for name in names if found.get(name) != self._expected.get(name))
+
+    def _entries(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        for root in self._is_protected.roots:
+            for path, info in walk(self._tree / root):
+                name = os.fsencode(path.relative_to(self._tree)).decode("utf-8", "backslashreplace")
+                if self._is_protected(name):
+                    yield name, signature_of(info)
+
+
+class Protected:
+    """The `protected` globs, and the directories that hold all they can match."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._patterns = patterns
+        self.roots = _outermost({_fixed_part(pattern) for pattern in patterns})
+
+    def __call__(self, path: str) -> bool:
+        """Whether a path, from the tree's root, is protected."""
+        return matches(path, self._patterns)
+
+
+def _fixed_part(pattern: str) -> str:
+    """The leading parts of a glob that hold no wildcard."""
+    parts = pattern.removeprefix("./").strip("/").split("/")
+    fixed = next((index for index, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    return "/".join(parts[:fixed])
+
+
+def _outermost(roots: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(root for root in roots if not any(root != other and _within(root, other) for other in roots)))
+
+
+def _within(path: str, directory: str) -> bool:
+    return directory == "" or path.startswith(directory + "/")
+
+
+def purge_bytecode(directory: Path) -> None:
+    """Remove every `__pycache__` below a directory."""
+    for parent, folders, _ in os.walk(directory):
+        if _BYTECODE in folders:
+            folders.remove(_BYTECODE)
+            shutil.rmtree(Path(parent, _BYTECODE), ignore_errors=True)
+
+
+def walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Everything at or below a path that is not a directory, bytecode left out; links are not followed."""
+    try:
+        info = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        yield path, info
+        return
+    for entry in os.scandir(path):
+        if entry.name in (_BYTECODE, ".git"):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(Path(entry.path))
+        else:
+            yield Path(entry.path), entry.stat(follow_symlinks=False)
+
+
+def signature_of(info: os.stat_result) -> tuple[int, ...]:
+    """What changes whenever a file does."""
+    return info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
+
+
+def digest_of(path: Path, info: os.stat_result) -> str:
+    """Type, permission bits and content as one text."""
+    kind, mode = stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode)
+    if stat.S_ISLNK(info.st_mode):
+        content = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+    elif stat.S_ISREG(info.st_mode):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        content = "special"
+    return f"{kind:o}:{mode:o}:{content}"

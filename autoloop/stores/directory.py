@@ -1,0 +1,144 @@
+"""The run's directory: `.autoloop/runs/<slug>/<run-id>/`, and the record of how the run was started."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from autoloop.core.model import Frozen
+from autoloop.core.program import Program
+from autoloop.core.results import Row
+from autoloop.errors import AutoloopError
+from autoloop.profiles import Profile
+
+FORMAT = 1
+
+
+class RunRecord(Frozen):
+    """`run.json`: everything the run depends on, as it was when it began."""
+
+    format: int = FORMAT
+    run_id: str
+    program: Program
+    profile: Profile
+    sandbox: str
+    """The tier in force."""
+    seal: dict[str, str]
+    """Digest of each sealed file, by its path in `sealed/`."""
+    prompt_sha256: str
+    seed: int
+    start: str
+    branch: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where everything of one run lies."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def slug(self) -> str:
+        """The program's name."""
+        return self.path.parent.name
+
+    @property
+    def journal(self) -> Path:
+        """The truth."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """A view: the status, for other processes."""
+        return self.path / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that carries the run on; the lock dies with it."""
+        return self.path / "run.lock"
+
+    @property
+    def sealed(self) -> Path:
+        """The program's files as they were when the run began."""
+        return self.path / "sealed"
+
+    def experiment(self, number: int) -> Path:
+        """The directory of one experiment."""
+        return self.path / "experiments" / f"{number:04d}"
+
+    def read_record(self) -> RunRecord:
+        """`run.json`; AutoloopError when it is missing, damaged or from a newer version."""
+        path = self.path / "run.json"
+        try:
+            text = path.read_text()
+            found = json.loads(text)
+            if isinstance(found, dict) and found.get("format", 0) > FORMAT:
+                raise AutoloopError(
+                    f"{self.path} was written by a newer autoloop (format {found['format']}, this one reads {FORMAT})",
+                    "Update autoloop, or finish the run with the version that began it.",
+                )
+            return RunRecord.model_validate_json(text)
+        except FileNotFoundError:
+            raise AutoloopError(f"{path} is missing, so this is not a run", "See `autoloop status`.") from None
+        except (ValueError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise AutoloopError(f"{path} is damaged: {reason}", "Restore it, or start a new run.") from None
+
+    def write_record(self, record: RunRecord) -> None:
+        """Save `run.json`, once."""
+        write_atomically(self.path / "run.json", record.model_dump_json(indent=2) + "\n")
+
+
+class ExperimentFiles:
+    """The files of experiments that people and later packets read; none of them is ever needed."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+
+    def packet(self, experiment: int, text: str) -> Path:
+        """Save the context packet; its path."""
+        return self._write(experiment, "packet.md", text)
+
+    def transcript(self, experiment: int) -> Path:
+        """Where the session is recorded."""
+        path = self._directory.experiment(experiment) / "session.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def patch(self, experiment: int, text: str) -> None:
+        """Save the candidate's diff."""
+        if text:
+            self._write(experiment, "diff.patch", text)
+
+    def patches(self, rows: Iterable[Row]) -> list[tuple[Row, str]]:
+        """The saved diffs of these experiments, those that are there."""
+        return list(self._patches(rows))
+
+    def _patches(self, rows: Iterable[Row]) -> Iterator[tuple[Row, str]]:
+        for row in rows:
+            with suppress(FileNotFoundError):
+                path = self._directory.experiment(row.experiment) / "diff.patch"
+                yield row, path.read_text(errors="replace")
+
+    def _write(self, experiment: int, name: str, text: str) -> Path:
+        path = self._directory.experiment(experiment) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, errors="replace")
+        return path
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step, so that a reader finds the old text or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, errors="replace")
+    beside.replace(path)

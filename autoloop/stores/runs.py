@@ -1,0 +1,52 @@
+"""Finding runs, and telling whether one is alive."""
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from autoloop.errors import AutoloopError
+from autoloop.stores.directory import RunDirectory
+
+RUNS = Path(".autoloop/runs")
+
+
+def all_runs(root: Path, slug: str | None = None) -> list[RunDirectory]:
+    """The repository's runs, or one program's; oldest first, by the time in their ids."""
+    found = (root / RUNS).glob(f"{slug or '*'}/*/run.json")
+    return sorted((RunDirectory(path.parent) for path in found), key=lambda run: (run.run_id, run.slug))
+
+
+def find_run(root: Path, name: str | None) -> RunDirectory:
+    """The run that a person means: by id, by slug (its latest run), or the repository's latest."""
+    runs = all_runs(root)
+    meant = [run for run in runs if name is None or name in (run.run_id, run.slug)]
+    if meant:
+        return meant[-1]
+    if not runs:
+        raise AutoloopError(f"there is no run in {root} yet", "Start one: `autoloop run SLUG`.")
+    latest = ", ".join(f"{run.slug} {run.run_id}" for run in reversed(runs[-5:]))
+    raise AutoloopError(f"there is no run {name!r}", f"The latest: {latest}.")
+
+
+def is_alive(run: RunDirectory) -> bool:
+    """Whether a process holds the run: its lock dies with it, so a slow or sleeping process is still alive."""
+    try:
+        with run.lock.open("rb") as file:
+            # A shared request collides with the holder alone, not with others who look.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def trusted_state(run: RunDirectory) -> dict[str, Any] | None:
+    """`state.json` when it speaks of the whole journal; else None, and the journal must be read."""
+    try:
+        state = json.loads(run.state.read_text())
+        length = run.journal.stat().st_size
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) and state.pop("journal_bytes", None) == length else None

@@ -1,0 +1,88 @@
+"""The views of a journal: `results.tsv`, `ideas.md`, `state.json`. Rebuilt at will, never read by the loop."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from autoloop.core.events import Baselined, Decided, Event
+from autoloop.core.program import Limits
+from autoloop.core.reasons import Status
+from autoloop.core.replay import after
+from autoloop.core.results import HEADER, Row
+from autoloop.core.run import RunState
+from autoloop.core.summary import summarise
+from autoloop.ports import Progress
+from autoloop.stores.directory import RunDirectory, write_atomically
+
+
+class Views:
+    """Keeps the views of one run up to date, at a cost that does not grow with its history."""
+
+    def __init__(self, directory: RunDirectory, limits: Limits, sandbox: str) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._sandbox = sandbox
+        self._phase = "starting"
+        self._state: RunState | None = None
+        self._length = 0
+
+    def rebuild(self, events: Iterable[Event], state: RunState) -> RunState:
+        """Write `results.tsv` anew from the journal, and return the state at its end."""
+        rows: list[str] = [HEADER]
+        for event, state in states(events, state):  # noqa: B020 - the fold's state is the result
+            rows += [row.to_tsv() for row in finished_rows(event, state)]
+        write_atomically(self._directory.path / "results.tsv", "".join(rows))
+        return state
+
+    def on_append(self, event: Event, state: RunState, length: int) -> None:
+        """Bring the views up to a state that includes a new event."""
+        self._state, self._length = state, length
+        rows = finished_rows(event, state)
+        if rows:
+            with (self._directory.path / "results.tsv").open("a", errors="replace") as file:
+                file.writelines(row.to_tsv() for row in rows)
+        if isinstance(event, Decided):
+            write_atomically(self._directory.path / "ideas.md", state.backlog.render())
+        self._write_state()
+
+    def on_progress(self, progress: Progress) -> None:
+        """Let other processes see the phase."""
+        if progress.phase != self._phase:
+            self._phase = progress.phase
+            self._write_state()
+
+    def _write_state(self) -> None:
+        if self._state is None or self._state.started is None:
+            return
+        summary = summarise(self._state, self._limits, phase=self._phase, sandbox=self._sandbox)
+        text = summary.model_dump_json()
+        write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
+
+
+def states(events: Iterable[Event], state: RunState) -> Iterator[tuple[Event, RunState]]:
+    """Each event with the state that includes it."""
+    for event in events:
+        state = after(state, event)
+        yield event, state
+
+
+def finished_rows(event: Event, state: RunState) -> list[Row]:
+    """The rows that an event completes: a keep's row waits for its own measurement."""
+    match event:
+        case Decided() if event.decision.reason.status is not Status.KEEP:
+            return [state.recent[-1]]
+        case Baselined(why="keep" | "calibration"):
+            return [state.recent[-1]]
+    return []
+
+
+def all_rows(events: Iterable[Event], state: RunState) -> Iterator[Row]:
+    """Every row of a journal, streamed; a keep that was not measured again comes as it was decided."""
+    for event, state in states(events, state):  # noqa: B020 - only the last one is needed below
+        yield from finished_rows(event, state)
+    if state.keep_unmeasured:
+        yield state.recent[-1]
+
+
+def read_text(path: Path) -> str:
+    """A view's text, or nothing when it was not written yet."""
+    return path.read_text(errors="replace") if path.exists() else ""

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoloop.errors import AutoloopError
-from autoloop.stores.runs import all_runs, find_run, is_alive, trusted_state
+from autoloop.stores.runs import all_runs, find_run, is_alive, last_result, trusted_state
 
 if TYPE_CHECKING:
     from autoloop.carrying import Outcome
     from autoloop.core.events import Event
-    from autoloop.core.program import Program
+    from autoloop.core.program import Criteria, Program
     from autoloop.core.results import Row
     from autoloop.core.run import RunState
-    from autoloop.ports import OnProgress
+    from autoloop.ports import OnNews, OnProgress
     from autoloop.profiles import Profile
     from autoloop.repository import Repository
+    from autoloop.scaffold import Scaffold
     from autoloop.steering import Signals
     from autoloop.stores.directory import RunDirectory
+    from autoloop.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,26 @@ def look(path: Path) -> Found:
     return Found(root, tuple(list_programs(root, path.resolve())), tuple(runs), alive)
 
 
+def validate(
+    path: Path, slug: str, *, runs: int = 10, on_progress: OnProgress, environ: Mapping[str, str] = os.environ
+) -> Validation:
+    """Measure in the checkout and in a tree of its own; what can be resolved, and what it costs."""
+    from autoloop import validation
+    from autoloop.repository import find
+
+    repository = find(path)
+    program, source = _program(repository, path, slug)
+    return validation.validate(repository, program, source, runs=runs, environ=environ, on_progress=on_progress)
+
+
+def init(path: Path, slug: str | None = None) -> Scaffold:
+    """Write a first program from what the repository holds."""
+    from autoloop.repository import find
+    from autoloop.scaffold import init as write
+
+    return write(find(path).root, slug)
+
+
 def run(
     path: Path,
     slug: str,
@@ -66,6 +88,7 @@ def run(
     *,
     signals: Signals,
     on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
     environ: Mapping[str, str] = os.environ,
 ) -> Outcome:
     """Start a run of a program and carry it to its end. What fails before the first experiment leaves nothing."""
@@ -73,7 +96,9 @@ def run(
 
     repository, directory = _create(path, slug, options, environ, on_progress)
     try:
-        outcome = carry_on(repository, directory, environ=environ, signals=signals, on_progress=on_progress)
+        outcome = carry_on(
+            repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
+        )
     except BaseException:
         _discard_unless_begun(repository, directory, environ)
         raise
@@ -127,6 +152,7 @@ def resume(
     *,
     signals: Signals,
     on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
     environ: Mapping[str, str] = os.environ,
 ) -> Outcome:
     """Go on with a run, also past a limit that is raised here."""
@@ -144,13 +170,15 @@ def resume(
         check_limits(limits, record.program.limits)
         kept = read_control(directory.path / "control.json").get("limits") or {}
         ask(directory, limits={**kept, **limits})
-    outcome = carry_on(repository, directory, environ=environ, signals=signals, on_progress=on_progress)
+    outcome = carry_on(
+        repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
+    )
     assert outcome is not None
     return outcome
 
 
 def status(path: Path, name: str | None = None) -> dict[str, Any]:
-    """A run in one look, with `alive` and `path`; `state.json` is trusted when it speaks of the whole journal."""
+    """A run in one look, with `alive`, `path` and the last result; `state.json` is trusted when it speaks of the whole journal."""
     directory = find_run(root_of(path), name)
     alive = is_alive(directory)
     found = trusted_state(directory)
@@ -158,7 +186,7 @@ def status(path: Path, name: str | None = None) -> dict[str, Any]:
         found = _replayed_summary(directory)
     if not alive and found["phase"] != "stopped":
         found["phase"] = "killed"
-    return {**found, "alive": alive, "path": str(directory.path)}
+    return {**found, "alive": alive, "path": str(directory.path), "last": last_result(directory)}
 
 
 def results(path: Path, name: str | None = None) -> list[Row]:
@@ -177,6 +205,7 @@ class Shown:
     """One experiment in full."""
 
     row: Row
+    criteria: Criteria
     events: tuple[Event, ...]
     patch: str
     directory: Path
@@ -195,7 +224,8 @@ def show(path: Path, experiment: int, name: str | None = None) -> Shown:
     own = tuple(event for event in read_events(directory.journal) if _belongs(event, experiment))
     folder = directory.experiment(experiment)
     patch = folder / "diff.patch"
-    return Shown(rows[0], own, patch.read_text(errors="replace") if patch.exists() else "", folder)
+    criteria = directory.read_record().program.criteria
+    return Shown(rows[0], criteria, own, patch.read_text(errors="replace") if patch.exists() else "", folder)
 
 
 def ideas(path: Path, name: str | None = None) -> str:
@@ -317,9 +347,9 @@ def _with_options(program: Program, options: RunOptions) -> Program:
 
 def _profile(repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str]) -> Profile:
     """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
-    from autoloop.profiles import choose, load_settings, make_agent
+    from autoloop.profiles import choose, load_settings, make_agent, user_config
 
-    settings = load_settings(repository.root, environ)
+    settings = load_settings(repository.root, environ, user_config(environ))
     profile = choose(settings, options.profile, has_knobs=bool(program.tuning.knobs))
     make_agent(profile, repository.root, environ)
     if profile.agent == "tuner":

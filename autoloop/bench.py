@@ -94,6 +94,11 @@ class SlotBench:
         request = Request(commit=commit, keep="", script=MEASURE, seed=0, key="canary")
         return self._run_script("build.sh", slot, Reason.BUILD_FAILED) or self._measure(slot, request)
 
+    def sample_in(self, tree: Path, *, key: str) -> Sample | MeasurementFailure:
+        """One sample in a directory that is no slot, such as the user's checkout."""
+        request = Request(commit="", keep="", script=MEASURE, seed=0, key=key)
+        return self._measure(_Slot("elsewhere", tree=tree), request)
+
     def close(self) -> None:
         """Kill what the run left behind."""
         process.sweep_run(self.run_id)

@@ -16,15 +16,16 @@ from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
 from autoloop.creation import cache_directory, home_of, trees_of
-from autoloop.ports import OnProgress, Parts, Progress
+from autoloop.ports import OnNews, OnProgress, Parts, Progress
 from autoloop.preparation import Services, prepare_trees, require_room
 from autoloop.profiles import make_agent
 from autoloop.prompts import prompt
 from autoloop.repository import Repository
 from autoloop.seal import SealedProgram
 from autoloop.steering import FileSteering, Signals, ask
-from autoloop.stores.directory import ExperimentFiles, RunDirectory, RunRecord
+from autoloop.stores.directory import ExperimentFiles, RunDirectory
 from autoloop.stores.journal import FileJournal
+from autoloop.stores.record import RunRecord
 from autoloop.stores.views import Views
 from autoloop.trees import GitTrees
 
@@ -45,6 +46,7 @@ def carry_on(
     environ: Mapping[str, str],
     signals: Signals,
     on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
     until_prepared: bool = False,
 ) -> Outcome | None:
     """Go on with a run from wherever its journal ends, until there is a reason to stop.
@@ -54,7 +56,7 @@ def carry_on(
     record = directory.read_record()
     with held(directory):
         process.sweep_run(record.run_id)
-        views = Views(directory, record.program.limits, record.sandbox)
+        views = Views(directory, record.program.limits, record.sandbox, on_news)
 
         def progress(sign: Progress) -> None:
             views.on_progress(sign)

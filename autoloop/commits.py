@@ -11,7 +11,7 @@ from typing import Literal
 from autoloop.contents import GITLINK, Contents
 from autoloop.core.candidate import Candidate, Capture, Change
 from autoloop.git import Git, Running, display
-from autoloop.survey import Layer, Rules, Survey, leads_out, names_of_ignored, survey
+from autoloop.inspection import Findings, Layer, Rules, inspect, leads_out, names_of_ignored
 
 PATCH_BYTES = 200_000
 MOST_IGNORED = 50
@@ -65,7 +65,7 @@ def capture_files(
 ) -> Captured:
     """Take what lies in the tree, and commit it as a child of the first layer's commit."""
     git, parent = layers[0].git, layers[0].commit
-    found = survey(tree, layers, held, rules, aside)
+    found = inspect(tree, layers, held, rules, aside)
     ignored = names_of_ignored(found.ignored, found.present, held, MOST_IGNORED)
     if excess := found.excess(git, rules.max_bytes):
         return Captured(Capture(None, (*found.breaches, excess), ignored), held)
@@ -91,7 +91,7 @@ def breaches_of(diff: Diff, tree: bytes, rules: Rules) -> Iterator[str]:
             yield f"{display(entry.path)}: nested repository"
 
 
-def stage(git: Git, found: Survey) -> list[str]:
+def stage(git: Git, found: Findings) -> list[str]:
     """Bring the index up to what was found. The names that git refuses come back as breaches."""
     if found.removed:
         git("update-index", "-z", "--force-remove", "--stdin", stdin=lines(found.removed))

@@ -20,8 +20,9 @@ from autoloop.profiles import Profile
 from autoloop.prompts import prompt
 from autoloop.repository import Repository
 from autoloop.seal import seal
-from autoloop.stores.directory import RunDirectory, RunRecord
+from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import FileJournal
+from autoloop.stores.record import RunRecord
 from autoloop.stores.runs import RUNS, all_runs, is_alive
 from autoloop.trees import GitTrees, TreeOptions
 

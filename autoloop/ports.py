@@ -12,6 +12,7 @@ from autoloop.core.program import Limits, Program
 from autoloop.core.results import Row
 from autoloop.core.run import RunState
 from autoloop.core.session import Session
+from autoloop.core.summary import Summary
 from autoloop.core.trials import Trial
 
 
@@ -42,6 +43,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+OnNews = Callable[[list[Row], Summary], None]
+"""Told after each durable event: the rows that it finished, and the run in one look."""
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _everyone() -> Iterator[Row]:
     if sys.platform != "linux":
         yield from _everyone_elsewhere()
         return
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    for name in os.listdir("/proc"):
         row = look(int(name)) if name.isdigit() else None
         if row and row.state not in "ZX":
             yield row.pid, row.parent, environ(row.pid).split(b"\0")

@@ -62,3 +62,15 @@ def resolve(repository: Repository, revision: str) -> str:
     if not commit:
         raise AutoloopError(f"{revision!r} names no commit of {repository.root}", "See `git log --oneline --all`.")
     return commit
+
+
+def is_tracked(repository: Repository, path: str) -> bool:
+    """Whether git tracks a path, given from the repository's root; an agent can read what is tracked."""
+    return bool(users_git(repository.root).text("ls-files", "--", path))
+
+
+def untracked_places(repository: Repository) -> list[str]:
+    """Files and directories that git does not track, ignored ones included; directories once, with a slash."""
+    git = users_git(repository.root)
+    listed = git.text("ls-files", "--others", "--directory", "--no-empty-directory")
+    return [line for line in listed.splitlines() if line]

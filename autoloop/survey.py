@@ -1,232 +1,256 @@
-"""Looking at what an agent left in its tree: what changed, what is new, and what no candidate may hold.
+"""What a repository holds, read as a plan for its first program. It looks at files and runs nothing."""
 
-Changes nothing but for three repairs: closed folders and files are opened, and nested git directories are set aside.
-"""
-
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from autoloop.contents import Contents, in_cone, split
-from autoloop.git import Git, display
-from autoloop.walk import Spared, files_below, is_real_folder, remove, strays
-
-DIFFER = ("diff-files", "--raw", "-z", "--no-renames")
-KINDS = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+_NOT_PACKAGES = ("tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools", "build", "dist")
+_SHEBANG = "#!/usr/bin/env bash\nset -euo pipefail\n"
+_TEN_MINUTES = 600_000
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One repository's part of a tree: the user's, or a submodule's."""
+class Plan:
+    """A program to write: what it measures and what that needs."""
 
-    prefix: bytes
-    """Where it begins in the tree: `b""`, or a path with a slash at its end."""
-    commit: str
-    git: Git
-    index: Path
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What never enters a candidate."""
-
-    spared: Spared
-    """Caches and shared paths, which are not even looked at."""
-    keep_out: Spared
-    cone: tuple[bytes, ...]
-    max_bytes: float
-    shared: tuple[bytes, ...]
-    """What the shared paths lead to in the user's checkout."""
-
-
-@dataclass
-class Survey:
-    """What an agent left, as paths from the tree's root."""
-
-    present: dict[bytes, int] = field(default_factory=dict)
-    """New or changed, to be taken; with sizes in bytes."""
-    removed: list[bytes] = field(default_factory=list)
-    breaches: list[str] = field(default_factory=list)
-    ignored: list[bytes] = field(default_factory=list)
-    """New, and left out by the tree's own ignore rules."""
-
-    def excess(self, git: Git, most: float) -> str | None:
-        """What is wrong with the size, naming the largest file."""
-        if sum(self.present.values()) > most:
-            self._drop_untouched(git)
-        if (size := sum(self.present.values())) <= most:
-            return None
-        largest = max(self.present, key=lambda path: self.present[path])
-        return f"{display(largest)}: makes a candidate of {size / 1e6:,.0f} MB, over max_candidate_mb"
-
-    def _drop_untouched(self, git: Git) -> None:
-        """Forget the files that were rewritten with what they held: their times alone have changed."""
-        differing = set(git("ls-files", "-z", "--modified", "--deleted").split(b"\0"))
-        listed = set(git("ls-files", "-z").split(b"\0"))
-        self.present = {path: size for path, size in self.present.items() if path in differing or path not in listed}
+    slug: str
+    metric: str
+    what: str
+    """What is measured, as the end of a sentence."""
+    command: str
+    """Words of bash."""
+    setup: str = ""
+    """Lines of bash before the command."""
+    python: str = "python3"
+    """The word of bash that runs the clock."""
+    runs: int = 5
+    timeout: int = 60_000
+    editable: tuple[str, ...] = ("**",)
+    protected: tuple[str, ...] = ()
+    cache_paths: tuple[str, ...] = ()
+    share_paths: tuple[str, ...] = ()
+    scripts: dict[str, str] = field(default_factory=dict)
+    """Further scripts by name, each with its text."""
+    notes: tuple[str, ...] = ()
+    """What the person should look at, one sentence each."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A tracked file that is not as the index has it."""
-
-    path: bytes
-    is_gone: bool
-
-
-def survey(tree: bytes, layers: list[Layer], contents: Contents, rules: Rules, aside: Path) -> Survey:
-    """Look at the whole tree. git looks at what it knows while we look for what it does not."""
-    layers = [layer for layer in layers if is_real(tree, layer.prefix)]
-    running = [layer.git.start(*DIFFER) for layer in layers]
-    new = by_submodule(new_files(tree, contents, rules.spared, aside), contents)
-    found = Survey()
-    for layer, differing in zip(layers, running, strict=True):
-        outcome = differing.outcome()
-        # Folders that were closed when git looked are open now.
-        listing = layer.git(*DIFFER) if outcome.errors else outcome.output
-        fresh = new.pop(layer.prefix, [])
-        hidden = ignored(layer, fresh)
-        found.ignored += [path for path in fresh if path in hidden]
-        for path in fresh:
-            if path not in hidden:
-                take(path, tree, contents, rules, found)
-        for difference in differences(listing, layer.prefix):
-            if difference.is_gone and is_allowed(difference.path, contents, rules, found):
-                found.removed.append(difference.path)
-            elif not difference.is_gone:
-                take(difference.path, tree, contents, rules, found)
-    for path in (path for paths in new.values() for path in paths):
-        is_allowed(path, contents, rules, found)
-    return found
+def survey(root: Path) -> Plan:
+    """The plan for what the repository is first and foremost; an empty command when nobody can tell."""
+    plans = [plan for look in _LOOKS if (plan := look(root)) is not None]
+    if not plans:
+        return Plan("speed", "wall_ms", "how long the command takes", "", notes=(_NOTHING_FOUND,))
+    first = plans[0]
+    others = tuple(f"Also possible here: {plan.what}." for plan in plans[1:])
+    tests = tuple(f"{name}/**" for name in ("tests", "test") if (root / name).is_dir())
+    return replace(first, protected=(*first.protected, *tests), notes=first.notes + others)
 
 
-def take(path: bytes, tree: bytes, contents: Contents, rules: Rules, found: Survey) -> None:
-    """Take a file into the survey, or note why it cannot be taken."""
-    if not is_allowed(path, contents, rules, found):
-        return
-    about = os.lstat(tree + b"/" + path)
-    kind = stat.S_IFMT(about.st_mode)
-    if kind in KINDS:
-        found.breaches.append(f"{display(path)}: {KINDS[kind]}")
-    elif path in rules.spared.leading:
-        found.breaches.append(f"{display(path)}: stands in the way of a cache or shared path")
-    elif kind == stat.S_IFREG and not made_readable(tree + b"/" + path, about.st_mode):
-        found.breaches.append(f"{display(path)}: cannot be read")
-    else:
-        found.present[path] = about.st_size
+_IMPORT_IS_A_START = "Importing is a safe start; the command that your users wait for is a better one."
+_NO_PYTEST = "The tests guard nothing yet: pytest is not installed here, so no checks.sh was written."
+_NOTHING_FOUND = "Nothing here says what to measure: put your command into COMMAND of measure.sh."
 
 
-def is_allowed(path: bytes, contents: Contents, rules: Rules, found: Survey) -> bool:
-    """Whether a candidate may touch this path; a breach is noted."""
-    if rules.spared.holds(path) or rules.keep_out.holds(path):
-        return False
-    if submodule_of(path, contents.gitlinks):
-        found.breaches.append(f"{display(path)}: inside a submodule")
-        return False
-    if not in_cone(rules.cone, path):
-        found.breaches.append(f"{display(path)}: outside the sparse folders")
-        return False
-    return True
-
-
-def new_files(tree: bytes, contents: Contents, spared: Spared, aside: Path) -> Iterator[bytes]:
-    """Files that the commit does not list. A nested git directory is moved out, and its files count as files."""
-    remove(os.fsencode(aside))
-    number = 0
-    for stray in strays(tree, contents, spared):
-        for path in files_below(tree, stray.path) if stray.is_folder else [stray.path]:
-            if split(path)[1] != b".git":
-                yield path
-                continue
-            aside.mkdir(parents=True, exist_ok=True)
-            number += 1
-            os.rename(tree + b"/" + path, os.fsencode(aside / str(number)))
-
-
-def by_submodule(paths: Iterable[bytes], contents: Contents) -> dict[bytes, list[bytes]]:
-    """Paths grouped by the submodule that they lie in, `b""` for none."""
-    groups: dict[bytes, list[bytes]] = {}
-    for path in paths:
-        groups.setdefault(submodule_of(path, contents.gitlinks), []).append(path)
-    return groups
-
-
-def submodule_of(path: bytes, gitlinks: Iterable[bytes]) -> bytes:
-    """The innermost submodule that a path is or lies in, with a slash at its end; `b""` for none."""
-    inside = [link for link in gitlinks if path == link or path.startswith(link + b"/")]
-    return max(inside, key=len) + b"/" if inside else b""
-
-
-def ignored(layer: Layer, paths: list[bytes]) -> set[bytes]:
-    """Those that the tree's own ignore rules leave out."""
-    if not paths:
-        return set()
-    cut = len(layer.prefix)
-    asked = b"".join(path[cut:] + b"\0" for path in paths)
-    answer = layer.git("check-ignore", "-z", "--stdin", stdin=asked, accept=(0, 1))
-    return {layer.prefix + path for path in answer.split(b"\0")[:-1]}
-
-
-def differences(listing: bytes, prefix: bytes) -> Iterator[Difference]:
-    """The entries of `git diff-files --raw -z`."""
-    fields = listing.split(b"\0")[:-1]
-    for about, path in zip(fields[::2], fields[1::2], strict=True):
-        yield Difference(prefix + path, about.endswith(b"D"))
-
-
-def made_readable(path: bytes, mode: int) -> bool:
-    """Whether a file can be read, at least after opening it to its owner."""
-    if os.access(path, os.R_OK):
-        return True
-    try:
-        os.chmod(path, stat.S_IMODE(mode) | stat.S_IRUSR)
-    except PermissionError:
-        return False
-    return os.access(path, os.R_OK)
-
-
-def is_real(tree: bytes, prefix: bytes) -> bool:
-    """Whether a layer's folder is still one, and not behind a symlink."""
-    parts = prefix.split(b"/")[:-1]
-    return all(is_real_folder(b"/".join([tree, *parts[:count]])) for count in range(1, len(parts) + 1))
-
-
-def names_of_ignored(paths: list[bytes], taken: Iterable[bytes], contents: Contents, most: int) -> tuple[str, ...]:
-    """What was left out, for people: a folder of which nothing was taken stands for its files."""
-    holding = {folder for path in taken for folder in folders_above(path)}
-    names: dict[str, None] = {}
-    for path in sorted(paths):
-        if b"__pycache__" in path.split(b"/"):
-            continue
-        above = [folder for folder in folders_above(path) if folder not in holding and not is_listed(folder, contents)]
-        names[display(above[0] if above else path)] = None
-        if len(names) == most:
-            break
-    return tuple(names)
-
-
-def folders_above(path: bytes) -> list[bytes]:
-    """The folders that lead to a path, outermost first, each with a slash at its end."""
-    return [path[: cut + 1] for cut in range(len(path)) if path[cut : cut + 1] == b"/"]
-
-
-def is_listed(folder: bytes, contents: Contents) -> bool:
-    """Whether the commit has this folder."""
-    parent, name = split(folder[:-1])
-    return name in contents.folders.get(parent, ())
-
-
-def leads_out(tree: bytes, path: bytes, shared: tuple[bytes, ...]) -> bool:
-    """Whether a symlink leaves the tree, on paper or in fact. A shared path is a way out that the user chose."""
-    target = os.readlink(tree + b"/" + path)
-    depth = path.count(b"/")
-    for part in target.split(b"/"):
-        depth += -1 if part == b".." else part not in (b"", b".")
-        if depth < 0:
-            return True
-    real = os.path.realpath(tree + b"/" + path)
-    return target.startswith(b"/") or not any(
-        real == root or real.startswith(root + b"/") for root in (os.path.realpath(tree), *shared)
+def _python(root: Path) -> Plan | None:
+    if not any((root / name).is_file() for name in ("pyproject.toml", "setup.py", "setup.cfg")):
+        return None
+    modules = list(_python_modules(root))
+    if not modules:
+        return None
+    wanted = _project_name(root)
+    module = next((path for path in modules if _plain_name(path.stem) == wanted), modules[0])
+    source = "src" if module.parent != root else ""
+    venv = next((name for name in (".venv", "venv") if (root / name / "bin/python").exists()), "")
+    setup = [f"python={venv}/bin/python" if venv else "python=python3"]
+    setup.append(f'export PYTHONPATH="$PWD{"/" + source if source else ""}" # the tree, before anything installed')
+    relative = module.relative_to(root).as_posix()
+    tests = next((name for name in ("tests", "test") if (root / name).is_dir()), "")
+    checks = "\n".join((*setup, f'"$python" -m pytest -q -x -p no:cacheprovider {tests}', ""))
+    checked = bool(tests) and _uses_pytest(root / tests)
+    testable = checked and _has_pytest(root / venv if venv else None)
+    return Plan(
+        slug="import-time",
+        metric="import_ms",
+        what=f"how long `import {module.stem}` takes in a fresh process",
+        command=f'"$python" -c "import {module.stem}"',
+        setup="\n".join(setup),
+        python='"$python"',
+        runs=15,
+        editable=(relative if module.suffix else f"{relative}/**",),
+        share_paths=(venv,) if venv else (),
+        scripts={"checks.sh": _SHEBANG + checks} if testable else {},
+        notes=(_IMPORT_IS_A_START, *((_NO_PYTEST,) if checked and not testable else ())),
     )
+
+
+def _python_modules(root: Path) -> Iterator[Path]:
+    """Importable packages, then modules, those below `src` first."""
+    for place in (root / "src", root):
+        for init in sorted(place.glob("*/__init__.py")):
+            if init.parent.name.isidentifier() and init.parent.name not in _NOT_PACKAGES:
+                yield init.parent
+    for place in (root / "src", root):
+        for module in sorted(place.glob("*.py")):
+            if module.stem.isidentifier() and module.stem not in ("setup", "conftest", "noxfile", "tasks"):
+                yield module
+
+
+def _uses_pytest(tests: Path) -> bool:
+    return any(tests.rglob("test_*.py")) or any(tests.rglob("*_test.py"))
+
+
+def _has_pytest(venv: Path | None) -> bool:
+    if venv is None:
+        return shutil.which("pytest") is not None
+    return any(venv.glob("lib/python*/site-packages/pytest"))
+
+
+def _project_name(root: Path) -> str:
+    project = _toml(root / "pyproject.toml").get("project")
+    return _plain_name(str(project.get("name", ""))) if isinstance(project, dict) else ""
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def _npm(root: Path) -> Plan | None:
+    if not (root / "package.json").is_file():
+        return None
+    scripts = _json(root / "package.json").get("scripts")
+    known = scripts if isinstance(scripts, dict) else {}
+    script = next((name for name in ("bench", "benchmark", "test", "build") if name in known), "")
+    installs = {
+        "pnpm-lock.yaml": "pnpm install --frozen-lockfile",
+        "yarn.lock": "yarn install --frozen-lockfile",
+        "package-lock.json": "npm ci",
+    }
+    install = next((text for lock, text in installs.items() if (root / lock).is_file()), "npm install")
+    return Plan(
+        slug=f"npm-{script}" if script else "npm-speed",
+        metric=f"{script or 'wall'}_ms",
+        what=f"how long `npm run {script}` takes" if script else "how long the command takes",
+        command=f"npm run --silent {script}" if script else "",
+        runs=3,
+        timeout=_TEN_MINUTES,
+        cache_paths=("node_modules",),
+        protected=("package.json", "package-lock.json"),
+        scripts={"prepare.sh": f"{_SHEBANG}{install}\n"},
+        notes=() if script else ("package.json has no bench, test or build script: fill in COMMAND.",),
+    )
+
+
+def _cargo(root: Path) -> Plan | None:
+    if not (root / "Cargo.toml").is_file():
+        return None
+    package = _toml(root / "Cargo.toml").get("package")
+    name = str(package.get("name", "")) if isinstance(package, dict) else ""
+    is_program = bool(name) and (root / "src/main.rs").is_file()
+    if is_program:
+        command, what, build = f"target/release/{name}", f"how long `{name}` runs", "cargo build --release"
+    elif (root / "benches").is_dir():
+        command, what, build = "cargo bench", "how long the benchmarks take", "cargo bench --no-run"
+    else:
+        command, what = "cargo test --release --quiet", "how long the tests take"
+        build = "cargo test --release --no-run"
+    return Plan(
+        slug="speed",
+        metric="wall_ms",
+        what=what,
+        command=command,
+        timeout=_TEN_MINUTES,
+        protected=("Cargo.lock",) if (root / "Cargo.lock").is_file() else (),
+        cache_paths=("target",),
+        scripts={"prepare.sh": f"{_SHEBANG}cargo fetch\n", "build.sh": f"{_SHEBANG}{build}\n"},
+        notes=(f"Give {name} the arguments of a typical use, in COMMAND.",) if is_program else (),
+    )
+
+
+def _go(root: Path) -> Plan | None:
+    if not (root / "go.mod").is_file():
+        return None
+    bench = any("func Benchmark" in _text(file) for file in sorted(root.rglob("*_test.go"))[:200])
+    return Plan(
+        slug="benchmarks" if bench else "test-time",
+        metric="wall_ms",
+        what="how long the benchmarks take" if bench else "how long the tests take",
+        command="go test -run '^$' -bench . ./..." if bench else "go test -count=1 ./...",
+        runs=3,
+        timeout=_TEN_MINUTES,
+        protected=("**/*_test.go",),
+        scripts={"build.sh": f"{_SHEBANG}go build ./...\n"},
+    )
+
+
+def _cmake(root: Path) -> Plan | None:
+    text = _text(root / "CMakeLists.txt")
+    if not text:
+        return None
+    taken = (root / "build").exists() and not (root / "build/CMakeCache.txt").is_file()
+    build = "build-autoloop" if taken else "build"
+    target = re.search(r"add_executable\s*\(\s*([\w.-]+)", text)
+    tests = re.search(r"enable_testing\s*\(|include\s*\(\s*CTest", text)
+    command = f"ctest --test-dir {build}" if tests else f"{build}/{target[1]}" if target else ""
+    named = "the tests take" if tests else f"`{target[1]}` runs" if target else "the command takes"
+    make = (
+        f"cmake -S . -B {build} -DCMAKE_BUILD_TYPE=Release\n"
+        f'cmake --build {build} --parallel "$(getconf _NPROCESSORS_ONLN)"\n'
+    )
+    return Plan(
+        slug="speed",
+        metric="wall_ms",
+        what=f"how long {named}",
+        command=command,
+        timeout=_TEN_MINUTES,
+        cache_paths=(build,),
+        scripts={"build.sh": _SHEBANG + make},
+        notes=() if command else (_NOTHING_FOUND,),
+    )
+
+
+def _make(root: Path) -> Plan | None:
+    text = _text(root / "Makefile") or _text(root / "makefile")
+    targets = re.findall(r"^([\w-]+)\s*:(?!=)", text, re.MULTILINE)
+    target = next((name for name in ("bench", "benchmark", "test", "check") if name in targets), "")
+    if not target:
+        return None
+    return Plan(
+        slug=f"make-{target}",
+        metric="wall_ms",
+        what=f"how long `make {target}` takes",
+        command=f"make -s {target}",
+        runs=3,
+        timeout=_TEN_MINUTES,
+        protected=("Makefile",),
+        scripts={"build.sh": f"{_SHEBANG}make\n"},
+    )
+
+
+_LOOKS: tuple[Callable[[Path], Plan | None], ...] = (_python, _npm, _cargo, _go, _cmake, _make)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(file))
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(file))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -19,11 +19,11 @@ from autoloop.core.candidate import Capture
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, GitFailed, bare_environment, display, users_git
 from autoloop.gitdirs import SmallGit, own_config, write_git_dir
+from autoloop.inspection import Layer, Rules
 from autoloop.missing import complete, promisor
 from autoloop.opening import Opening, likeness, list_tree, read_contents, warnings
 from autoloop.refs import Refs
 from autoloop.repository import Repository
-from autoloop.survey import Layer, Rules
 from autoloop.walk import Spared, clean, explained, link, make_real, remove_folder
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}

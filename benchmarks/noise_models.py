@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,11 @@ class NoiseModel:
         first, second = samples[:, 0::2], samples[:, 1::2]
         coin: NDArray[np.bool_] = rng.random(first.shape) < 0.5
         return np.where(coin, first - second, second - first) + effect
+
+    def scaled(self, sigma: float) -> "NoiseModel":
+        """The same kind of noise, with pairs that vary by `sigma`."""
+        factor = sigma / self.sigma()
+        return replace(self, draw=lambda rng, rows, n: factor * self.draw(rng, rows, n))
 
     def sigma(self) -> float:
         """One pair's standard deviation, robust as the noise pool takes it, from 30,000 pairs."""

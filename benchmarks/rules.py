@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.betting import PairedRule
+from autoloop.core.betting import PairedRule, Shared
 from autoloop.core.noise import Floats, NoisePool
 from autoloop.core.power import outcomes
 
@@ -215,10 +215,10 @@ class Paired(Rule):
         gains = self.machine.pairs(rows, effect, self.rule.max_pairs)
         return self.decide(rows, effect, gains)
 
-    def decide(self, rows: Rows, effect: Floats, gains: Floats) -> Verdicts:
+    def decide(self, rows: Rows, effect: Floats, gains: Floats, shared: Shared | None = None) -> Verdicts:
         sigma = np.array([self.pools[row].sigma for row in rows])
         df = np.array([self.pools[row].df for row in rows])
-        ended = outcomes(gains, sigma=sigma[:, None], df=df[:, None], rule=self.rule)
+        ended = outcomes(gains, sigma=sigma[:, None], df=df[:, None], rule=self.rule, shared=shared)
         self.spend(rows, ended.pairs)
         for i, row in enumerate(rows):
             taken = gains[i, : ended.pairs[i]]
@@ -226,14 +226,14 @@ class Paired(Rule):
             if ended.kept[i]:
                 self.keeps.append(Kept(int(row), float(effect[i]), taken, float(sigma[i]), float(df[i])))
         self.machine.level[rows[ended.kept]] -= effect[ended.kept]
-        self.moved(rows[ended.kept])
+        self.moved(rows, ended.kept, ended.pairs)
         return Verdicts(ended.kept, ended.claimed)
 
     def spend(self, rows: Rows, pairs: NDArray[np.int64]) -> None:
         self.machine.spend(rows, 2 * pairs)
 
-    def moved(self, rows: Rows) -> None:
-        """The kept trees of `rows` are new."""
+    def moved(self, rows: Rows, kept: Flags, pairs: NDArray[np.int64]) -> None:
+        """Where `kept`, the tree to beat is a new one."""
 
 
 class PairedReuse(Paired):
@@ -265,21 +265,33 @@ class PairedReuse(Paired):
         missing = np.isnan(stored)
         place = np.arange(n) + np.cumsum(missing, axis=1)
         candidate = np.take_along_axis(noise, place, axis=1)
+        self.candidate = candidate + (machine.level[rows] - effect)[:, None]
         taken = np.take_along_axis(noise, np.maximum(place - 1, 0), axis=1) + machine.level[rows, None]
         self.current, self.missing = np.where(missing, taken, stored), missing
         gains = self.current - candidate - machine.level[rows, None] + effect[:, None]
         fresh = self.fresh[rows]
         gains[fresh] = machine.pairs(rows[fresh], effect[fresh], n)
         self.missing[fresh] = True
-        return self.decide(rows, effect, gains)
+        against = np.maximum(n - missing.sum(axis=1, keepdims=True), np.arange(1, n + 1))
+        centre = self.centre(self.current, against)
+        sharper = centre - candidate - machine.level[rows, None] + effect[:, None]
+        sharper[fresh], against[fresh] = gains[fresh], 1
+        return self.decide(rows, effect, gains, Shared(sharper, against))
+
+    @staticmethod
+    def centre(stored: Floats, count: NDArray[np.int64]) -> Floats:
+        """Median of the stored samples that exist by each pair, one row a campaign."""
+        columns = [np.median(stored[:, :k], axis=1) for k in range(1, stored.shape[1] + 1)]
+        return np.take_along_axis(np.column_stack(columns), count - 1, axis=1)
 
     def spend(self, rows: Rows, pairs: NDArray[np.int64]) -> None:
         used = np.arange(self.rule.max_pairs) < pairs[:, None]
         self.machine.spend(rows, pairs + (used & self.missing).sum(axis=1))
         self.stored[rows] = np.where(used & ~self.fresh[rows, None], self.current, self.stored[rows])
 
-    def moved(self, rows: Rows) -> None:
-        self.stored[rows] = np.nan
+    def moved(self, rows: Rows, kept: Flags, pairs: NDArray[np.int64]) -> None:
+        used = np.arange(self.rule.max_pairs) < pairs[:, None]
+        self.stored[rows[kept]] = np.where(used, self.candidate, np.nan)[kept]
 
     def check(self, rows: Rows) -> None:
         self.count[rows] += 1

@@ -180,9 +180,7 @@ def test_an_autoauto_directory_runs_unchanged(tmp_path: Path) -> None:
         ("[secondary_metrics.ms]\ndirection = 'lower'", "secondary_metrics.ms is the metric_field itself"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_named_with_file_field_and_what_is_allowed(
-    tmp_path: Path, line: str, said: str
-) -> None:
+def test_a_wrong_value_is_named_with_file_field_and_what_is_allowed(tmp_path: Path, line: str, said: str) -> None:
     message = refusal(tmp_path, MINIMAL + line + "\n")
     assert message.startswith("programs/x/config.toml: ")
     assert said in message
@@ -236,9 +234,7 @@ def test_paths_that_contradict_each_other_are_refused(tmp_path: Path, line: str,
 
 
 def test_missing_and_reserved_names_are_refused(tmp_path: Path) -> None:
-    assert "metric_field is missing; needed: the name of the primary" in refusal(
-        tmp_path / "a", 'direction = "lower"'
-    )
+    assert "metric_field is missing; needed: the name of the primary" in refusal(tmp_path / "a", 'direction = "lower"')
     assert "direction is missing" in refusal(tmp_path / "b", 'metric_field = "ms"')
     assert 'metric_field is ""' in refusal(tmp_path / "c", 'metric_field = ""\ndirection = "lower"')
     assert "means something else" in refusal(tmp_path / "d", 'metric_field = "cases"\ndirection = "lower"')

@@ -3,10 +3,10 @@
 Importing this package imports no agent; each is loaded when it is asked for.
 """
 
-import difflib
 from importlib import import_module
 
 from autoloop.errors import AutoloopError
+from autoloop.fields import did_you_mean, quoted
 
 AGENTS = {
     "command": "autoloop.agents.command:CommandAgent",
@@ -21,18 +21,17 @@ def agent_class(name: str) -> type:
     path = AGENTS.get(name, name)
     module, colon, attribute = path.partition(":")
     if not colon:
-        close = difflib.get_close_matches(name, AGENTS, 1)
         raise AutoloopError(
-            f"unknown agent {name!r}; there are: {', '.join(AGENTS)}, or {DOTTED}",
-            f"Did you mean {close[0]!r}?" if close else "",
+            f"unknown agent {quoted(name)}{did_you_mean(name, AGENTS)}",
+            f"There are: {', '.join(AGENTS)}, or a class of your own as {DOTTED}.",
         )
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise AutoloopError(
-            f"agent {name!r} cannot be imported: {error}",
+            f"agent {quoted(name)} cannot be imported: {error}",
             f"Write it as {DOTTED}, and install it where autoloop is installed, or name its directory in PYTHONPATH.",
         ) from error
     if not isinstance(found, type) or not callable(getattr(found, "run", None)):
-        raise AutoloopError(f"agent {name!r} is not a class with a method run(task, on_progress)")
+        raise AutoloopError(f"agent {quoted(name)} is not a class with a method run(task, on_progress)")
     return found

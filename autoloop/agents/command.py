@@ -4,6 +4,7 @@ It is judged by the files it leaves, not by what it prints. A notes block on its
 numbers `cost_usd` and `tokens` in that block's JSON are the session's cost, which is unknown otherwise.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -17,10 +18,12 @@ from autoloop.agents.transcript import Transcript, reported
 from autoloop.core.notes import one_line
 from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
+from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
+from autoloop.fields import quoted
 from autoloop.ports import OnProgress, Task
 from autoloop.process import Finished
-from autoloop.profiles import Profile, variables
+from autoloop.profiles import Profile
 
 _LONGEST_TEXT = 100_000
 """Bytes of the packet in the environment, where the system takes at most 128 KiB for one variable."""
@@ -40,13 +43,13 @@ class CommandAgent:
         """The loop's environment, and from `.env` the variables that the profile names."""
         if not profile.command.strip():
             raise AutoloopError(
-                f'profile {profile.name!r} has agent = "command" and no command',
+                f'profile {quoted(profile.name)} has agent = "command" and no command',
                 f'Add command = "sh agent.sh" under [profiles.{profile.name}], or set AUTOLOOP_COMMAND.',
             )
         known = variables(root, environ)
         if missing := [name for name in profile.env if name not in known]:
             raise AutoloopError(
-                f"profile {profile.name!r} needs the variable {missing[0]}, which is not set",
+                f"profile {quoted(profile.name)} needs the variable {missing[0]}, which is not set",
                 "Set it in the environment, or in .env at the repository's root.",
             )
         return cls(profile.command, {**environ, **{name: known[name] for name in profile.env}})
@@ -95,10 +98,8 @@ class CommandAgent:
             "AUTOLOOP_SEED": str(task.seed),
         }
 
-    def _detail(
-        self, failure: SessionFailure | None, done: Finished, transcript: Transcript, limits: Limits
-    ) -> str:
-        last = transcript.last["stderr"] or transcript.last["stdout"] or one_line(done.stderr)
+    def _detail(self, failure: SessionFailure | None, done: Finished, transcript: Transcript, limits: Limits) -> str:
+        last = transcript.last["stderr"] or transcript.last["stdout"]
         said = f": {last}" if last else ""
         match failure:
             case None:
@@ -150,12 +151,8 @@ def _file_clock() -> int:
 
 def _change_times(tree: Path) -> Iterator[int]:
     """When each file and folder of the tree was last changed; `.git`, which is not the agent's work, aside."""
-    folders = [str(tree)]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name == ".git":
-                    continue
-                yield entry.stat(follow_symlinks=False).st_ctime_ns
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+    for folder, folders, files in os.walk(tree):
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):
+                yield (Path(folder) / name).lstat().st_ctime_ns

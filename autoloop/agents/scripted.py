@@ -5,19 +5,20 @@ Experiment n performs step n, so a resumed run sees the same agent. Beyond the l
 
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from autoloop.agents import edits
 from autoloop.agents.command import CommandAgent
 from autoloop.agents.transcript import notes_block
+from autoloop.core.model import Frozen
 from autoloop.core.session import Session, SessionFailure
 from autoloop.errors import AutoloopError
+from autoloop.fields import quoted, read_values, validated
 from autoloop.ports import OnProgress, Task
 from autoloop.profiles import Profile
 
@@ -108,15 +109,14 @@ class ScriptedAgent:
     """What `Shell` commands find in their environment."""
 
     @classmethod
-    def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> Self:
+    def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> "ScriptedAgent":
         """The steps of the profile's `script`, a TOML file beside the repository's own."""
         if not profile.script:
             raise AutoloopError(
-                f'profile {profile.name!r} has agent = "scripted" and no script',
+                f'profile {quoted(profile.name)} has agent = "scripted" and no script',
                 f'Add script = "steps.toml" under [profiles.{profile.name}].',
             )
-        script = read_script(root / profile.script)
-        return cls(script.steps, script.cycle, environ)
+        return read_script(root / profile.script, environ)
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
         """Perform the experiment's step; the first action that fails ends it."""
@@ -177,3 +177,54 @@ def _edit(action: Action, task: Task) -> Session | None:
         case function:
             return function(task)
     return None
+
+
+_ACTIONS: dict[str, type] = {
+    "write": Write,
+    "replace": Replace,
+    "delete": Delete,
+    "nothing": Nothing,
+    "fail": Fail,
+    "shell": Shell,
+}
+
+
+class _StepTable(Frozen):
+    actions: tuple[dict[str, Any], ...] = ()
+    hypothesis: str = ""
+    why: str = ""
+    avoid: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    tokens: int | None = None
+
+
+class _Script(Frozen):
+    cycle: bool = False
+    steps: tuple[_StepTable, ...]
+
+
+def read_script(path: Path, env: Mapping[str, str]) -> ScriptedAgent:
+    """The agent of a TOML file: `[[steps]]` with the fields of `Step`, each action a table with its name in `do`."""
+    script = validated(_Script, read_values(path, path.name), path.name)
+    steps = [
+        Step(
+            **dict(step) | {"actions": tuple(_action(f"{path.name}: step {number}", action) for action in step.actions)}
+        )
+        for number, step in enumerate(script.steps, 1)
+    ]
+    return ScriptedAgent(steps, script.cycle, env)
+
+
+def _action(where: str, table: dict[str, Any]) -> Action:
+    kind = _ACTIONS.get(str(table.get("do")))
+    if kind is None:
+        raise AutoloopError(f"{where}: do is {quoted(table.get('do'))}; allowed: {', '.join(_ACTIONS)}")
+    fields = {name: value for name, value in table.items() if name != "do"}
+    try:
+        action: Action = TypeAdapter(kind).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise AutoloopError(f"{where}: {table['do']}: {field}: {first['msg']}") from error
+    return action

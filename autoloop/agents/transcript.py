@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from autoloop.core.notes import one_line
 from autoloop.ports import OnProgress, Progress, Task
@@ -140,6 +140,11 @@ def blocks(text: str) -> list[str]:
             found.append(text[opened.start() : tag.end()])
             opened = None
     return found
+
+
+def notes_block(notes: dict[str, Any]) -> str:
+    """A notes block as an agent would print it."""
+    return f"<notes>{json.dumps(notes, ensure_ascii=False)}</notes>"
 
 
 def reported(notes: str, name: str) -> float | None:

@@ -39,6 +39,20 @@ class PairedRule:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """A candidate's samples against all stored samples of a reused baseline; may only rule a gain out.
+
+    Sharper than pairs, so a change without effect is discarded sooner. But every experiment would share
+    the luck of the stored samples, so a keep rests on the pairs alone.
+    """
+
+    gains: Floats
+    """Of each candidate sample against the median of the stored ones."""
+    stored: Floats | float
+    """How many stored samples stand behind that median; broadcasts against `gains`."""
+
+
+@dataclass(frozen=True)
 class Traces:
     """What runs along the pairs: entry i is what is known after pair i."""
 
@@ -56,7 +70,9 @@ def worth_having(sigma: Floats, rule: PairedRule) -> Floats:
     return worth
 
 
-def traces(gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule) -> Traces:
+def traces(
+    gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule, shared: Shared | None = None
+) -> Traces:
     """Follow the evidence pair by pair; `sigma` and `df` of the noise pool broadcast against `gains`.
 
     The bet on pair i is placed with pairs 0 to i - 1 alone, which is what makes the e-process exact.
@@ -70,10 +86,13 @@ def traces(gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: Pa
     worth = worth_having(np.where(sigma > 0, sigma, before), rule)
     adaptive = np.maximum(centre[..., :n], _LEAST_BET * before)
     adaptive[..., 0] = 2 * worth[..., 0]
+    sharper, width = gains, before
+    if shared is not None:
+        sharper, width = shared.gains, before * np.sqrt((1 + 1 / np.asarray(shared.stored)) / 2)
     bets = [np.cumsum(_log_bet(gains, mu, before), axis=-1) for mu in (worth, adaptive)]
     return Traces(
         evidence=np.logaddexp(*bets) - math.log(2),
-        futility=np.cumsum(_log_ratio(gains, np.zeros_like(worth), worth, before), axis=-1),
+        futility=np.cumsum(_log_ratio(sharper, np.zeros_like(worth), worth, width), axis=-1),
         scale=scale[..., 1:],
     )
 

@@ -62,6 +62,12 @@ def spread_of(values: Sequence[float]) -> float:
     return max(robust, stdev(values) / 2) / (abs(centre) or 1.0)
 
 
+def detectable_beyond(spread: float, repeats: int, chance: float = 0.9) -> float:
+    """How far beyond the threshold a true gain must lie to pass it with this chance."""
+    of_median = spread / math.sqrt(repeats) * (_MEDIAN_EFFICIENCY if repeats > 2 else 1.0)
+    return NormalDist().inv_cdf(chance) * math.sqrt(2) * of_median
+
+
 def threshold_of(spread: float, repeats: int, *, df: int, alpha: float) -> float:
     """The relative gain that two medians of `repeats` of the same tree pass with chance `alpha`."""
     of_median = spread / math.sqrt(repeats) * (_MEDIAN_EFFICIENCY if repeats > 2 else 1.0)

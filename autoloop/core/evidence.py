@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from autoloop.core.betting import LOG_BEST_BET, PairedRule, Traces, shrunk, traces, worth_having
+from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, Traces, shrunk, traces, worth_having
 from autoloop.core.noise import Floats, NoisePool, Scale, pseudo_median
 from autoloop.core.power import Outcomes, outcomes, resolvable
 
@@ -37,6 +37,7 @@ __all__ = [
     "Outcomes",
     "PairedRule",
     "Scale",
+    "Shared",
     "Traces",
     "Verdict",
     "confirmed",
@@ -69,24 +70,34 @@ class Judgement:
     """The log evidence after each pair; a keep needs `log(1 / alpha)`."""
 
 
-def judge(gains: Sequence[float], *, sigma: float, df: float, rule: PairedRule = PairedRule()) -> Judgement:
+def judge(
+    gains: Sequence[float],
+    *,
+    sigma: float,
+    df: float,
+    rule: PairedRule = PairedRule(),
+    shared: Shared | None = None,
+) -> Judgement:
     """Judge all gains of one experiment so far, oldest first.
 
     `sigma` and `df` are the noise pool's from before the first pair, and stay what they were while the
     sequence grows, also when it is continued much later: a bet may use only what was known when it was
     placed. A `sigma` of 0 with `df` above 0 says that the metric never showed any spread; then one pair
     decides and a second one confirms, unless these two differ. With `df` 0 nothing is known of the noise.
+    `shared` is for reused baselines.
     """
     values = np.asarray(gains, float)
     if values.size == 0:
         return Judgement("continue", 0.0, 0.0, -math.inf, math.inf, 0.0, "no pair yet")
     if sigma == 0 and df > 0 and np.all(values == values[0]):
         return _judge_exact(values, df, rule)
-    return _judge_noisy(values, np.full(values.size, sigma), df, rule)
+    return _judge_noisy(values, np.full(values.size, sigma), df, rule, shared)
 
 
-def _judge_noisy(gains: Floats, sigma: Floats, df: float, rule: PairedRule) -> Judgement:
-    seen, n = traces(gains, sigma=sigma, df=df, rule=rule), gains.size
+def _judge_noisy(
+    gains: Floats, sigma: Floats, df: float, rule: PairedRule, shared: Shared | None = None
+) -> Judgement:
+    seen, n = traces(gains, sigma=sigma, df=df, rule=rule, shared=shared), gains.size
     gain, evidence = float(pseudo_median(gains)), float(seen.evidence[-1])
     bound = math.log(1 / rule.alpha)
     verdict: Verdict = "discard"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.betting import LOG_BEST_BET, PairedRule, shrunk, traces
+from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, shrunk, traces
 from autoloop.core.noise import Floats, pseudo_median
 
 
@@ -23,13 +23,15 @@ class Outcomes:
     log_evidence: Floats
 
 
-def outcomes(gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule) -> Outcomes:
+def outcomes(
+    gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule, shared: Shared | None = None
+) -> Outcomes:
     """What `judge` says to every row of `gains` when it stops as early as it can.
 
     `sigma` and `df` broadcast against `gains`; rows are as long as `rule.max_pairs`.
     """
     rows, n = gains.shape
-    seen = traces(gains, sigma=sigma, df=df, rule=rule)
+    seen = traces(gains, sigma=sigma, df=df, rule=rule, shared=shared)
     bound = math.log(1 / rule.alpha)
     left = rule.max_pairs - 1 - np.arange(n)
     given_up = (seen.evidence + LOG_BEST_BET * left < bound) | (seen.futility >= math.log(1 / rule.beta))

@@ -21,6 +21,10 @@ class Summary(Frozen):
     crashed: int
     discards_in_row: int
     max_consecutive_discards: int
+    max_hours: float | None
+    max_cost_usd: float | None
+    max_tokens: int | None
+    target: float | None
     metric_field: str
     direction: str
     baseline: float | None
@@ -40,6 +44,8 @@ class Summary(Frozen):
     seconds: float
     """How long processes have held the run."""
     started_at: float
+    updated_at: float
+    """When the last event was written; a live run has been active since."""
     sandbox: str
 
 
@@ -59,6 +65,10 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
         crashed=totals.crashed,
         discards_in_row=state.discards_in_row,
         max_consecutive_discards=limits.max_consecutive_discards,
+        max_hours=limits.max_hours,
+        max_cost_usd=limits.max_cost_usd,
+        max_tokens=limits.max_tokens,
+        target=limits.target,
         metric_field=state.criteria.metric_field,
         direction=state.criteria.direction.value,
         baseline=state.metric,
@@ -76,5 +86,6 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
         tokens=totals.tokens,
         seconds=state.active_seconds,
         started_at=started.at,
+        updated_at=state.last_at,
         sandbox=sandbox,
     )

@@ -1,4 +1,6 @@
-"""The run's directory: `.autoloop/runs/<slug>/<run-id>/`, and the record of how the run was started."""
+"""The run's directory: `.autoloop/runs/<slug>/<run-id>/`. Knows no models until a record is read: `status` is quick."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -6,34 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from autoloop.core.model import Frozen
-from autoloop.core.program import Program
-from autoloop.core.results import Row
 from autoloop.errors import AutoloopError
-from autoloop.profiles import Profile
 
-FORMAT = 1
-
-
-class RunRecord(Frozen):
-    """`run.json`: everything the run depends on, as it was when it began."""
-
-    format: int = FORMAT
-    run_id: str
-    program: Program
-    profile: Profile
-    sandbox: str
-    """The tier in force."""
-    seal: dict[str, str]
-    """Digest of each sealed file, by its path in `sealed/`."""
-    prompt_sha256: str
-    seed: int
-    start: str
-    branch: str
-    versions: dict[str, str]
+if TYPE_CHECKING:
+    from autoloop.core.results import Row
+    from autoloop.stores.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -78,6 +59,8 @@ class RunDirectory:
 
     def read_record(self) -> RunRecord:
         """`run.json`; AutoloopError when it is missing, damaged or from a newer version."""
+        from autoloop.stores.record import FORMAT, RunRecord
+
         path = self.path / "run.json"
         try:
             text = path.read_text()
@@ -90,7 +73,7 @@ class RunDirectory:
             return RunRecord.model_validate_json(text)
         except FileNotFoundError:
             raise AutoloopError(f"{path} is missing, so this is not a run", "See `autoloop status`.") from None
-        except (ValueError, ValidationError) as error:
+        except ValueError as error:
             reason = str(error).splitlines()[0]
             raise AutoloopError(f"{path} is damaged: {reason}", "Restore it, or start a new run.") from None
 

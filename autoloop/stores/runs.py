@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from autoloop.errors import AutoloopError
 from autoloop.stores.directory import RunDirectory
 
 RUNS = Path(".autoloop/runs")
+_LONGEST_LINE = 1 << 14
 
 
 def all_runs(root: Path, slug: str | None = None) -> list[RunDirectory]:
@@ -50,3 +52,21 @@ def trusted_state(run: RunDirectory) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) and state.pop("journal_bytes", None) == length else None
+
+
+def last_result(run: RunDirectory) -> dict[str, Any] | None:
+    """The last line of `results.tsv` in short, at a cost that does not grow with the history; for people."""
+    try:
+        with (run.path / "results.tsv").open("rb") as file:
+            names = file.readline().decode().rstrip("\n").split("\t")
+            start = file.tell()
+            file.seek(max(start, file.seek(0, os.SEEK_END) - _LONGEST_LINE))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    if not lines or len(cells := lines[-1].split("\t")) != len(names):
+        return None
+    row = dict(zip(names, cells, strict=True))
+    gain = float(row["gain"]) if row["gain"] else None
+    shown = {name: row[name] for name in ("status", "reason", "description")}
+    return {"experiment": int(row["experiment"]), **shown, "gain": gain}

@@ -9,18 +9,21 @@ from autoloop.core.reasons import Status
 from autoloop.core.replay import after
 from autoloop.core.results import HEADER, Row
 from autoloop.core.run import RunState
-from autoloop.core.summary import summarise
-from autoloop.ports import Progress
+from autoloop.core.summary import Summary, summarise
+from autoloop.ports import OnNews, Progress
 from autoloop.stores.directory import RunDirectory, write_atomically
 
 
 class Views:
     """Keeps the views of one run up to date, at a cost that does not grow with its history."""
 
-    def __init__(self, directory: RunDirectory, limits: Limits, sandbox: str) -> None:
+    def __init__(
+        self, directory: RunDirectory, limits: Limits, sandbox: str, on_news: OnNews = lambda rows, summary: None
+    ) -> None:
         self._directory = directory
         self._limits = limits
         self._sandbox = sandbox
+        self._on_news = on_news
         self._phase = "starting"
         self._state: RunState | None = None
         self._length = 0
@@ -42,7 +45,9 @@ class Views:
                 file.writelines(row.to_tsv() for row in rows)
         if isinstance(event, Decided):
             write_atomically(self._directory.path / "ideas.md", state.backlog.render())
-        self._write_state()
+        summary = self._write_state()
+        if summary is not None:
+            self._on_news(rows, summary)
 
     def on_progress(self, progress: Progress) -> None:
         """Let other processes see the phase."""
@@ -50,12 +55,13 @@ class Views:
             self._phase = progress.phase
             self._write_state()
 
-    def _write_state(self) -> None:
+    def _write_state(self) -> Summary | None:
         if self._state is None or self._state.started is None:
-            return
+            return None
         summary = summarise(self._state, self._limits, phase=self._phase, sandbox=self._sandbox)
         text = summary.model_dump_json()
         write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
+        return summary
 
 
 def states(events: Iterable[Event], state: RunState) -> Iterator[tuple[Event, RunState]]:

@@ -1,0 +1,221 @@
+"""Profiles and settings: `autoloop.toml` of the repository and of the user, and the environment.
+
+Precedence: a flag, the environment, `.env`, the repository's file, the user's file, the default. A profile
+is pure data and goes into the journal's run.json, so it holds names of variables and never their values.
+"""
+
+import inspect
+import re
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from autoloop.agents import AGENTS, DOTTED, agent_class
+from autoloop.core.model import Frozen
+from autoloop.dotenv import variables
+from autoloop.errors import AutoloopError
+from autoloop.fields import did_you_mean, quoted, read_values, refuse_unknown, validated
+from autoloop.ports import Agent
+
+FILE = "autoloop.toml"
+WITHOUT_SETTINGS = ("tuner",)
+"""Agents whose name is a profile, without a word in any file."""
+_EXAMPLE = f"""Add to {FILE}:  [profiles.mine]  agent = "command"  command = "sh agent.sh" """.strip()
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+class ProfileTable(Frozen):
+    """`[profiles.NAME]` as one file has it."""
+
+    agent: Text | None = Field(None, description=f"{', '.join(AGENTS)}, or {DOTTED}")
+    command: Text | None = Field(None, description="a command line for the shell, as a text")
+    model: Text | None = Field(None, description="a model's name, as a text")
+    effort: Text | None = Field(None, description="a text")
+    script: Text | None = Field(None, description="the path of a script, as a text")
+    fallback: Text | None = Field(None, description="another profile's name, as a text")
+    prompt: Text | None = Field(None, description="the path of a prompt, as a text")
+    env: tuple[str, ...] | None = Field(None, description="a list of names of variables; their values stand in .env")
+    options: dict[str, Any] | None = Field(None, description="a table")
+
+
+class SettingsTable(Frozen):
+    """`autoloop.toml`."""
+
+    default_profile: Text | None = Field(None, description="a profile's name, as a text")
+    sandbox: Literal["auto", "bwrap", "landlock", "none"] | None = Field(
+        None, description="auto, bwrap, landlock or none"
+    )
+    profiles: dict[str, ProfileTable] = Field({}, description="tables [profiles.NAME]")
+
+
+class Profile(Frozen):
+    """Agent, model, prompt and options, named."""
+
+    name: str
+    agent: str
+    command: str = ""
+    model: str = ""
+    effort: str = ""
+    script: str = ""
+    """Path from the repository's root."""
+    fallback: str = ""
+    """The profile that takes over when the agent cannot be reached."""
+    prompt: str = ""
+    """Path from the repository's root."""
+    env: tuple[str, ...] = ()
+    """Names of variables that the agent needs; their values come from the environment or `.env`."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of an agent class of the user's own."""
+
+
+class Settings(Frozen):
+    """What the files and the environment say together."""
+
+    default_profile: str | None = None
+    sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
+    profiles: dict[str, Profile] = {}
+    overrides: dict[str, str] = {}
+    """Fields of the chosen profile that the environment sets."""
+
+
+def user_config(environ: Mapping[str, str]) -> Path | None:
+    """Where the user's own `autoloop.toml` would be."""
+    configured = environ.get("XDG_CONFIG_HOME", "")
+    if configured.startswith("/"):  # the standard has others ignored
+        return Path(configured) / "autoloop" / FILE
+    home = environ.get("HOME")
+    return Path(home) / ".config" / "autoloop" / FILE if home else None
+
+
+def load_settings(root: Path, environ: Mapping[str, str], user_config: Path | None) -> Settings:
+    """The settings in force for a repository."""
+    known = {name: value for name, value in variables(root, environ).items() if value}
+    files = [_read(path, shown) for path, shown in ((user_config, str(user_config)), (root / FILE, FILE)) if path]
+    tables = [*files, *_from_environment(known)]
+    overrides = {field: known[_variable(field)] for field in _OVERRIDABLE if _variable(field) in known}
+    simple = [table.model_dump(exclude_none=True, exclude={"profiles"}) for table in tables]
+    merged: dict[str, Any] = dict(ChainMap(*reversed(simple)))
+    return Settings(**merged, profiles=_merged_profiles(tables), overrides=overrides)
+
+
+def choose(settings: Settings, name: str | None, *, has_knobs: bool = False) -> Profile:
+    """The profile that was named, else the default one, else what goes without saying."""
+    wanted = name or settings.default_profile or _implied(settings, has_knobs)
+    known = settings.profiles
+    if wanted in known:
+        profile = known[wanted]
+    elif wanted in WITHOUT_SETTINGS or (name is None and wanted == settings.overrides.get("agent")):
+        profile = Profile(name=wanted, agent=wanted)
+    else:
+        raise _unknown(wanted, known, "" if name else " (default_profile)")
+    chosen = profile.model_copy(update=settings.overrides)
+    if chosen.fallback and chosen.fallback not in {*known, *WITHOUT_SETTINGS}:
+        raise _unknown(chosen.fallback, known, f" (fallback of {quoted(chosen.name)})")
+    return chosen
+
+
+def make_agent(profile: Profile, root: Path, environ: Mapping[str, str]) -> Agent:
+    """The agent of a profile.
+
+    A class with `from_profile(profile, root, environ)` is asked for itself; any other is called with the
+    profile's options.
+    """
+    try:
+        kind = agent_class(profile.agent)
+    except AutoloopError as error:
+        raise AutoloopError(f"profile {quoted(profile.name)}: {error.message}", error.hint) from error
+    configure = getattr(kind, "from_profile", None)
+    if configure is None:
+        return _called(kind, profile)
+    if profile.options and profile.agent in AGENTS:
+        raise AutoloopError(f"profile {quoted(profile.name)}: the agent {quoted(profile.agent)} takes no options")
+    agent: Agent = configure(profile, root, environ)
+    return agent
+
+
+_OVERRIDABLE = ("agent", "command", "model", "effort", "script", "fallback", "prompt")
+
+
+def _variable(field: str) -> str:
+    return f"AUTOLOOP_{field.upper()}"
+
+
+def _read(path: Path, source: str) -> SettingsTable:
+    """One file's settings; empty when there is no such file."""
+    if not path.is_file():
+        return SettingsTable()
+    values = read_values(path, source)
+    refuse_unknown(values, SettingsTable.model_fields, source)
+    profiles = values.get("profiles")
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        where = f"{source}: profiles.{name}"
+        if not isinstance(profile, dict):
+            raise AutoloopError(f"{where} is {quoted(profile)}; allowed: a table [profiles.{name}]")
+        refuse_unknown(profile, ProfileTable.model_fields, where)
+        _refuse_secrets(profile.get("env", []), where)
+        validated(ProfileTable, profile, where)
+    return validated(SettingsTable, values, source)
+
+
+def _refuse_secrets(env: object, where: str) -> None:
+    """Where a value stands instead of a name it may be a password, so it is not repeated."""
+    if not isinstance(env, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in env):
+        allowed = ProfileTable.model_fields["env"].description
+        raise AutoloopError(f"{where}: env holds something else than names; allowed: {allowed}")
+
+
+def _from_environment(known: Mapping[str, str]) -> Iterator[SettingsTable]:
+    for field in ("default_profile", "sandbox"):
+        if value := known.get(_variable(field)):
+            yield validated(SettingsTable, {field: value}, f"{_variable(field)} in the environment")
+
+
+def _merged_profiles(tables: Iterable[SettingsTable]) -> dict[str, Profile]:
+    """Later tables add to the profiles of earlier ones, and override them field by field."""
+    merged: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        for name, profile in table.profiles.items():
+            merged.setdefault(name, {"name": name}).update(profile.model_dump(exclude_none=True))
+    for name, fields in merged.items():
+        if "agent" not in fields:
+            allowed = ProfileTable.model_fields["agent"].description
+            raise AutoloopError(f"{FILE}: profiles.{name}.agent is missing; needed: {allowed}")
+    return {name: Profile(**fields) for name, fields in merged.items()}
+
+
+def _implied(settings: Settings, has_knobs: bool) -> str:
+    if len(settings.profiles) == 1:
+        return next(iter(settings.profiles))
+    if agent := settings.overrides.get("agent"):
+        return agent
+    if settings.profiles:
+        names = ", ".join(settings.profiles)
+        raise AutoloopError(
+            f"several profiles and no default; there are: {names}",
+            f"Name one with --agent, or default_profile in {FILE}.",
+        )
+    if has_knobs:
+        return "tuner"
+    raise AutoloopError("no agent is configured", _EXAMPLE)
+
+
+def _unknown(name: str, known: Iterable[str], origin: str) -> AutoloopError:
+    names = list(dict.fromkeys([*known, *WITHOUT_SETTINGS]))
+    near = did_you_mean(name, names)
+    return AutoloopError(f"unknown profile {quoted(name)}{origin}{near}", f"There are: {', '.join(names)}.")
+
+
+def _called(kind: type, profile: Profile) -> Agent:
+    try:
+        inspect.signature(kind).bind(**profile.options)
+    except TypeError as error:
+        raise AutoloopError(
+            f"profile {quoted(profile.name)}: {profile.agent} does not take these options: {error}"
+        ) from error
+    agent: Agent = kind(**profile.options)
+    return agent

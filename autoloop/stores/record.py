@@ -1,0 +1,25 @@
+"""The record of how a run was started: `run.json`. Apart, so that a look at a run need not know models."""
+
+from autoloop.core.model import Frozen
+from autoloop.core.program import Program
+from autoloop.profiles import Profile
+
+FORMAT = 1
+
+
+class RunRecord(Frozen):
+    """`run.json`: everything the run depends on, as it was when it began."""
+
+    format: int = FORMAT
+    run_id: str
+    program: Program
+    profile: Profile
+    sandbox: str
+    """The tier in force."""
+    seal: dict[str, str]
+    """Digest of each sealed file, by its path in `sealed/`."""
+    prompt_sha256: str
+    seed: int
+    start: str
+    branch: str
+    versions: dict[str, str]

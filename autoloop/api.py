@@ -178,7 +178,10 @@ def resume(
 
 
 def status(path: Path, name: str | None = None) -> dict[str, Any]:
-    """A run in one look, with `alive`, `path` and the last result; `state.json` is trusted when it speaks of the whole journal."""
+    """A run in one look, with `alive`, `path` and the `last` result.
+
+    `state.json` is trusted when it speaks of the whole journal.
+    """
     directory = find_run(root_of(path), name)
     alive = is_alive(directory)
     found = trusted_state(directory)

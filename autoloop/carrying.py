@@ -132,7 +132,7 @@ def _make_ready(
     opening = trees.open(record.start)
     for warning in opening.warnings:
         on_progress(Progress("warning", text=warning))
-    if not home.joinpath("agent").exists():
+    if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
     scripts = bench.sealed.directory

@@ -69,14 +69,14 @@ def capture_files(
     ignored = names_of_ignored(found.ignored, found.present, held, MOST_IGNORED)
     if excess := found.excess(git, rules.max_bytes):
         return Captured(Capture(None, (*found.breaches, excess), ignored), held)
-    breaches = [*found.breaches, *stage(git, found)]
+    breaches = {**found.breaches, **dict.fromkeys(stage(git, found))}
     if not found.present and not found.removed:
         return Captured(Capture(None, tuple(breaches), ignored), held)
     tree_id = git("write-tree", "--missing-ok").decode("ascii").strip()
     comparing = start_diff(git, parent, tree_id)
     commit_id = commit(git, tree_id, parent, message, at)
     diff = finish_diff(comparing)
-    breaches += breaches_of(diff, tree, rules)
+    breaches |= dict.fromkeys(breaches_of(diff, tree, rules))
     candidate = diff.candidate(commit_id, parent) if diff.entries else None
     after = held.after(diff.paths(gone=False), diff.paths(gone=True))
     return Captured(Capture(candidate, tuple(breaches), ignored, diff.patch), after)

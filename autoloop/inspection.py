@@ -48,7 +48,8 @@ class Findings:
     present: dict[bytes, int] = field(default_factory=dict)
     """New or changed, to be taken; with sizes in bytes."""
     removed: list[bytes] = field(default_factory=list)
-    breaches: list[str] = field(default_factory=list)
+    breaches: dict[str, None] = field(default_factory=dict)
+    """In the order in which they were found, each once."""
     ignored: list[bytes] = field(default_factory=list)
     """New, and left out by the tree's own ignore rules."""
 
@@ -109,11 +110,11 @@ def take(path: bytes, tree: bytes, contents: Contents, rules: Rules, found: Find
     about = os.lstat(tree + b"/" + path)
     kind = stat.S_IFMT(about.st_mode)
     if kind in KINDS:
-        found.breaches.append(f"{display(path)}: {KINDS[kind]}")
+        found.breaches[f"{display(path)}: {KINDS[kind]}"] = None
     elif path in rules.spared.leading:
-        found.breaches.append(f"{display(path)}: stands in the way of a cache or shared path")
+        found.breaches[f"{display(path)}: stands in the way of a cache or shared path"] = None
     elif kind == stat.S_IFREG and not made_readable(tree + b"/" + path, about.st_mode):
-        found.breaches.append(f"{display(path)}: cannot be read")
+        found.breaches[f"{display(path)}: cannot be read"] = None
     else:
         found.present[path] = about.st_size
 
@@ -123,10 +124,10 @@ def is_allowed(path: bytes, contents: Contents, rules: Rules, found: Findings) -
     if rules.spared.holds(path) or rules.keep_out.holds(path):
         return False
     if submodule_of(path, contents.gitlinks):
-        found.breaches.append(f"{display(path)}: inside a submodule")
+        found.breaches[f"{display(path)}: inside a submodule"] = None
         return False
     if not in_cone(rules.cone, path):
-        found.breaches.append(f"{display(path)}: outside the sparse folders")
+        found.breaches[f"{display(path)}: outside the sparse folders"] = None
         return False
     return True
 
@@ -136,7 +137,8 @@ def new_files(tree: bytes, contents: Contents, spared: Spared, aside: Path) -> I
     remove(os.fsencode(aside))
     number = 0
     for stray in strays(tree, contents, spared):
-        for path in files_below(tree, stray.path) if stray.is_folder else [stray.path]:
+        enters = stray.is_folder and split(stray.path)[1] != b".git"
+        for path in files_below(tree, stray.path) if enters else [stray.path]:
             if split(path)[1] != b".git":
                 yield path
                 continue
@@ -166,7 +168,7 @@ def ignored(layer: Layer, paths: list[bytes]) -> set[bytes]:
     cut = len(layer.prefix)
     # The dot keeps a name such as `:(top)x` from being read as a pattern.
     asked = b"".join(b"./" + path[cut:] + b"\0" for path in paths)
-    answer = layer.git("check-ignore", "-z", "--stdin", stdin=asked, accept=(0, 1))
+    answer = layer.git("check-ignore", "--no-index", "-z", "--stdin", stdin=asked, accept=(0, 1))
     return {layer.prefix + path[2:] for path in answer.split(b"\0")[:-1]}
 
 

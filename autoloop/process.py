@@ -92,24 +92,30 @@ def run(
             strays = child.end()
         out.drain()
         err.drain()
-    ending, code = watch.ending, child.popen.returncode
-    return Finished(
-        exit_code=-signal.SIGKILL if code is None else code,  # None: the kernel did not let go of it
-        seconds=seconds,
-        stdout=out.text(),
-        stderr=err.text(),
-        timed_out=ending is _Ending.TIMED_OUT,
-        idle=ending is _Ending.IDLE,
-        cancelled=ending is _Ending.CANCELLED,
-        strays=strays,
-    )
+    code = child.popen.returncode
+    if code is None:  # the kernel did not let go of it
+        code = -signal.SIGKILL
+    return _finished(code, seconds, out.text(), err.text(), watch.ending, strays)
 
 
 def _not_started(error: OSError, seconds: float) -> Finished:
     """As the shell has it: 127 for what is not there, 126 for what cannot be executed."""
     code = 127 if isinstance(error, FileNotFoundError) else 126
     why = f"{error.filename}: {error.strerror}\n"
-    return Finished(code, seconds, "", why, timed_out=False, idle=False, cancelled=False, strays=0)
+    return _finished(code, seconds, "", why, ending=None, strays=0)
+
+
+def _finished(code: int, seconds: float, stdout: str, stderr: str, ending: "_Ending | None", strays: int) -> Finished:
+    return Finished(
+        exit_code=code,
+        seconds=seconds,
+        stdout=stdout,
+        stderr=stderr,
+        timed_out=ending is _Ending.TIMED_OUT,
+        idle=ending is _Ending.IDLE,
+        cancelled=ending is _Ending.CANCELLED,
+        strays=strays,
+    )
 
 
 def _escalation(first: signal.Signals) -> list[signal.Signals]:

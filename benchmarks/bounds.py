@@ -38,7 +38,9 @@ class Bound:
         return f"{self.what:<52} {measured:>9} {sign} {limit:<8} {verdict:<5} {self.where}"
 
 
-def worst(what: str, cases: Iterable[tuple[str, float]], limit: float, *, at_least: bool = False, form: str) -> Bound:
+def worst(
+    what: str, cases: Iterable[tuple[str, float]], limit: float, *, at_least: bool = False, form: str
+) -> Bound:
     """The bound over several cases, held by the worst of them."""
     where, value = (min if at_least else max)(cases, key=lambda case: case[1])
     return Bound(what, value, limit, at_least, where, form)
@@ -77,7 +79,9 @@ def no_effect(models: list[NoiseModel], short: list[NoiseModel], seed: int, rows
     pairs = {name: end.pairs.mean() for name, end in ends.items()}
     return [
         worst("no effect: kept, %", kept.items(), 1.2, form="{:.2f}"),
-        Bound("no effect: kept, %, short recorded traces together", pooled, 1.2, where=f"{len(short)} traces"),
+        Bound(
+            "no effect: kept, %, short recorded traces together", pooled, 1.2, where=f"{len(short)} traces"
+        ),
         worst("no effect: pairs", pairs.items(), 5.0, form="{:.2f}"),
     ]
 
@@ -92,7 +96,9 @@ def effects(models: list[NoiseModel], seed: int, rows: int) -> list[Bound]:
     true = {(m.name, k): k * m.sigma() for m in models for k in (1.0, 1.5, 2.0, 3.0)}
 
     def power(k: float, family: bool) -> list[tuple[str, float]]:
-        chosen = [(name, end) for (name, size), end in ends.items() if size == k and (name in plain) == family]
+        chosen = [
+            (name, end) for (name, size), end in ends.items() if size == k and (name in plain) == family
+        ]
         return [(name, 100 * float(end.kept.mean())) for name, end in chosen]
 
     claims = [
@@ -101,11 +107,27 @@ def effects(models: list[NoiseModel], seed: int, rows: int) -> list[Bound]:
     ]
     pairs = [(name, float(end.pairs.mean())) for (name, k), end in ends.items() if k == 2.0]
     return [
-        worst("2 sigma: kept, %, light tails and drift", power(2.0, True), 95.0, at_least=True, form="{:.1f}"),
-        worst("2 sigma: kept, %, heavy tails and recorded", power(2.0, False), 88.0, at_least=True, form="{:.1f}"),
+        worst(
+            "2 sigma: kept, %, light tails and drift", power(2.0, True), 95.0, at_least=True, form="{:.1f}"
+        ),
+        worst(
+            "2 sigma: kept, %, heavy tails and recorded",
+            power(2.0, False),
+            88.0,
+            at_least=True,
+            form="{:.1f}",
+        ),
         worst("2 sigma: pairs", pairs, 8.5, form="{:.2f}"),
-        worst("1.5 sigma: kept, %, light tails and drift", power(1.5, True), 93.0, at_least=True, form="{:.1f}"),
-        worst("1.5 sigma: kept, %, heavy tails and recorded", power(1.5, False), 80.0, at_least=True, form="{:.1f}"),
+        worst(
+            "1.5 sigma: kept, %, light tails and drift", power(1.5, True), 93.0, at_least=True, form="{:.1f}"
+        ),
+        worst(
+            "1.5 sigma: kept, %, heavy tails and recorded",
+            power(1.5, False),
+            80.0,
+            at_least=True,
+            form="{:.1f}",
+        ),
         worst("claimed / true, 1 to 3 sigma, smallest", claims, 0.9, at_least=True, form="{:.3f}"),
         worst("claimed / true, 1 to 3 sigma, largest", claims, 1.1, form="{:.3f}"),
     ]

@@ -1,7 +1,6 @@
 """Nights of experiments under one rule and one kind of noise, many nights at once."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from autoloop.core.betting import PairedRule, traces
 from autoloop.core.evidence import confirmed
 from autoloop.core.noise import Floats
 from benchmarks.noise_models import NoiseModel
-from benchmarks.rules import Kept, Machine, Paired, Rule
+from benchmarks.rules import Flags, Kept, Machine, Paired, Rule
 
 EFFECTS = np.array([0.0, -0.02, 0.01, 0.02, 0.05])
 SHARES = np.array([0.60, 0.16, 0.12, 0.08, 0.04])
@@ -69,7 +68,7 @@ class Campaigns:
         return float(self.claimed[kept].sum() / gained) if gained > 0 else math.nan
 
 
-def _share(flags: Floats) -> float:
+def _share(flags: Flags) -> float:
     return float(flags.mean()) if flags.size else 0.0
 
 
@@ -89,10 +88,12 @@ def play(rule: Rule, model: NoiseModel, campaigns: int, night: Night, seed: int)
         verdicts = rule.experiment(rows, effects[rows, i])
         late = machine.spent[rows] > night.samples(i + 1)
         machine.level[rows[late]] = before[rows[late]]
-        parts.append(np.column_stack([rows, effects[rows, i], verdicts.kept & ~late, verdicts.claimed])[~late])
+        parts.append(
+            np.column_stack([rows, effects[rows, i], verdicts.kept & ~late, verdicts.claimed])[~late]
+        )
     table = np.concatenate(parts)
-    spent = float(machine.spent.sum() / max(len(table), 1))
-    return Campaigns(*table.T, samples=spent, true_gain=float(-machine.level.mean()))
+    spent, (campaign, effect, kept, claimed) = float(machine.spent.sum() / len(table)), table.T
+    return Campaigns(campaign, effect, kept, claimed, spent, true_gain=float(-machine.level.mean()))
 
 
 @dataclass(frozen=True)
@@ -111,26 +112,31 @@ class Morning:
 def mornings(rule: Paired, played: Campaigns, model: NoiseModel, experiments: int, seed: int) -> Morning:
     """Continue the provisional keeps of each campaign, most promising first."""
     rng, campaigns = np.random.default_rng(seed), int(played.campaign.max()) + 1
-    label, extra = {}, 0
+    label: dict[int, bool] = {}
+    extra = 0
     for campaign in range(campaigns):
         keeps = [k for k in rule.keeps if k.campaign == campaign]
         labels, pairs = _continue(keeps, model, experiments, rule.rule, rng)
         label.update(zip(map(id, keeps), labels, strict=True))
         extra += pairs
-    false = np.array([k.effect <= 0 for k in rule.keeps], bool)
-    sure = np.array([label[id(k)] for k in rule.keeps], bool)
-    pairs = played.samples / 2 * len(played.kept)
+    false = np.array([k.effect <= 0 for k in rule.keeps], np.bool_)
+    sure = np.array([label[id(k)] for k in rule.keeps], np.bool_)
     return Morning(
         kept=len(rule.keeps) / campaigns,
         false_kept=_share(false),
         confirmed=float(sure.sum()) / campaigns,
         false_confirmed=_share(false[sure]),
-        extra_pairs=extra / pairs,
+        extra_pairs=2 * extra / (played.samples * len(played.kept)),
     )
 
 
 def _continue(
-    keeps: list[Kept], model: NoiseModel, experiments: int, rule: PairedRule, rng: np.random.Generator, cap: int = 60
+    keeps: list[Kept],
+    model: NoiseModel,
+    experiments: int,
+    rule: PairedRule,
+    rng: np.random.Generator,
+    cap: int = 60,
 ) -> tuple[list[bool], int]:
     """e-BH labels after the continuation, and the pairs that it took."""
     seen, at = [], [len(k.gains) for k in keeps]
@@ -150,6 +156,3 @@ def _continue(
         ruled_out = seen[best].futility[at[best] - 1] >= math.log(1 / rule.beta)
         if at[best] == cap or ruled_out:
             active.discard(best)
-
-
-RuleMaker = Callable[[], Rule]

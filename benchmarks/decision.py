@@ -71,8 +71,10 @@ def compare(models: list[NoiseModel], campaigns: int, seed: int) -> tuple[Table,
 
 def print_table(table: Table) -> None:
     print("100 experiments: 60 % nothing, 16 % harm (-2 %), 12 % +1 %, 8 % +2 %, 4 % +5 %\n")
-    print("| noise | rule | no effect: kept | keeps that are false | kept at +1 / +2 / +5 % | true gain |"
-          " claimed / true | samples |")
+    print(
+        "| noise | rule | no effect: kept | keeps that are false | kept at +1 / +2 / +5 % | true gain |"
+        " claimed / true | samples |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for (model, rule), played in table.items():
         power = " / ".join(f"{100 * played.power(effect):.0f}" for effect in (0.01, 0.02, 0.05))
@@ -83,7 +85,9 @@ def print_table(table: Table) -> None:
 
 
 def print_nights(nights: dict[str, Morning]) -> None:
-    print("\n| noise | keeps a night, of these false | confirmed, of these false | extra pairs |\n|---|---|---|---|")
+    print(
+        "\n| noise | keeps a night, of these false | confirmed, of these false | extra pairs |\n|---|---|---|---|"
+    )
     for model, m in nights.items():
         print(
             f"| {model} | {m.kept:.1f}, {100 * m.false_kept:.0f} % | "
@@ -116,7 +120,9 @@ def draw(table: Table, target: Path) -> None:
     stories = {"a gain of 2 sigma": (2.0, 3), "no effect": (0.0, 5), "a gain of 0.7 sigma": (0.7, 8)}
     for label, (gain, seed) in stories.items():
         gains = (np.random.default_rng(seed).standard_normal(16) + gain).tolist()
-        said = next(j for n in range(1, 17) if (j := judge(gains[:n], sigma=1.0, df=30)).verdict != "continue")
+        said = next(
+            j for n in range(1, 17) if (j := judge(gains[:n], sigma=1.0, df=30)).verdict != "continue"
+        )
         pairs = range(len(said.trace) + 1)
         right.plot(pairs, np.exp([0.0, *said.trace]), marker="o", ms=4, label=f"{label}: {said.verdict}")
     right.axhline(50, color="0.5", ls="--", lw=1)

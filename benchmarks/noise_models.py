@@ -73,7 +73,8 @@ def autoregressive(rng: np.random.Generator, rows: int, n: int) -> Floats:
 def drift(rng: np.random.Generator, rows: int, n: int) -> Floats:
     """1 % on a machine that gets 3 % slower every hundred samples, or quicker."""
     slope = rng.choice([-0.0003, 0.0003], (rows, 1))
-    return 0.01 * rng.standard_normal((rows, n)) + slope * np.arange(n)
+    drifting: Floats = 0.01 * rng.standard_normal((rows, n)) + slope * np.arange(n)
+    return drifting
 
 
 def steps(rng: np.random.Generator, rows: int, n: int) -> Floats:
@@ -126,5 +127,7 @@ def recorded(least: int = 20) -> list[NoiseModel]:
     """Reruns of unchanged code, every set of at least `least` values with any spread, and the busy machine."""
     sets = json.loads((DATA / "real_noise.json").read_text())
     usable = [s for s in sets if len(s["values"]) >= least and 0 < min(s["values"]) < max(s["values"])]
-    traces = [NoiseModel(f"{s['metric']} #{i}", "recorded", replay(s["values"])) for i, s in enumerate(usable)]
+    traces = [
+        NoiseModel(f"{s['metric']} #{i}", "recorded", replay(s["values"])) for i, s in enumerate(usable)
+    ]
     return [busy_machine(), *traces]

@@ -13,8 +13,7 @@ from autoloop.trees import GitTrees, TreeOptions
 AT = 1_700_000_000.0
 SETTINGS = (
     "user.name=Tester", "user.email=tester@example.org", "gc.auto=0", "maintenance.auto=false",
-    "protocol.file.allow=always", "init.defaultBranch=main", "uploadpack.allowFilter=true",
-    "uploadpack.allowAnySHA1InWant=true",
+    "protocol.file.allow=always", "init.defaultBranch=main",
 )  # fmt: skip
 
 
@@ -37,6 +36,8 @@ def make_repository(folder: Path, files: dict[str, str] | None = None, *options:
     """A repository with one commit."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", *options)
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
     write(
         folder, {"app.py": "print(1)\n", "src/lib.py": "x = 1\n", "src/deep/a.txt": "a\n"} if files is None else files
     )

@@ -10,7 +10,6 @@ from decimal import Decimal
 from autoloop.core.program import Knob
 from autoloop.core.trials import Parameter
 from autoloop.errors import AutoloopError
-from autoloop.fields import quoted
 
 _EXAMPLE = "The pattern is a regular expression in which ^ and $ match at lines, such as '^BLOCK = (\\d+)'."
 
@@ -44,9 +43,6 @@ def check(knobs: Sequence[Knob], read: Callable[[str], str]) -> None:
             "the program declares no knobs, and the tuner turns nothing else",
             "Add to config.toml: knobs = [{name, file, pattern, type, low, high}], or choose another agent.",
         )
-    names = [knob.name for knob in knobs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise AutoloopError(f"two knobs are named {min(twice)!r}")
     for knob in knobs:
         _check_range(knob)
     texts = {knob.file: _text(knob, read) for knob in knobs}

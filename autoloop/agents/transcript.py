@@ -1,6 +1,6 @@
 """What a session says while it says it: recorded, passed on line by line, its closing notes remembered.
 
-Memory stays bounded however much is said; the record on disk ends at `LARGEST` bytes and says so.
+Memory stays bounded however much is said; the record on disk ends at `largest` bytes and says so.
 """
 
 import codecs
@@ -32,8 +32,9 @@ _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Transcript:
     """The record of one session: `{"at": seconds, "stream": "stdout", "text": line}`, a line each."""
 
-    def __init__(self, task: Task, on_progress: OnProgress) -> None:
+    def __init__(self, task: Task, on_progress: OnProgress, largest: int = LARGEST) -> None:
         self.task = task
+        self.largest = largest
         self.on_progress = on_progress
         self.closing = Closing(task.packet)
         self.last = {"stdout": "", "stderr": ""}
@@ -66,13 +67,13 @@ class Transcript:
             self.on_progress(Progress("agent", self.task.experiment, text))
 
     def _record(self, stream: str, lines: Iterable[str]) -> None:
-        if self.size >= LARGEST:
+        if self.size >= self.largest:
             return
         at = round(time.monotonic() - self.began, 3)
         entry = "".join(json.dumps({"at": at, "stream": stream, "text": line}) + "\n" for line in lines).encode()
         self.size += len(entry)
         self.file.write(entry)
-        if self.size >= LARGEST:
+        if self.size >= self.largest:
             self.file.write(b'{"at": %.3f, "stream": "autoloop", "text": "too long: the rest is left out"}\n' % at)
 
 

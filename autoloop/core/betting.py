@@ -15,7 +15,7 @@ _WIDTH = 0.85
 close to a Gaussian in the middle, with tails that let a wild pair count for little."""
 _LEAST_BET = 0.9
 """The adaptive bet is on at least this many standard deviations, or a bad start would stop the betting."""
-_CAUTION = 1.4
+_CAUTION = 1.6
 """A spread known from n pairs is taken to be larger by this over n."""
 _SHRINKAGE = 1.75
 """Fitted to the keeps of simulated campaigns, gains of one standard deviation and more."""
@@ -61,7 +61,9 @@ class Traces:
     futility: Floats
     """Log of the likelihood ratio against a gain worth having."""
     scale: Floats
-    """Standard deviation of one gain: the pool's, blended with the experiment's own."""
+    """Standard deviation of one gain, the pool's blended with the experiment's own, on the cautious side."""
+    worth: Floats
+    """The gain that `futility` speaks against."""
 
 
 def worth_having(sigma: Floats, rule: PairedRule) -> Floats:
@@ -71,7 +73,12 @@ def worth_having(sigma: Floats, rule: PairedRule) -> Floats:
 
 
 def traces(
-    gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule, shared: Shared | None = None
+    gains: Floats,
+    *,
+    sigma: Floats | float,
+    df: Floats | float,
+    rule: PairedRule,
+    shared: Shared | None = None,
 ) -> Traces:
     """Follow the evidence pair by pair; `sigma` and `df` of the noise pool broadcast against `gains`.
 
@@ -81,9 +88,9 @@ def traces(
     n = gains.shape[-1]
     sigma = np.broadcast_to(np.asarray(sigma, float), gains.shape)
     centre, own = _prefixes(gains)
-    scale = _blend(own, sigma, np.broadcast_to(np.asarray(df, float), gains.shape))
-    before = scale[..., :n]
-    worth = worth_having(np.where(sigma > 0, sigma, before), rule)
+    noise, known = _blend(own, sigma, np.broadcast_to(np.asarray(df, float), gains.shape))
+    scale = noise * (1 + _CAUTION / known)
+    before, worth = scale[..., :n], worth_having(noise[..., :n], rule)
     adaptive = np.maximum(centre[..., :n], _LEAST_BET * before)
     adaptive[..., 0] = 2 * worth[..., 0]
     sharper, width = gains, before
@@ -94,6 +101,7 @@ def traces(
         evidence=np.logaddexp(*bets) - math.log(2),
         futility=np.cumsum(_log_ratio(sharper, np.zeros_like(worth), worth, width), axis=-1),
         scale=scale[..., 1:],
+        worth=worth,
     )
 
 
@@ -107,17 +115,16 @@ def _prefixes(gains: Floats) -> tuple[Floats, Floats]:
     return centre, own
 
 
-def _blend(own: Floats, sigma: Floats, df: Floats) -> Floats:
-    """The pool's sigma and the experiment's own spread by their weights, wider the less is known.
+def _blend(own: Floats, sigma: Floats, df: Floats) -> tuple[Floats, Floats]:
+    """The pool's sigma and the experiment's own spread by their weights, and the sum of these.
 
     Never below half of the own spread: a change may well make a measurement noisier.
     """
     weight = np.maximum(np.arange(own.shape[-1]) - 1.0, 0.0)
     sigma, df = (np.concatenate([x, x[..., -1:]], axis=-1) for x in (sigma, np.where(sigma > 0, df, 0.0)))
-    total = np.maximum(df + weight, 1.0)
-    blended = np.sqrt((df * sigma**2 + weight * own**2) / total)
-    scale: Floats = np.maximum(blended, own / 2) * (1 + _CAUTION / total)
-    return scale
+    known = np.maximum(df + weight, 1.0)
+    noise = np.sqrt((df * sigma**2 + weight * own**2) / known)
+    return np.maximum(noise, own / 2), known
 
 
 def _log_bet(gain: Floats, mu: Floats, scale: Floats) -> Floats:

@@ -12,6 +12,8 @@ from autoloop.core.model import Frozen
 _TWENTY_MINUTES = 1200.0
 _MAD_TO_SIGMA = 1.4826
 """For Gaussian noise the standard deviation is this many median absolute deviations."""
+_LARGEST = 1e9
+"""A spread beyond this is as good as endless, and stays a number."""
 _MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)
 """A median of N varies by this factor more than a mean of N (Kenney and Keeping 1962, 211)."""
 
@@ -59,7 +61,7 @@ def spread_of(values: Sequence[float]) -> float:
         return 0.0
     centre = median(values)
     robust = _MAD_TO_SIGMA * median(abs(value - centre) for value in values)
-    return max(robust, stdev(values) / 2) / (abs(centre) or 1.0)
+    return min(max(robust, stdev(values) / 2) / (abs(centre) or 1.0), _LARGEST)
 
 
 def detectable_beyond(spread: float, repeats: int, chance: float = 0.9) -> float:

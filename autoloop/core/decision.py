@@ -139,7 +139,7 @@ class _Measured:
 
     def loses_less_than_threshold(self) -> bool:
         """Within one noise threshold of the best kept measurement, so that losses never add up."""
-        return self._gain_over(self.evidence.best) > -self.evidence.noise.threshold
+        return self._gain_over(self.evidence.best) >= -self.evidence.noise.threshold
 
 
 def _unless_holdout(measured: _Measured) -> Decision | Wanted:
@@ -151,17 +151,18 @@ def _unless_holdout(measured: _Measured) -> Decision | Wanted:
         taken = len(evidence.series.of(arm, HOLDOUT))
         if taken < criteria.repeats:
             return Wanted(arm=arm, index=taken, script=HOLDOUT)
-    if _holdout_regressed(evidence.series, criteria):
+    if _holdout_regressed(evidence.series, criteria, evidence.noise):
         return measured.decision(Reason.HOLDOUT_FAILED, "better, but the holdout regressed")
     return measured.decision(Reason.IMPROVED, f"{why}, and the holdout did not regress")
 
 
-def _holdout_regressed(series: Series, criteria: Criteria) -> bool:
-    """Whether the holdout got worse by more than its own noise."""
+def _holdout_regressed(series: Series, criteria: Criteria, noise: Noise) -> bool:
+    """Whether the holdout got worse by more than noise: its own, or the run's where few samples hide it."""
     baseline, candidate = (Measurement(series.of(arm, HOLDOUT)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
     name = criteria.metric_field
     spread = max(spread_of(baseline.values(name)), spread_of(candidate.values(name)))
-    threshold = threshold_of(spread, criteria.repeats, df=2 * criteria.repeats - 2, alpha=criteria.alpha)
+    own = threshold_of(spread, criteria.repeats, df=2 * criteria.repeats - 2, alpha=criteria.alpha)
+    threshold = max(own, noise.threshold)
     return relative_gain(baseline.value(name), candidate.value(name), criteria.direction) < -threshold
 
 

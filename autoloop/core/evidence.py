@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, Traces, shrunk, traces, worth_having
+from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, Traces
 from autoloop.core.noise import Floats, NoisePool, Scale, pseudo_median
 from autoloop.core.power import Outcomes, outcomes, resolvable
 
@@ -104,8 +104,7 @@ def _judge_noisy(
     if evidence >= bound and gain > rule.min_gain:
         verdict, reason = "keep", f"{_odds(evidence)} for a gain after {_count(n)}"
     elif seen.futility[-1] >= math.log(1 / rule.beta):
-        worth = float(worth_having(np.asarray(sigma[-1] or seen.scale[-1]), rule))
-        reason = f"a gain of {worth:.2g} or more is ruled out after {_count(n)}"
+        reason = f"a gain of {seen.worth[-1]:.2g} or more is ruled out after {_count(n)}"
     elif evidence + LOG_BEST_BET * (rule.max_pairs - n) >= bound and n < rule.max_pairs:
         verdict, reason = "continue", f"{_odds(evidence)} after {_count(n)}; a keep needs {_odds(bound)}"
     elif evidence >= bound:

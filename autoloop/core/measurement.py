@@ -5,7 +5,6 @@ field, `1,234.5`. No metric is ever 0 to mean "none".
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,10 @@ from autoloop.core.program import Criteria, Direction
 from autoloop.core.reasons import Reason
 
 _METRIC = re.compile(r"METRIC\s+([^\s=]+)\s*=\s*(.*)")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LARGEST = 1e300
+"""Beyond this, sums and ratios of metrics would no longer be finite."""
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ODD = re.compile(r"[+-]?(nan|inf(inity)?)", re.IGNORECASE)
 
 
@@ -120,6 +122,10 @@ class Series:
             (entry.result for entry in self.taken if isinstance(entry.result, MeasurementFailure)), None
         )
 
+    def without_failures(self) -> "Series":
+        """The series with only its good samples."""
+        return Series(tuple(entry for entry in self.taken if isinstance(entry.result, Sample)))
+
     def plus(self, entry: Taken) -> "Series":
         """The series with one more sample."""
         return Series((*self.taken, entry))
@@ -134,7 +140,8 @@ def relative_gain(
     (the original baseline's size), and in plain numbers when that is 0 as well.
     """
     better = baseline - candidate if direction is Direction.LOWER else candidate - baseline
-    return better / (abs(baseline) or abs(unit or 0.0) or 1.0)
+    gain = better / (abs(baseline) or abs(unit or 0.0) or 1.0)
+    return max(-_LARGEST, min(_LARGEST, gain))
 
 
 def parse_output(text: str, criteria: Criteria) -> Sample | str:
@@ -166,7 +173,7 @@ def _objects(text: str) -> list[_Pairs]:
     if whole is not None:
         return [whole]
     found = []
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, _LINE_END.split(text)):
         if line.startswith("{") and (pairs := _json_object(line)) is not None:
             found.append(pairs)
         elif metric := _METRIC.fullmatch(line):
@@ -178,10 +185,15 @@ def _json_object(text: str) -> _Pairs | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs)
+        pairs = json.loads(text, object_pairs_hook=_pairs)
     except (ValueError, RecursionError):
         return None
     return pairs if isinstance(pairs, _Pairs) else None
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
+    """The pairs under names that can be written down: JSON may escape half of a character."""
+    return _Pairs((name.encode(errors="replace").decode(), value) for name, value in pairs)
 
 
 def _plain_number(text: str) -> float | str:
@@ -198,7 +210,7 @@ def _merged(objects: Iterable[_Pairs], known: set[str]) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _require_number(field: str, found: Mapping[str, Any]) -> None:

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from autoloop.core.model import Frozen
 from autoloop.core.reasons import Reason, Status
 
-_BLOCK = re.compile(r"<((?:autoauto_)?notes)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<(?P<end>/?)(?P<name>(?:autoauto_)?notes)>", re.IGNORECASE)
 _LONGEST = 300
 _MOST_TRIED = 200
 _MOST_IDEAS = 40
@@ -26,13 +27,13 @@ class Notes(Frozen):
 def parse_notes(text: str) -> Notes:
     """The last notes block in the text, read leniently; empty notes when there is none.
 
-    Accepts fenced JSON, trailing commas, a lone string where a list belongs, and plain text
-    (then it is the hypothesis).
+    Accepts fenced JSON, trailing commas, a lone string where a list belongs, a block that is not
+    closed, and plain text (then it is the hypothesis).
     """
-    blocks = _BLOCK.findall(text)
-    if not blocks:
+    body = _last_block(text)
+    if body is None:
         return Notes()
-    body = re.sub(r"^```\w*|```$", "", blocks[-1][1].strip(), flags=re.MULTILINE).strip()
+    body = re.sub(r"^```\w*|```$", "", body.strip(), flags=re.MULTILINE).strip()
     found = _lenient_json(body)
     if found is None:
         return Notes(hypothesis=one_line(body))
@@ -42,6 +43,19 @@ def parse_notes(text: str) -> Notes:
         avoid=_texts(found.get("avoid")),
         next=_texts(found.get("next")),
     )
+
+
+def _last_block(text: str) -> str | None:
+    """What stands in the last block; behind the last opening tag when it was cut off in an object."""
+    tags = list(_TAG.finditer(text))
+    if tags and not tags[-1]["end"]:
+        rest = text[tags[-1].end() :]
+        if rest.lstrip().startswith(("{", "```")):
+            return rest
+    for closing, opening in pairwise(reversed(tags)):
+        if not opening["end"] and closing["end"] and opening["name"].lower() == closing["name"].lower():
+            return text[opening.end() : closing.start()]
+    return None
 
 
 def one_line(value: object, longest: int = _LONGEST) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
+from autoloop.core.notes import one_line
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Status
 from autoloop.core.results import Row
@@ -10,13 +11,15 @@ from autoloop.core.run import RunState, stagnation_near
 
 LONGEST = 60_000
 """Characters in a whole packet."""
-_LONGEST_GOAL = 12_000
+_LONGEST_GOAL = 10_000
+_LONGEST_RULES = 3_000
 _LONGEST_GUIDANCE = 4_000
-_LONGEST_PATCH = 3_000
-_LONGEST_DIAGNOSTICS = 4_000
+_LONGEST_PATCH = 2_500
+_LONGEST_DIAGNOSTICS = 3_000
+_LONGEST_NAME = 100
 _MOST_CASES = 20
-_MOST_KEPT = 30
-_MOST_IDEAS = 20
+_MOST_KEPT = 20
+_MOST_IDEAS = 15
 _DIRECTIVES = (
     (
         0.3,
@@ -42,7 +45,7 @@ def build_packet(
     return {
         "guidance": _guidance(state.guidance),
         "goal": clip(program.text.strip() or "Improve the metric.", _LONGEST_GOAL),
-        "rules": _rules(program),
+        "rules": clip(_rules(program), _LONGEST_RULES),
         "state": _state(program, state, limits, now),
         "results": _results(state),
         "kept": _kept(state.kept),
@@ -124,9 +127,8 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
     if limits.target is not None:
         lines.append(f"- Target: {_number(limits.target)}")
     if state.ignored:
-        lines.append(
-            f"- New files that the ignore rules left out of the last candidate: {', '.join(state.ignored[:10])}"
-        )
+        ignored = ", ".join(one_line(name, _LONGEST_NAME) for name in state.ignored[:10])
+        lines.append(f"- New files that the ignore rules left out of the last candidate: {ignored}")
     return "\n".join(lines)
 
 
@@ -167,7 +169,7 @@ def _cases(state: RunState) -> str:
     if not cases:
         return ""
     failing = [(case, score) for case, score in cases.items() if score < 1]
-    shown = [f"- {case}: {score:.3g}" for case, score in failing[:_MOST_CASES]]
+    shown = [f"- {one_line(case, _LONGEST_NAME)}: {score:.3g}" for case, score in failing[:_MOST_CASES]]
     more = [f"- … {len(failing) - _MOST_CASES} more"] if len(failing) > _MOST_CASES else []
     title = f"## Cases that do not pass fully ({len(failing)} of {len(cases)})\n\n"
     return title + ("\n".join([*shown, *more]) or "None: every case passes.") + "\n"

@@ -24,7 +24,12 @@ class Outcomes:
 
 
 def outcomes(
-    gains: Floats, *, sigma: Floats | float, df: Floats | float, rule: PairedRule, shared: Shared | None = None
+    gains: Floats,
+    *,
+    sigma: Floats | float,
+    df: Floats | float,
+    rule: PairedRule,
+    shared: Shared | None = None,
 ) -> Outcomes:
     """What `judge` says to every row of `gains` when it stops as early as it can.
 

@@ -23,7 +23,7 @@ from autoloop.core.events import (
     Waited,
 )
 from autoloop.core.measurement import Sample, Series
-from autoloop.core.notes import Idea
+from autoloop.core.notes import Idea, one_line
 from autoloop.core.reasons import Reason, Status
 from autoloop.core.results import Row, baseline_row, decided_fields
 from autoloop.core.run import RECENT, Current, RunState, sum_known
@@ -56,10 +56,12 @@ def after(state: RunState, event: Event) -> RunState:
 def _applied(state: RunState, event: Event) -> RunState:
     match event:
         case RunStarted():
-            return replace(state, started=event, head=event.start)
+            return replace(state, started=event, head=event.start, previous_head=event.start)
         case RunResumed():
             gap = state.baseline is not None and event.at - state.last_at > _GAP_SECONDS
-            return replace(state, stopped=None, after_gap=state.after_gap or gap)
+            # A baseline that could not be measured ended the last process; this one tries again.
+            series = state.series.without_failures()
+            return replace(state, stopped=None, after_gap=state.after_gap or gap, series=series)
         case LimitsChanged():
             return replace(state, limits={**state.limits, **event.limits})
         case Guided():
@@ -115,7 +117,10 @@ def _decided(state: RunState, event: Decided) -> RunState:
     candidate = current.candidate
     counts = kept or decision.reason is not Reason.INTERRUPTED
     idea = Idea(
-        experiment=event.experiment, reason=decision.reason, what=event.description, outcome=decision.why
+        experiment=event.experiment,
+        reason=decision.reason,
+        what=one_line(event.description),
+        outcome=one_line(decision.why),
     )
     return replace(
         state,
@@ -145,7 +150,8 @@ def _row(state: RunState, current: Current, event: Decided) -> Row:
             "cost_usd": _experiment_cost(current),
             "lines_added": candidate.lines_added if candidate else None,
             "lines_removed": candidate.lines_removed if candidate else None,
-            "description": event.description,
+            "description": one_line(event.description),
+            "why": one_line(event.decision.why),
         }
     )
 

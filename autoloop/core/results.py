@@ -101,7 +101,7 @@ def _cell(value: object) -> str:
     if value is None or value == {}:
         return ""
     if isinstance(value, float):
-        return f"{value:.10g}"
+        return f"{value:.12g}"
     if isinstance(value, dict):
         return one_line(json.dumps(value, sort_keys=True), longest=2000)
     return one_line(value, longest=500)

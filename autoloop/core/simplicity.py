@@ -3,14 +3,14 @@
 import re
 from pathlib import PurePosixPath
 
-from autoloop.core.candidate import Candidate
+from autoloop.core.candidate import Candidate, Change
 from autoloop.core.program import Scope
 
-_NOT_CODE = frozenset(
-    [".md", ".rst", ".txt", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".lock", ".csv", ".tsv", ".svg", ".png", ".jpg", ".xml", ".po"]
-)
+_TEXT = (".md", ".rst", ".txt", ".csv", ".tsv", ".po", ".svg", ".png", ".jpg", ".ipynb", ".snap")
+_SETTINGS = (".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".xml", ".lock", ".sum")
+_PAPERS = ("license", "licence", "copying", "notice", "authors", "readme", "changelog", "codeowners")
 _TEST_PARTS = frozenset(("test", "tests", "__tests__", "testing", "spec", "specs", "fixtures", "benchmarks"))
-_TEST_NAME = re.compile(r"(test_.*|.*_test\.\w+|.*\.(test|spec)\.\w+|conftest\.py)")
+_TEST_NAME = re.compile(r"(test_.*|.*_(test|spec)\.\w+|.*\.(test|spec)\.\w+|conftest\.py|.*[a-z]Tests?\.\w+)")
 _COMMENT = re.compile(r"#(?!\s*(include|define|if|el|endif|pragma)\b)|//|/\*|\*|--\s|;;|<!--")
 
 
@@ -19,12 +19,12 @@ def code_removed(candidate: Candidate, patch: str, scope: Scope) -> int:
 
     Read from the patch. Where that does not show a file (clipped), its line counts stand in.
     """
-    counted = _counts(patch)
-    total = 0
-    for change in candidate.changes:
-        if is_code(change.path) and scope.is_editable(change.path):
-            total += counted.get(change.path, (change.removed or 0) - (change.added or 0))
-    return total
+    counted = _counts(patch, candidate)
+    return sum(
+        counted.get(change.path, (change.removed or 0) - (change.added or 0))
+        for change in candidate.changes
+        if is_code(change.path) and scope.is_editable(change.path)
+    )
 
 
 def is_code(path: str) -> bool:
@@ -33,22 +33,38 @@ def is_code(path: str) -> bool:
     tests = _TEST_PARTS.intersection(part.lower() for part in pure.parts[:-1]) or _TEST_NAME.fullmatch(
         pure.name
     )
-    return not tests and pure.suffix.lower() not in _NOT_CODE
+    plain = pure.suffix.lower() in _TEXT + _SETTINGS or pure.stem.lower() in _PAPERS
+    return not tests and not plain
 
 
-def _counts(patch: str) -> dict[str, int]:
-    """Removed minus added lines of code for each file that the patch shows whole."""
-    counts: dict[str, int] = {}
-    path = ""
-    for line in patch.splitlines():
+def _counts(patch: str, candidate: Candidate) -> dict[str, int]:
+    """Removed minus added lines of code for each file whose lines the patch shows all."""
+    headers = {f"diff --git a/{change.path} b/{change.path}": change for change in candidate.changes}
+    lines: dict[str, list[str]] = {}
+    shown: list[str] = []
+    in_hunk = False
+    for line in patch.split("\n"):
         if line.startswith("diff --git "):
-            path = line.rpartition(" b/")[2]
-            counts[path] = 0
-        elif path and line[:1] in "+-" and not line.startswith(("+++ ", "--- ")) and _is_code_line(line[1:]):
-            counts[path] += 1 if line[0] == "-" else -1
-    if "characters left out" in patch and path:
-        counts.pop(path)
-    return counts
+            shown, in_hunk = [], False
+            if line in headers:
+                lines[headers[line].path] = shown
+        elif line.startswith("@@"):
+            in_hunk = True
+        elif in_hunk and line.startswith(("+", "-")):
+            shown.append(line)
+    whole = (change for change in candidate.changes if _shows_all(lines.get(change.path, []), change))
+    return {change.path: sum(map(_weight, lines.get(change.path, []))) for change in whole}
+
+
+def _shows_all(lines: list[str], change: Change) -> bool:
+    added = sum(line.startswith("+") for line in lines)
+    return added == change.added and len(lines) - added == change.removed
+
+
+def _weight(line: str) -> int:
+    if not _is_code_line(line[1:]):
+        return 0
+    return 1 if line.startswith("-") else -1
 
 
 def _is_code_line(line: str) -> bool:

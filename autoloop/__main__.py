@@ -1,0 +1,5 @@
+"""`python -m autoloop`."""
+
+from autoloop.cli import main
+
+main()

@@ -1,0 +1,212 @@
+"""The verbs. Each one parses and hands over; what it needs is imported when it is called.
+
+Only typer and the standard library are loaded here: `autoloop status` is asked often, and should cost little.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoloop.cli import options
+
+app = typer.Typer(
+    name="autoloop",
+    help="Leave it overnight on a git repository with one number to move; wake up to improvements that are real.",
+    epilog="Without a verb: what is here, and the next command to type.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"autoloop {version('autoloop-engine')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    path: options.Here = Path(),
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    context.obj = path
+    if context.invoked_subcommand is None:
+        from autoloop.cli.look import overview
+
+        overview(path)
+
+
+@app.command(epilog="Example: autoloop init import-time")
+def init(
+    context: typer.Context,
+    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="What to call it.", show_default=False)] = None,
+    json: options.Json = False,
+) -> None:
+    """Write a first program, made for what this repository holds. Nothing that exists is overwritten."""
+    from autoloop.cli.look import init
+
+    init(context.obj, slug, json)
+
+
+@app.command(epilog="Example: autoloop validate import-time --runs 10")
+def validate(
+    context: typer.Context,
+    slug: options.Slug,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=2, help="How often to measure.")] = 5,
+    json: options.Json = False,
+) -> None:
+    """Try a program's measurement as a run would, and say what it can resolve and what that costs."""
+    from autoloop.cli.running import validate
+
+    validate(context.obj, slug, runs, json)
+
+
+@app.command(epilog="Examples: autoloop run import-time --max-hours 8 --detach   |   autoloop run import-time --resume")
+def run(
+    context: typer.Context,
+    slug: options.Slug,
+    agent: options.Agent = None,
+    max_experiments: options.MaxExperiments = None,
+    max_hours: options.MaxHours = None,
+    max_cost_usd: options.MaxCost = None,
+    max_tokens: options.MaxTokens = None,
+    target: options.Target = None,
+    rule: options.Rule = None,
+    seed: options.Seed = None,
+    detach: options.Detach = False,
+    resume: options.Resume = False,
+    run: options.RunOption = None,
+    json: options.Json = False,
+) -> None:
+    """Run the loop: propose, measure, keep or discard, until there is a reason to stop.
+
+    Your checkout is not touched: what is kept is on a branch of its own. Ctrl-C finishes the experiment in
+    progress, a second one cuts it short. Limits that are not given come from the program.
+
+    Exit codes: 0 something was kept, 2 something you can fix, 3 nothing was kept, 130 interrupted.
+    """
+    from autoloop.api import RunOptions
+    from autoloop.cli.running import Wanted, run_loop
+
+    limits = {
+        "max_experiments": max_experiments,
+        "max_hours": max_hours,
+        "max_cost_usd": max_cost_usd,
+        "max_tokens": max_tokens,
+        "target": target,
+    }
+    given = {name: value for name, value in limits.items() if value is not None}
+    wanted = Wanted(slug, RunOptions(agent, given, rule, seed), resume=resume, run=run, detach=detach, json=json)
+    raise typer.Exit(run_loop(context.obj, wanted))
+
+
+@app.command(epilog="Example: autoloop status import-time --json")
+def status(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
+    """Say whether a run is alive, what it does, what it found and what is left."""
+    from autoloop.cli.status import status
+
+    status(context.obj, run, json)
+
+
+@app.command(epilog="Example: autoloop results | cut -f 1,3,4,7")
+def results(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
+    """List every experiment of a run: a table for people, tab-separated values when piped."""
+    from autoloop.cli.look import results
+
+    results(context.obj, run, json)
+
+
+@app.command(epilog="Example: autoloop show 7")
+def show(
+    context: typer.Context,
+    experiment: Annotated[int, typer.Argument(metavar="N", min=0, help="The experiment's number; 0 is the baseline.")],
+    run: options.Run = None,
+    json: options.Json = False,
+) -> None:
+    """Show one experiment in full: verdict, reason, samples, gates and diff."""
+    from autoloop.cli.show import show
+
+    show(context.obj, experiment, run, json)
+
+
+@app.command(epilog="Example: autoloop ideas import-time")
+def ideas(context: typer.Context, run: options.Run = None) -> None:
+    """Print the ideas backlog of a run: what was tried, what to avoid, what to try next."""
+    from autoloop.cli.look import ideas
+
+    ideas(context.obj, run)
+
+
+@app.command(epilog="Example: autoloop packet import-time | less")
+def packet(context: typer.Context, slug: options.Slug) -> None:
+    """Preview what an agent would be told next."""
+    from autoloop.cli.look import packet
+
+    packet(context.obj, slug)
+
+
+@app.command(epilog='Example: autoloop guide "Leave the parser alone; look at the cache."')
+def guide(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The steer; an empty text withdraws it.")],
+    run: options.RunOption = None,
+    json: options.Json = False,
+) -> None:
+    """Steer the next experiments of a run."""
+    from autoloop.cli.steer import guide
+
+    guide(context.obj, text, run, json)
+
+
+@app.command(epilog="Example: autoloop stop import-time")
+def stop(
+    context: typer.Context,
+    run: options.Run = None,
+    now: Annotated[bool, typer.Option("--now", help="Cut the experiment in progress short.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Ask a run to stop after the experiment in progress; it can be resumed."""
+    from autoloop.cli.steer import stop
+
+    stop(context.obj, run, now, json)
+
+
+@app.command(epilog="Example: autoloop limit 100 --max-hours 12")
+def limit(
+    context: typer.Context,
+    max_experiments: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="Stop after N experiments in all.", show_default=False)
+    ] = None,
+    run: options.Run = None,
+    max_hours: options.MaxHours = None,
+    max_cost_usd: options.MaxCost = None,
+    json: options.Json = False,
+) -> None:
+    """Change the limits of a run, from its next experiment on."""
+    from autoloop.cli.steer import limit
+
+    limits = {"max_experiments": max_experiments, "max_hours": max_hours, "max_cost_usd": max_cost_usd}
+    given = {name: value for name, value in limits.items() if value is not None}
+    if not given:
+        raise typer.BadParameter("name at least one limit: N, --max-hours or --max-cost-usd")
+    limit(context.obj, given, run, json)
+
+
+@app.command(epilog="Example: autoloop demo")
+def demo(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIRECTORY]", help="Where to make the example repository.", show_default=False),
+    ] = None,
+) -> None:
+    """Run a complete campaign on a shipped example, with real measurements, without key or network."""
+    from autoloop.cli.running import demo
+
+    raise typer.Exit(demo(directory))

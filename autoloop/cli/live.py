@@ -1,0 +1,129 @@
+"""Following a run in the foreground: a line for each finished experiment and notice, and on a terminal a live line.
+
+Elsewhere than on a terminal it is plain text, one line at a time, without control codes.
+"""
+
+import os
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from autoloop.cli.render import clean, duration, number, on_terminal, percent, say
+from autoloop.core.results import Row
+from autoloop.core.summary import Summary
+from autoloop.ports import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
+    from rich.text import Text
+
+_SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
+"""Phases whose text is worth a line of its own."""
+_COLOURS = {"keep": "green", "crash": "red", "baseline": "bold"}
+_REFRESHES_PER_SECOND = 2
+_LONGEST_PHASE = 40
+
+
+class Watcher:
+    """Tells people what a run does."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._live: Live | None = None
+        self._began = time.monotonic()
+        self._news_at = self._began
+        self._summary: Summary | None = None
+        self._phase = "starting"
+        self._experiment = 0
+        self._stopping = ""
+
+    def __enter__(self) -> Self:
+        if on_terminal(self._file):
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(
+                self,
+                console=Console(file=self._file),
+                refresh_per_second=_REFRESHES_PER_SECOND,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def on_progress(self, sign: Progress) -> None:
+        """Show what is being done."""
+        if sign.phase in _SPOKEN and sign.text:
+            self._print(f"{sign.phase}: {_one_line(sign.text)}")
+        if sign.phase != "notice":
+            self._phase = f"{sign.phase} {sign.text}" if sign.text else sign.phase
+        self._experiment = sign.experiment or self._experiment
+
+    def on_news(self, rows: list[Row], summary: Summary) -> None:
+        """Print what is finished."""
+        if self._summary is None:
+            self._print(f"run {summary.run_id} of {summary.program}; stop it with Ctrl-C")
+            if summary.sandbox == "none":
+                self._print("sandbox: none; measured code is not confined")
+        self._summary, self._news_at = summary, time.monotonic()
+        for row in rows:
+            self._print(experiment_line(row), _COLOURS.get(row.status.value, ""))
+
+    def on_first_interrupt(self) -> None:
+        """Say that a Ctrl-C was heard. Runs inside a signal handler, where nothing buffered may be written."""
+        what = f"experiment {self._experiment}" if self._experiment else "the baseline's measurement"
+        self._stopping = f"finishing {what}; Ctrl-C again cuts it short"
+        if self._live is None:
+            os.write(self._file.fileno(), f"{self._stopping}\n".encode())
+
+    def _print(self, text: str, style: str = "") -> None:
+        if self._live is None:
+            say(text, self._file)
+            return
+        from rich.text import Text
+
+        self._live.console.print(Text(clean(text), style=style))
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        yield self._line(options.max_width)
+
+    def _line(self, width: int) -> "Text":
+        from rich.text import Text
+
+        phase = _one_line(self._phase)
+        parts = [phase if len(phase) <= _LONGEST_PHASE else phase[: _LONGEST_PHASE - 1] + "…"]
+        line = Text("  ".join([*parts, *self._figures()]), style="cyan", no_wrap=True, overflow="ellipsis")
+        if self._stopping:
+            line = Text(f"{self._stopping}  ", style="yellow", no_wrap=True, overflow="ellipsis").append_text(line)
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+    def _figures(self) -> list[str]:
+        now, summary = time.monotonic(), self._summary
+        if summary is None:
+            return [duration(now - self._began)]
+        elapsed = summary.seconds + now - self._news_at
+        left = [] if summary.max_hours is None else [f"{duration(max(0, 3600 * summary.max_hours - elapsed))} left"]
+        metric = [f"baseline {number(summary.baseline)}"] if summary.baseline is not None else []
+        gain = [percent(summary.gain)] if summary.gain is not None else []
+        return [f"experiment {self._experiment}/{summary.max_experiments}", duration(elapsed), *left, *metric, *gain]
+
+
+def experiment_line(row: Row) -> str:
+    """A finished experiment in one line; without a metric it says why."""
+    text = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
+    columns = f"{row.experiment:>4}  {row.status.value:8}  {row.reason:18}  {number(row.metric):>12}"
+    return f"{columns}  {percent(row.gain):>8}  {_one_line(text)}".rstrip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -1,0 +1,47 @@
+"""The arguments and options that verbs share, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Here = Annotated[
+    Path,
+    typer.Option(
+        "-C", metavar="REPO", help="Work there instead of in the current directory.", exists=True, file_okay=False
+    ),
+]
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="A program: its name, or the path of its directory.")]
+_RUN = "A run's id, a program's name (its latest run), or nothing for the latest run here."
+Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help=_RUN, show_default=False)]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help=_RUN, show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+Agent = Annotated[
+    str | None,
+    typer.Option("--agent", metavar="PROFILE", help="The profile that proposes changes.", show_default=False),
+]
+MaxExperiments = Annotated[
+    int | None, typer.Option("--max-experiments", metavar="N", help="Stop after N experiments.", show_default=False)
+]
+MaxHours = Annotated[
+    float | None, typer.Option("--max-hours", metavar="H", help="Stop after H hours of work.", show_default=False)
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost-usd", metavar="X", help="Stop once X US dollars are spent.", show_default=False),
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", metavar="N", help="Stop once N tokens are spent.", show_default=False)
+]
+Target = Annotated[
+    float | None, typer.Option("--target", metavar="X", help="Stop once the metric reaches X.", show_default=False)
+]
+Rule = Annotated[
+    str | None,
+    typer.Option("--rule", metavar="RULE", help="How a change is judged: paired or median.", show_default=False),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="S", help="Make the run's coin flips repeatable.", show_default=False)
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave the run to a background process.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, or past a raised limit.")]

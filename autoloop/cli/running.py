@@ -1,0 +1,178 @@
+"""`run`, `validate` and `demo`: what takes time, followed while it goes, and told at its end."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoloop import api
+from autoloop.carrying import Outcome
+from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
+from autoloop.cli.live import Watcher
+from autoloop.cli.look import results_table
+from autoloop.cli.render import complain, count, number, percent, say, say_json
+from autoloop.core.program import Rule
+from autoloop.core.reasons import StopReason
+from autoloop.core.summary import Summary
+from autoloop.errors import AutoloopError
+from autoloop.steering import Signals
+
+_PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person typed after `run`."""
+
+    slug: str
+    options: api.RunOptions
+    resume: bool
+    run: str | None
+    detach: bool
+    json: bool
+
+
+def run_loop(path: Path, wanted: Wanted) -> int:
+    """Run the loop to its end, or leave it to the background; the exit code."""
+    _refuse_contradictions(wanted)
+    signals = Signals()
+    try:
+        with Watcher(sys.stderr if wanted.json else sys.stdout) as watcher:
+            signals.on_first = watcher.on_first_interrupt
+            signals.install()
+            if wanted.detach:
+                run_id = api.detach(path, wanted.slug, wanted.options, signals=signals, on_progress=watcher.on_progress)
+                outcome = None
+            else:
+                outcome = _carried(path, wanted, signals, watcher)
+    except AutoloopError as error:
+        if signals.received is None:
+            raise
+        complain(f"interrupted: {error.message}", error.hint)
+        return INTERRUPTED
+    if outcome is None:
+        return _left_in_background(path, run_id, wanted.json)
+    _report(path, outcome, wanted.json)
+    return _exit_code(outcome.summary, interrupted=signals.received is not None)
+
+
+def validate(path: Path, slug: str, runs: int, as_json: bool) -> None:
+    """Try a program's measurement."""
+    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
+        found = api.validate(path, slug, runs=runs, on_progress=watcher.on_progress, environ=os.environ)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        for line in found.lines():
+            say(line)
+
+
+def demo(directory: Path | None) -> int:
+    """A complete campaign on a shipped example."""
+    signals = Signals()
+    with Watcher(sys.stdout) as watcher:
+        signals.on_first = watcher.on_first_interrupt
+        signals.install()
+        outcome = api.demo(on_progress=watcher.on_progress, signals=signals, environ=os.environ, directory=directory)
+    for line in outcome.lines:
+        say(line)
+    return INTERRUPTED if signals.received is not None else DONE
+
+
+def _refuse_contradictions(wanted: Wanted) -> None:
+    rule, rules = wanted.options.rule, [rule.value for rule in Rule]
+    if rule is not None and rule not in rules:
+        raise AutoloopError(f"--rule is {rule!r}; allowed: {', '.join(rules)}")
+    if wanted.run is not None and not wanted.resume:
+        raise AutoloopError("--run names a run to resume", f"Add --resume: `autoloop run {wanted.slug} --resume`.")
+    if wanted.resume and (wanted.options.profile is not None or wanted.options.seed is not None):
+        raise AutoloopError("a run keeps the agent and the seed that it began with", "Start a new run for others.")
+    if wanted.resume and wanted.detach:
+        hint = f"`nohup autoloop run {wanted.slug} --resume &` goes on in the background."
+        raise AutoloopError("--detach starts a new run, so it does not go with --resume", hint)
+
+
+def _carried(path: Path, wanted: Wanted, signals: Signals, watcher: Watcher) -> Outcome:
+    if wanted.resume:
+        return api.resume(
+            path,
+            wanted.slug,
+            wanted.run,
+            wanted.options,
+            signals=signals,
+            on_progress=watcher.on_progress,
+            on_news=watcher.on_news,
+        )
+    return api.run(
+        path,
+        wanted.slug,
+        wanted.options,
+        signals=signals,
+        on_progress=watcher.on_progress,
+        on_news=watcher.on_news,
+    )
+
+
+def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:
+    """Report once the background process has taken the run up, so that a look at it right after finds it alive."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    status = api.status(path, run_id)
+    while not status["alive"] and status["stop_reason"] is None and time.monotonic() < until:
+        time.sleep(0.1)
+        status = api.status(path, run_id)
+    log = str(Path(status["path"]) / "run.log")
+    if not status["alive"] and status["stop_reason"] is None:
+        complain(f"run {run_id} was not taken up by its background process", f"See {log}.")
+        return FIXABLE
+    if as_json:
+        say_json({"run_id": run_id, "log": log})
+    else:
+        say(f"run {run_id} goes on in the background; its log: {log}")
+        say(f"look: autoloop status {run_id}   steer: autoloop guide TEXT   end: autoloop stop {run_id}")
+    return DONE
+
+
+def _report(path: Path, outcome: Outcome, as_json: bool) -> None:
+    summary = outcome.summary
+    if as_json:
+        facts = api.status(path, summary.run_id)
+        say_json({**facts, "alive": False, "why_nothing_kept": list(outcome.why_nothing_kept)})
+    else:
+        _tell(path, outcome)
+    if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
+        complain(f"the agent cannot be reached: {summary.detail}", f"Mend it, then go on: `{_resume(summary)}`.")
+
+
+def _tell(path: Path, outcome: Outcome) -> None:
+    summary = outcome.summary
+    say()
+    results_table(api.results(path, summary.run_id))
+    verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
+    say(f"\n{summary.stop_reason} after {count(summary.experiments, 'experiment')}: {verdicts}")
+    if summary.kept:
+        change = f"{number(summary.original_baseline)} -> {number(summary.baseline)}"
+        say(f"{summary.metric_field} {change}, {percent(summary.gain)}; {summary.direction} is better")
+        say(f"branch: {summary.branch}\nmerge it: git merge {summary.branch}")
+    elif outcome.why_nothing_kept:
+        say("nothing was kept:")
+        for sentence in outcome.why_nothing_kept:
+            say(f"  {sentence}")
+    best = summary.best_experiment or summary.experiments or 0
+    say(
+        f"look next: autoloop results {summary.run_id}, autoloop show {best} {summary.run_id}, autoloop ideas {summary.run_id}"
+    )
+    if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
+        say(f"go on: {_resume(summary)}")
+
+
+def _resume(summary: Summary) -> str:
+    return f"autoloop run {summary.program} --resume --run {summary.run_id}"
+
+
+def _exit_code(summary: Summary, *, interrupted: bool) -> int:
+    if interrupted or summary.stop_reason == StopReason.ABORTED:
+        return INTERRUPTED
+    if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
+        return FIXABLE
+    return DONE if summary.kept else NOTHING_KEPT

@@ -1,0 +1,114 @@
+"""`show N`: one experiment in full."""
+
+from pathlib import Path
+from typing import Any
+
+from autoloop import api
+from autoloop.cli.render import clean, duration, money, number, on_terminal, percent, say, say_json
+from autoloop.core.events import Event, Sampled, SessionEnded
+from autoloop.core.measurement import MEASURE, MeasurementFailure
+from autoloop.core.program import Criteria, Gate
+from autoloop.core.results import Row
+
+
+def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
+    """Print one experiment."""
+    shown = api.show(path, experiment, run)
+    if as_json:
+        say_json(_facts(shown))
+        return
+    say("\n".join([*_verdict(shown.row, shown.criteria), *_session(shown.events)]))
+    for line in _samples(shown):
+        say(line)
+    for name, gate in shown.criteria.quality_gates.items():
+        say(f"  gate      {name} {number(shown.row.secondary.get(name)) or 'not measured'} ({_bounds(gate)})")
+    say(f"  files     {shown.directory}")
+    if shown.patch:
+        say()
+        _print_patch(shown.patch)
+
+
+def _facts(shown: api.Shown) -> dict[str, Any]:
+    gates = {
+        name: {"value": shown.row.secondary.get(name), **gate.model_dump(mode="json", exclude_none=True)}
+        for name, gate in shown.criteria.quality_gates.items()
+    }
+    samples = [
+        {**event.taken.wanted.model_dump(mode="json"), **event.taken.result.model_dump(mode="json", exclude_none=True)}
+        for event in shown.events
+        if isinstance(event, Sampled)
+    ]
+    facts = {**shown.row.cells(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
+    return {**facts, "patch": shown.patch, "path": str(shown.directory)}
+
+
+def _verdict(row: Row, criteria: Criteria) -> list[str]:
+    reason = f", {row.reason}" if row.reason else ""
+    lines = [f"experiment {row.experiment}: {row.status.value}{reason}"]
+    lines += [f"  what      {row.description}"] if row.description else []
+    lines += [f"  why       {row.why}"] if row.why else []
+    if row.metric is not None:
+        against = f" against {number(row.baseline)} ({percent(row.gain)})" if row.gain is not None else ""
+        better = f"; {criteria.direction.value} is better"
+        lines.append(f"  metric    {criteria.metric_field} {number(row.metric)}{against}{better}")
+    lines += [
+        f"  secondary {name} {number(value)}"
+        for name, value in row.secondary.items()
+        if name not in criteria.quality_gates
+    ]
+    lines += (
+        [f"  commit    {row.commit}, +{row.lines_added} -{row.lines_removed} lines"]
+        if row.lines_added is not None
+        else []
+    )
+    return lines + ([f"  took      {duration(row.seconds)}"] if row.seconds else [])
+
+
+def _session(events: tuple[Event, ...]) -> list[str]:
+    lines = []
+    for event in events:
+        if isinstance(event, SessionEnded):
+            session = event.session
+            tokens = "" if session.tokens is None else f", {session.tokens} tokens"
+            failed = f", {session.failure.value}: {session.detail}" if session.failure else ""
+            cost = "cost unknown" if session.cost_usd is None else money(session.cost_usd)
+            lines.append(f"  session   {duration(session.seconds)}, {cost}{tokens}{failed}")
+            lines += [f"  because   {event.notes.why}"] if event.notes.why else []
+    return lines
+
+
+def _samples(shown: api.Shown) -> list[str]:
+    return [
+        f"  sample    {_taken_of(event)}: {_result(event, shown.criteria)}"
+        for event in shown.events
+        if isinstance(event, Sampled)
+    ]
+
+
+def _taken_of(event: Sampled) -> str:
+    wanted = event.taken.wanted
+    script = "" if wanted.script == MEASURE else f" of {wanted.script}"
+    return f"{wanted.arm.value} {wanted.index + 1}{script}"
+
+
+def _result(event: Sampled, criteria: Criteria) -> str:
+    result = event.taken.result
+    if isinstance(result, MeasurementFailure):
+        return f"{result.reason.value}: {result.detail}"
+    values = ", ".join(f"{name} {number(result.metrics[name])}" for name in criteria.fields if name in result.metrics)
+    return f"{values} ({duration(result.seconds)})"
+
+
+def _bounds(gate: Gate) -> str:
+    bounds = gate.model_dump(mode="json", exclude_none=True, exclude={"direction"})
+    return ", ".join(f"{name} {value:g}" for name, value in bounds.items())
+
+
+def _print_patch(patch: str) -> None:
+    if not on_terminal():
+        say(patch.rstrip("\n"))
+        return
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    Console().print(Syntax(clean(patch), "diff", theme="ansi_dark", background_color="default", word_wrap=True))

@@ -1,0 +1,104 @@
+"""`status`: a run in one look. Reads a small file, and loads neither models nor tables for it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from autoloop import api
+from autoloop.cli.render import count, duration, money, number, percent, say, say_json
+
+Facts = dict[str, Any]
+
+_CONFINED = {"none": "none: measured code is not confined"}
+
+
+def status(path: Path, run: str | None, as_json: bool) -> None:
+    """Print the status of a run."""
+    facts = api.status(path, run)
+    if as_json:
+        say_json(facts)
+    else:
+        say("\n".join(lines(facts, time.time())))
+
+
+def lines(facts: Facts, now: float) -> list[str]:
+    """The status in lines."""
+    shown = {
+        "state": _state(facts),
+        "done": _done(facts),
+        "left": _left(facts, now),
+        "metric": _metric(facts),
+        "last": _last(facts["last"]),
+        "cost": _cost(facts),
+        "time": duration(_elapsed(facts, now)),
+        "branch": f"{facts['branch']} at {facts['head'][:10]}" + (f"; {merge(facts)}" if facts["kept"] else ""),
+        "sandbox": _CONFINED.get(facts["sandbox"], facts["sandbox"]),
+        "files": facts["path"],
+    }
+    return [f"{facts['program']} {facts['run_id']}", *(f"  {name:8} {text}" for name, text in shown.items() if text)]
+
+
+def merge(facts: Facts) -> str:
+    """How to take what was kept."""
+    return f"`git merge {facts['branch']}`"
+
+
+def resume_command(facts: Facts) -> str:
+    """How to go on."""
+    return f"autoloop run {facts['program']} --resume --run {facts['run_id']}"
+
+
+def _state(facts: Facts) -> str:
+    if facts["alive"]:
+        return f"alive, {facts['phase']}, experiment {facts['experiment']}"
+    if facts["stop_reason"]:
+        detail = f" ({facts['detail']})" if facts["detail"] else ""
+        return f"not running; it ended: {facts['stop_reason']}{detail}; to go on: `{resume_command(facts)}`"
+    return f"not running; it was killed; to go on: `{resume_command(facts)}`"
+
+
+def _done(facts: Facts) -> str:
+    verdicts = ", ".join(f"{facts[verdict]} {verdict}" for verdict in ("kept", "discarded", "crashed"))
+    return f"{count(facts['experiments'], 'experiment')}: {verdicts}"
+
+
+def _left(facts: Facts, now: float) -> str:
+    left = [count(max(0, facts["max_experiments"] - facts["experiments"]), "experiment")]
+    if (hours := facts.get("max_hours")) is not None:
+        left.append(duration(max(0.0, 3600 * hours - _elapsed(facts, now))))
+    if (most := facts.get("max_cost_usd")) is not None:
+        left.append(money(max(0.0, most - (facts["cost_usd"] or 0.0))))
+    if (most := facts.get("max_tokens")) is not None:
+        left.append(count(max(0, most - (facts["tokens"] or 0)), "token"))
+    row, limit = facts["discards_in_row"], facts["max_consecutive_discards"]
+    return f"{', '.join(left)}; {row} in a row without a keep, it stops at {limit}"
+
+
+def _metric(facts: Facts) -> str:
+    if facts["baseline"] is None:
+        return f"{facts['metric_field']}, not measured yet; {facts['direction']} is better"
+    change = f"{number(facts['original_baseline'])} -> {number(facts['baseline'])} ({percent(facts['gain'])})"
+    noise = f"; a gain must pass {100 * facts['noise_threshold']:.2g} %" if facts["noise_threshold"] else ""
+    target = f"; target {number(facts['target'])}" if facts.get("target") is not None else ""
+    return f"{facts['metric_field']} {change}; {facts['direction']} is better{noise}{target}"
+
+
+def _last(last: Facts | None) -> str:
+    if last is None or not last["experiment"]:
+        return ""
+    return " ".join(filter(None, (f"{last['experiment']}: {last['status']}, {last['reason']}", percent(last["gain"]),
+                                  last["description"])))  # fmt: skip
+
+
+def _cost(facts: Facts) -> str:
+    unknown = facts["unknown_costs"]
+    if facts["cost_usd"] is None and not unknown:
+        return ""
+    tokens = f", {count(facts['tokens'], 'token')}" if facts["tokens"] is not None else ""
+    plus = f" plus {count(unknown, 'session')} of unknown cost" if unknown and facts["cost_usd"] is not None else ""
+    return f"{money(facts['cost_usd'])}{plus}{tokens}"
+
+
+def _elapsed(facts: Facts, now: float) -> float:
+    since = max(0.0, now - facts.get("updated_at", now)) if facts["alive"] else 0.0
+    return float(facts["seconds"]) + since

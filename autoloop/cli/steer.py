@@ -1,0 +1,37 @@
+"""`guide`, `stop`, `limit`: wishes that a run reads before its next experiment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoloop import api
+from autoloop.cli.render import say, say_json
+
+
+def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
+    """Steer the next experiments."""
+    run_id = api.guide(path, text, run)
+    if as_json:
+        say_json({"run_id": run_id, "guidance": text.strip()})
+    elif text.strip():
+        say(f"{run_id}: agents are told so from the next experiment on; withdraw it with `autoloop guide ''`")
+    else:
+        say(f"{run_id}: the guidance is withdrawn from the next experiment on")
+
+
+def stop(path: Path, run: str | None, now: bool, as_json: bool) -> None:
+    """Ask a run to stop."""
+    run_id = api.stop(path, run, now=now)
+    if as_json:
+        say_json({"run_id": run_id, "stop": "now" if now else "after"})
+    else:
+        say(f"{run_id}: stops {'at once' if now else 'after the experiment in progress'}")
+
+
+def limit(path: Path, limits: Mapping[str, int | float], run: str | None, as_json: bool) -> None:
+    """Change limits."""
+    run_id = api.limit(path, limits, run)
+    if as_json:
+        say_json({"run_id": run_id, "limits": dict(limits)})
+    else:
+        changes = ", ".join(f"{name} = {value:g}" for name, value in limits.items())
+        say(f"{run_id}: {changes} from the next experiment on")

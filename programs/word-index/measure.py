@@ -1,0 +1,38 @@
+"""One sample: index the same documents a few times, and report the processor time of the quickest."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import corpus
+
+RUNS = 3
+INDEXER = [sys.executable, "-E", "-s", "-S", "-m", "wordindex"]
+
+
+def cpu_seconds() -> float:
+    """What the finished children have used; unlike a clock's time, it hardly depends on who else is at work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def once(documents: Path, index: Path) -> float:
+    """Milliseconds of one run, from a process of its own, so that nothing is remembered from the last."""
+    before = cpu_seconds()
+    subprocess.run([*INDEXER, documents, index], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    return 1000 * (cpu_seconds() - before)
+
+
+with tempfile.TemporaryDirectory(dir=os.environ.get("AUTOLOOP_SAMPLE_DIR")) as scratch:
+    seed = int(os.environ.get("AUTOLOOP_SEED", "1"))
+    documents = corpus.write(Path(scratch, "documents"), seed=seed, documents=80, words=250)
+    index = Path(scratch, "index")
+    times = [once(documents, index) for _ in range(RUNS)]
+    size = index.stat().st_size
+
+# The quickest: whatever else the machine does only ever adds time.
+print(json.dumps({"cpu_ms": round(min(times), 3), "index_kb": round(size / 1000, 3)}))

@@ -113,7 +113,8 @@ class SlotBench:
         return slot
 
     def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
-        on_progress(Progress("building" if self.program.has("build.sh") else "placing"))
+        if self.program.has("build.sh") or self.program.has("checks.sh"):
+            on_progress(Progress("building"))
         slot.commit = request.commit
         slot.tree = self.trees.place(slot.name, request.commit)
         slot.protected = ProtectedFiles(slot.tree, Protected(self.program.scope.protected))

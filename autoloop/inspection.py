@@ -107,7 +107,10 @@ def take(path: bytes, tree: bytes, contents: Contents, rules: Rules, found: Find
     """Take a file, or note why it cannot be taken."""
     if not is_allowed(path, contents, rules, found):
         return
-    about = os.lstat(tree + b"/" + path)
+    try:
+        about = os.lstat(tree + b"/" + path)
+    except FileNotFoundError:
+        return
     kind = stat.S_IFMT(about.st_mode)
     if kind in KINDS:
         found.breaches[f"{display(path)}: {KINDS[kind]}"] = None
@@ -176,6 +179,9 @@ def differences(listing: bytes, prefix: bytes) -> Iterator[Difference]:
     """The entries of `git diff-files --raw -z`."""
     fields = listing.split(b"\0")[:-1]
     for about, path in zip(fields[::2], fields[1::2], strict=True):
+        # A submodule that seems to be at another commit: its files are looked at one by one.
+        if about.startswith(b":160000 160000"):
+            continue
         yield Difference(prefix + path, about.endswith(b"D"))
 
 

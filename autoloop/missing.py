@@ -19,8 +19,11 @@ def promisor(git: Git) -> str | None:
 
 def complete(own: Git, users: Git, remote: str, commit: str, cone: tuple[bytes, ...]) -> None:
     """Fetch the trees of a commit, then its files as far as the cone goes: one batch each."""
-    while trees := lacking(own("rev-list", "--objects", "--no-walk", "--filter=blob:none", "--missing=print", commit)):
-        fetch(users, remote, trees)
+    listing = ("rev-list", "--objects", "--no-walk", "--filter=blob:none", "--missing=print", commit)
+    asked: set[str] = set()
+    while trees := set(lacking(own(*listing))) - asked:
+        fetch(users, remote, sorted(trees))
+        asked |= trees
     tracked = parse_tree(own("ls-tree", "-r", "-z", commit))
     wanted = sorted({entry.oid for entry in tracked if is_needed(entry, cone)})
     names = "".join(f"{oid}\n" for oid in wanted).encode()
@@ -42,8 +45,8 @@ def lacking(listing: bytes) -> list[str]:
 def fetch(users: Git, remote: str, oids: list[str]) -> None:
     """As git itself fetches promised objects, but all at once."""
     try:
-        users(
-            "-c", "fetch.negotiationAlgorithm=noop", "fetch", remote, "--quiet", "--no-tags", "--no-write-fetch-head",
+        users.setting("fetch.negotiationAlgorithm=noop", "gc.auto=0", "maintenance.auto=false")(
+            "fetch", remote, "--quiet", "--no-tags", "--no-write-fetch-head",
             "--recurse-submodules=no", "--filter=blob:none", "--stdin",
             stdin="".join(f"{oid}\n" for oid in oids).encode(),
         )  # fmt: skip

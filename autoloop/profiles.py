@@ -48,7 +48,7 @@ class SettingsTable(Frozen):
 
     default_profile: Text | None = Field(None, description="a profile's name, as a text")
     sandbox: Literal["auto", "bwrap", "landlock", "none"] | None = Field(
-        None, description="auto, bwrap, landlock or none"
+        None, description='"auto", "bwrap", "landlock" or "none"'
     )
     profiles: dict[str, ProfileTable] = Field({}, description="tables [profiles.NAME]")
 

@@ -1,15 +1,16 @@
 """Nights of experiments under one rule and one kind of noise, many nights at once."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from autoloop.core.betting import PairedRule, traces
-from autoloop.core.evidence import confirmed
+from autoloop.core.evidence import confirmed, to_continue
 from autoloop.core.noise import Floats
 from benchmarks.noise_models import NoiseModel
-from benchmarks.rules import Flags, Kept, Machine, Paired, Rule
+from benchmarks.paired import Kept, Paired
+from benchmarks.rules import Flags, Machine, Rule
 
 EFFECTS = np.array([0.0, -0.02, 0.01, 0.02, 0.05])
 SHARES = np.array([0.60, 0.16, 0.12, 0.08, 0.04])
@@ -88,9 +89,7 @@ def play(rule: Rule, model: NoiseModel, campaigns: int, night: Night, seed: int)
         verdicts = rule.experiment(rows, effects[rows, i])
         late = machine.spent[rows] > night.samples(i + 1)
         machine.level[rows[late]] = before[rows[late]]
-        parts.append(
-            np.column_stack([rows, effects[rows, i], verdicts.kept & ~late, verdicts.claimed])[~late]
-        )
+        parts.append(np.column_stack([rows, effects[rows, i], verdicts.kept & ~late, verdicts.claimed])[~late])
     table = np.concatenate(parts)
     spent, (campaign, effect, kept, claimed) = float(machine.spent.sum() / len(table)), table.T
     return Campaigns(campaign, effect, kept, claimed, spent, true_gain=float(-machine.level.mean()))
@@ -143,16 +142,10 @@ def _continue(
     for k in keeps:
         more = model.gains(rng, 1, cap - len(k.gains), k.effect)[0]
         gains = np.concatenate([k.gains, more])
-        seen.append(traces(gains, sigma=k.sigma, df=k.df, rule=replace(rule, max_pairs=cap)))
-    active = set(range(len(keeps)))
+        seen.append(traces(gains, sigma=k.sigma, df=k.df, rule=rule).evidence)
     while True:
-        evidence = [float(s.evidence[i - 1]) for s, i in zip(seen, at, strict=True)]
-        labels = confirmed(evidence, experiments)
-        open_ = [i for i in active if not labels[i]]
-        if not open_:
-            return labels, sum(at) - sum(len(k.gains) for k in keeps)
-        best = max(open_, key=lambda i: evidence[i])
-        at[best] += 1
-        ruled_out = seen[best].futility[at[best] - 1] >= math.log(1 / rule.beta)
-        if at[best] == cap or ruled_out:
-            active.discard(best)
+        evidence = [float(trace[n - 1]) for trace, n in zip(seen, at, strict=True)]
+        chosen = to_continue(evidence, at, experiments, most=cap)
+        if chosen is None:
+            return confirmed(evidence, experiments), sum(at) - sum(len(k.gains) for k in keeps)
+        at[chosen] += 1

@@ -17,7 +17,7 @@ from autoloop.core.power import outcomes
 from benchmarks.bounds import all_bounds
 from benchmarks.campaigns import Campaigns, Morning, Night, mornings, play
 from benchmarks.noise_models import NoiseModel, busy_machine, simulated
-from benchmarks.rules import COMPARED, Paired
+from benchmarks.paired import COMPARED, Paired
 
 Table = dict[tuple[str, str], Campaigns]
 
@@ -25,7 +25,7 @@ Table = dict[tuple[str, str], Campaigns]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run of some seconds")
-    parser.add_argument("--seed", type=int, default=8_675_309)
+    parser.add_argument("--seed", type=int, default=19_770_525)
     parser.add_argument("--svg", type=Path, help="draw the comparison into this file (needs matplotlib)")
     options = parser.parse_args()
     size, started = (0.04 if options.quick else 1.0), time.perf_counter()
@@ -37,7 +37,7 @@ def main() -> int:
     bounds = all_bounds(options.seed, size, report)
     print("\nEqual hours              rule                      experiments  false keeps  true gain")
     print("\n".join(report))
-    print("\nFigures to reach" + " " * 40 + "measured    bound         closest case")
+    print("\nFigures to reach" + " " * 46 + "measured    bound         closest case")
     print("\n".join(map(str, bounds)))
     if options.svg:
         draw(table, options.svg)
@@ -85,9 +85,7 @@ def print_table(table: Table) -> None:
 
 
 def print_nights(nights: dict[str, Morning]) -> None:
-    print(
-        "\n| noise | keeps a night, of these false | confirmed, of these false | extra pairs |\n|---|---|---|---|"
-    )
+    print("\n| noise | keeps a night, of these false | confirmed, of these false | extra pairs |\n|---|---|---|---|")
     for model, m in nights.items():
         print(
             f"| {model} | {m.kept:.1f}, {100 * m.false_kept:.0f} % | "
@@ -120,9 +118,7 @@ def draw(table: Table, target: Path) -> None:
     stories = {"a gain of 2 sigma": (2.0, 3), "no effect": (0.0, 5), "a gain of 0.7 sigma": (0.7, 8)}
     for label, (gain, seed) in stories.items():
         gains = (np.random.default_rng(seed).standard_normal(16) + gain).tolist()
-        said = next(
-            j for n in range(1, 17) if (j := judge(gains[:n], sigma=1.0, df=30)).verdict != "continue"
-        )
+        said = next(j for n in range(1, 17) if (j := judge(gains[:n], sigma=1.0, df=30)).verdict != "continue")
         pairs = range(len(said.trace) + 1)
         right.plot(pairs, np.exp([0.0, *said.trace]), marker="o", ms=4, label=f"{label}: {said.verdict}")
     right.axhline(50, color="0.5", ls="--", lw=1)

@@ -80,7 +80,8 @@ def drift(rng: np.random.Generator, rows: int, n: int) -> Floats:
 def steps(rng: np.random.Generator, rows: int, n: int) -> Floats:
     """1 %, and a jump of 5 % up or down every fifty samples."""
     jumps = np.where(rng.random((rows, n)) < 0.02, rng.choice([-0.05, 0.05], (rows, n)), 0.0)
-    return 0.01 * rng.standard_normal((rows, n)) + jumps.cumsum(axis=1)
+    stepping: Floats = 0.01 * rng.standard_normal((rows, n)) + jumps.cumsum(axis=1)
+    return stepping
 
 
 def bimodal(rng: np.random.Generator, rows: int, n: int) -> Floats:
@@ -127,7 +128,5 @@ def recorded(least: int = 20) -> list[NoiseModel]:
     """Reruns of unchanged code, every set of at least `least` values with any spread, and the busy machine."""
     sets = json.loads((DATA / "real_noise.json").read_text())
     usable = [s for s in sets if len(s["values"]) >= least and 0 < min(s["values"]) < max(s["values"])]
-    traces = [
-        NoiseModel(f"{s['metric']} #{i}", "recorded", replay(s["values"])) for i, s in enumerate(usable)
-    ]
+    traces = [NoiseModel(f"{s['metric']} #{i}", "recorded", replay(s["values"])) for i, s in enumerate(usable)]
     return [busy_machine(), *traces]

@@ -367,9 +367,8 @@ def test_the_tuner_finds_a_better_setting_than_chance_would(tunable: Place, dire
         rate, mode = session.parameters["rate"], session.parameters["mode"]
         metric = None if mode == "odd" else sign * ((float(rate) - 0.83) ** 2 + (mode == "slow"))
         history.append(Trial(number, session.parameters, metric, False))
-    found = [trial.metric for trial in history[15:] if trial.parameters["mode"] == "fast"]
-    close = [metric for metric in found if metric is not None and abs(metric) < 0.02]
-    assert len(found) >= 9 and len(close) >= 5, "by chance it would be five and one"
+    close = [trial for trial in history[15:] if trial.metric is not None and abs(trial.metric) < 0.02]
+    assert len(close) >= 5, "by chance it would be one or two of fifteen"
 
 
 def test_a_long_history_does_not_slow_the_tuner_down(tunable: Place) -> None:

@@ -170,16 +170,19 @@ def test_an_autoauto_directory_runs_unchanged(tmp_path: Path) -> None:
         ("quality_gates = 3", "quality_gates is 3; allowed: a table {field: {min, max, max_regression}}"),
         ("[quality_gates]\nerrors = 0", "quality_gates.errors is 0; allowed: a table"),
         ("[quality_gates.errors]\nmax = '0'", 'quality_gates.errors.max is "0"; allowed: a number'),
-        ("[quality_gates.errors]\nmax_regression = -1", "quality_gates.errors.max_regression is -1; allowed: a number from 0"),
+        ("[quality_gates.errors]\nmax_regression = -1", "errors.max_regression is -1; allowed: a number from 0"),
         ("[quality_gates.errors]", "quality_gates.errors: needs one of min, max, max_regression"),
         ("[quality_gates.errors]\nmin = 3\nmax = 1", "quality_gates.errors: min 3 is above max 1"),
-        ("[quality_gates.errors]\nmaximum = 1", 'unknown field "maximum" in quality_gates.errors; allowed: a table {field'),
-        ("[quality_gates.errors]\nmax = 1\nrepeats = 5", "repeats stands inside the table quality_gates.errors; move it above"),
-        ("[secondary_metrics.size]\ndirection = 'up'", 'secondary_metrics.size.direction is "up"; allowed: "lower" or "higher"'),
+        (
+            "[quality_gates.errors]\nmaximum = 1",
+            'unknown field "maximum" in quality_gates.errors; allowed: a table {field',
+        ),
+        ("[quality_gates.errors]\nmax = 1\nrepeats = 5", "repeats stands inside the table quality_gates.errors"),
+        ("[secondary_metrics.size]\ndirection = 'up'", 'size.direction is "up"; allowed: "lower" or "higher"'),
         ("[secondary_metrics.size]", "secondary_metrics.size.direction is missing"),
         ("[secondary_metrics.ms]\ndirection = 'lower'", "secondary_metrics.ms is the metric_field itself"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_named_with_file_field_and_what_is_allowed(tmp_path: Path, line: str, said: str) -> None:
     message = refusal(tmp_path, MINIMAL + line + "\n")
     assert message.startswith("programs/x/config.toml: ")
@@ -204,7 +207,7 @@ KNOB = '[[knobs]]\nname = "k"\nfile = "a.py"\npattern = "X = (.*)"\n'
         (2 * (KNOB + 'type = "choice"\nchoices = [1, 2]\n'), 'the name "k" stands twice'),
         ('[[knobs]]\nname = "k"', "knobs[0].file is missing; needed: one for each entry: a list of tables"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_knob_is_named_by_its_place(tmp_path: Path, lines: str, said: str) -> None:
     assert said in refusal(tmp_path, MINIMAL + lines)
 
@@ -246,7 +249,8 @@ def test_a_damaged_config_is_named_with_its_line(tmp_path: Path) -> None:
     assert "allowed: one object" in refusal(tmp_path / "c", "[]", "config.json")
     assert '"a" stands twice' in refusal(tmp_path / "d", '{"a": 1, "a": 2}', "config.json")
     assert "nested too deeply" in refusal(tmp_path / "e", '{"a":' + "[" * 200_000, "config.json")
-    assert "1e999" not in refusal(tmp_path / "f", '{"metric_field": "m", "direction": "lower", "target": 1e999}', "config.json")  # fmt: skip
+    endless = '{"metric_field": "m", "direction": "lower", "target": 1e999}'
+    assert "target is Infinity" in refusal(tmp_path / "f", endless, "config.json")
 
 
 def test_a_config_that_is_not_utf8_is_refused_and_a_byte_order_mark_is_not(tmp_path: Path) -> None:

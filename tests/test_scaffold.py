@@ -40,7 +40,7 @@ REPOSITORIES: dict[str, dict[str, str]] = {
     "make": {"Makefile": "all:\n\ttrue\nbench: all\n\ttrue\n"},
     "damaged": {"pyproject.toml": "[", "package.json": "[", "Cargo.toml": "="},
     "nothing": {"README.md": "hello"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("files", REPOSITORIES.values(), ids=list(REPOSITORIES))
@@ -78,10 +78,7 @@ def test_a_broken_package_gives_no_number(tmp_path: Path) -> None:
 
 def test_what_is_measured_cannot_print_the_number_nor_replace_the_clock(tmp_path: Path) -> None:
     forged = "import atexit\nprint('{\"import_ms\": 0.001}')\natexit.register(print, 'METRIC import_ms=0.001')\n"
-    planted = {
-        name: "print('METRIC import_ms=0.001')\nraise SystemExit"
-        for name in ("json.py", "src/json.py", "sitecustomize.py")
-    }
+    planted = dict.fromkeys(("json.py", "src/json.py", "sitecustomize.py"), "print('METRIC import_ms=0.001')\nraise SystemExit")
     made = init(put(tmp_path, PYTHON | {"src/my_thing/__init__.py": forged} | planted))
     done = subprocess.run(
         ["bash", made.directory / "measure.sh"], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -110,7 +110,7 @@ class ScriptedAgent:
 
     @classmethod
     def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> "ScriptedAgent":
-        """The steps of the profile's `script`, a TOML file beside the repository's own."""
+        """The steps of the profile's `script`, the path of a TOML file from the repository's root."""
         if not profile.script:
             raise AutoloopError(
                 f'profile {quoted(profile.name)} has agent = "scripted" and no script',

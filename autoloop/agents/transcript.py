@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,7 +71,8 @@ class Transcript:
         if self.size >= self.largest:
             return
         at = round(time.monotonic() - self.began, 3)
-        entry = "".join(json.dumps({"at": at, "stream": stream, "text": line}) + "\n" for line in lines).encode()
+        start = f'{{"at": {at}, "stream": "{stream}", "text": '  # by hand: a tenth of json.dumps' time
+        entry = "".join(f"{start}{encode_basestring_ascii(line)}}}\n" for line in lines).encode()
         self.size += len(entry)
         self.file.write(entry)
         if self.size >= self.largest:

@@ -3,6 +3,8 @@
 Only typer and the standard library are loaded here: `autoloop status` is asked often, and should cost little.
 """
 
+import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +38,18 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    context.obj = path
+    gc.enable()
+    context.obj = path.resolve()
     if context.invoked_subcommand is None:
         from autoloop.cli.look import overview
 
-        overview(path)
+        overview(context.obj)
 
 
 @app.command(epilog="Example: autoloop init import-time")
 def init(
     context: typer.Context,
-    slug: Annotated[str | None, typer.Argument(metavar="[SLUG]", help="What to call it.", show_default=False)] = None,
+    slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="What to call it.", show_default=False)] = None,
     json: options.Json = False,
 ) -> None:
     """Write a first program, made for what this repository holds. Nothing that exists is overwritten."""
@@ -182,7 +185,7 @@ def stop(
 def limit(
     context: typer.Context,
     max_experiments: Annotated[
-        int | None, typer.Argument(metavar="[N]", help="Stop after N experiments in all.", show_default=False)
+        int | None, typer.Argument(metavar="N", help="Stop after N experiments in all.", show_default=False)
     ] = None,
     run: options.Run = None,
     max_hours: options.MaxHours = None,
@@ -203,10 +206,17 @@ def limit(
 def demo(
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIRECTORY]", help="Where to make the example repository.", show_default=False),
+        typer.Argument(metavar="DIRECTORY", help="Where to make the example repository.", show_default=False),
     ] = None,
 ) -> None:
     """Run a complete campaign on a shipped example, with real measurements, without key or network."""
     from autoloop.cli.running import demo
 
     raise typer.Exit(demo(directory))
+
+
+def narrow(arguments: Sequence[str]) -> None:
+    """Leave out the verbs that were not typed: preparing the options of all of them takes longer than `status` does."""
+    verb = arguments[2:3] if arguments[:1] == ["-C"] else arguments[:1]
+    typed = [known for known in app.registered_commands if known.callback and [known.callback.__name__] == verb]
+    app.registered_commands = typed or app.registered_commands

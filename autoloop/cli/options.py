@@ -13,7 +13,7 @@ Here = Annotated[
 ]
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="A program: its name, or the path of its directory.")]
 _RUN = "A run's id, a program's name (its latest run), or nothing for the latest run here."
-Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help=_RUN, show_default=False)]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help=_RUN, show_default=False)]
 RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help=_RUN, show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Agent = Annotated[

@@ -158,10 +158,8 @@ def _tell(path: Path, outcome: Outcome) -> None:
         say("nothing was kept:")
         for sentence in outcome.why_nothing_kept:
             say(f"  {sentence}")
-    best = summary.best_experiment or summary.experiments or 0
-    say(
-        f"look next: autoloop results {summary.run_id}, autoloop show {best} {summary.run_id}, autoloop ideas {summary.run_id}"
-    )
+    name, best = summary.program, summary.best_experiment or summary.experiments
+    say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
     if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
         say(f"go on: {_resume(summary)}")
 

@@ -35,8 +35,7 @@ def _facts(shown: api.Shown) -> dict[str, Any]:
     }
     samples = [
         {**event.taken.wanted.model_dump(mode="json"), **event.taken.result.model_dump(mode="json", exclude_none=True)}
-        for event in shown.events
-        if isinstance(event, Sampled)
+        for event in _sampled(shown)
     ]
     facts = {**shown.row.cells(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
     return {**facts, "patch": shown.patch, "path": str(shown.directory)}
@@ -78,11 +77,13 @@ def _session(events: tuple[Event, ...]) -> list[str]:
 
 
 def _samples(shown: api.Shown) -> list[str]:
-    return [
-        f"  sample    {_taken_of(event)}: {_result(event, shown.criteria)}"
-        for event in shown.events
-        if isinstance(event, Sampled)
-    ]
+    return [f"  sample    {_taken_of(event)}: {_result(event, shown.criteria)}" for event in _sampled(shown)]
+
+
+def _sampled(shown: api.Shown) -> list[Sampled]:
+    """The samples behind the row; the baseline is measured again later, which row 0 does not speak of."""
+    sampled = [event for event in shown.events if isinstance(event, Sampled)]
+    return sampled if shown.row.experiment else sampled[: shown.row.samples]
 
 
 def _taken_of(event: Sampled) -> str:

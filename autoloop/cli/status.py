@@ -91,12 +91,10 @@ def _last(last: Facts | None) -> str:
 
 
 def _cost(facts: Facts) -> str:
-    unknown = facts["unknown_costs"]
-    if facts["cost_usd"] is None and not unknown:
-        return ""
-    tokens = f", {count(facts['tokens'], 'token')}" if facts["tokens"] is not None else ""
-    plus = f" plus {count(unknown, 'session')} of unknown cost" if unknown and facts["cost_usd"] is not None else ""
-    return f"{money(facts['cost_usd'])}{plus}{tokens}"
+    unknown = count(facts["unknown_costs"], "session") + " of unknown cost" if facts["unknown_costs"] else ""
+    known = "" if facts["cost_usd"] is None else money(facts["cost_usd"])
+    tokens = "" if facts["tokens"] is None else count(facts["tokens"], "token")
+    return ", ".join(filter(None, (known, unknown, tokens)))
 
 
 def _elapsed(facts: Facts, now: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from autoloop import api
 from autoloop.cli.render import say, say_json
+from autoloop.cli.status import resume_command
 
 
 def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
@@ -13,9 +14,9 @@ def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
     if as_json:
         say_json({"run_id": run_id, "guidance": text.strip()})
     elif text.strip():
-        say(f"{run_id}: agents are told so from the next experiment on; withdraw it with `autoloop guide ''`")
+        say(f"{run_id}: agents are told so{_from_when(path, run_id)}")
     else:
-        say(f"{run_id}: the guidance is withdrawn from the next experiment on")
+        say(f"{run_id}: the guidance is withdrawn{_from_when(path, run_id)}")
 
 
 def stop(path: Path, run: str | None, now: bool, as_json: bool) -> None:
@@ -34,4 +35,10 @@ def limit(path: Path, limits: Mapping[str, int | float], run: str | None, as_jso
         say_json({"run_id": run_id, "limits": dict(limits)})
     else:
         changes = ", ".join(f"{name} = {value:g}" for name, value in limits.items())
-        say(f"{run_id}: {changes} from the next experiment on")
+        say(f"{run_id}: {changes}{_from_when(path, run_id)}")
+
+
+def _from_when(path: Path, run_id: str) -> str:
+    facts = api.status(path, run_id)
+    resume = "" if facts["alive"] else f"; it is not going now, resume it with `{resume_command(facts)}`"
+    return f" from the next experiment on{resume}"

@@ -14,7 +14,8 @@ _WIDTH = 0.85
 """The bets' Student-t density, 4 degrees of freedom, has this width per standard deviation of a gain:
 close to a Gaussian in the middle, with tails that let a wild pair count for little."""
 _LEAST_BET = 0.9
-"""The adaptive bet is on at least this many standard deviations, or a bad start would stop the betting."""
+"""The adaptive bet is on at least this many standard deviations, or a bad start would stop the betting.
+From the sixth pair on it falls with the root of their number, as does the gain that so many pairs can show."""
 _CAUTION = 1.6
 """A spread known from n pairs is taken to be larger by this over n."""
 _SHRINKAGE = 1.75
@@ -91,7 +92,8 @@ def traces(
     noise, known = _blend(own, sigma, np.broadcast_to(np.asarray(df, float), gains.shape))
     scale = noise * (1 + _CAUTION / known)
     before, worth = scale[..., :n], worth_having(noise[..., :n], rule)
-    adaptive = np.maximum(centre[..., :n], _LEAST_BET * before)
+    least = _LEAST_BET / np.sqrt(np.maximum(np.arange(n) / 6, 1.0))
+    adaptive = np.maximum(centre[..., :n], least * before)
     adaptive[..., 0] = 2 * worth[..., 0]
     sharper, width = gains, before
     if shared is not None:
@@ -136,9 +138,7 @@ def _log_bet(gain: Floats, mu: Floats, scale: Floats) -> Floats:
 def _log_ratio(gain: Floats, this: Floats, other: Floats, scale: Floats) -> Floats:
     """Log of f(g - this) / f(g - other); 0 while no noise is known."""
     width = _WIDTH * np.where(scale > 0, scale, np.inf)
-    ratio: Floats = 2.5 * (
-        np.log1p(((gain - other) / width) ** 2 / 4) - np.log1p(((gain - this) / width) ** 2 / 4)
-    )
+    ratio: Floats = 2.5 * (np.log1p(((gain - other) / width) ** 2 / 4) - np.log1p(((gain - this) / width) ** 2 / 4))
     return ratio
 
 

@@ -27,7 +27,7 @@ from typing import Literal
 
 import numpy as np
 
-from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, Traces
+from autoloop.core.betting import LOG_BEST_BET, PairedRule, Shared, Traces, shrunk, traces
 from autoloop.core.noise import Floats, NoisePool, Scale, pseudo_median
 from autoloop.core.power import Outcomes, outcomes, resolvable
 
@@ -45,6 +45,7 @@ __all__ = [
     "judge_cases",
     "outcomes",
     "resolvable",
+    "to_continue",
     "traces",
 ]
 
@@ -59,7 +60,7 @@ class Judgement:
     gain: float
     """The Hodges-Lehmann estimate over the pairs."""
     claimed: float
-    """`gain` less what stopping at a good moment adds to it: what a fresh measurement would show."""
+    """What a fresh measurement would show: the gain, for a keep less what stopping at a good moment adds."""
     low: float
     high: float
     """The 95 % interval around `claimed`."""
@@ -94,9 +95,7 @@ def judge(
     return _judge_noisy(values, np.full(values.size, sigma), df, rule, shared)
 
 
-def _judge_noisy(
-    gains: Floats, sigma: Floats, df: float, rule: PairedRule, shared: Shared | None = None
-) -> Judgement:
+def _judge_noisy(gains: Floats, sigma: Floats, df: float, rule: PairedRule, shared: Shared | None = None) -> Judgement:
     seen, n = traces(gains, sigma=sigma, df=df, rule=rule, shared=shared), gains.size
     gain, evidence = float(pseudo_median(gains)), float(seen.evidence[-1])
     bound = math.log(1 / rule.alpha)
@@ -112,7 +111,7 @@ def _judge_noisy(
     else:
         reason = f"{_odds(evidence)} after {_count(n)}: {_odds(bound)} is out of reach in {rule.max_pairs}"
     error = float(seen.scale[-1]) / math.sqrt(n)
-    claimed = float(shrunk(np.asarray(gain), np.asarray(error)))
+    claimed = float(shrunk(np.asarray(gain), np.asarray(error))) if verdict == "keep" else gain
     reach = _t975(df * bool(sigma[-1]) + n - 1) * error if error > 0 else math.inf
     trace = tuple(float(x) for x in seen.evidence)
     return Judgement(verdict, gain, claimed, claimed - reach, claimed + reach, evidence, reason, trace)
@@ -189,6 +188,20 @@ def confirmed(log_evidences: Sequence[float], experiments: int, fdr: float = 0.1
     ranked = sorted(log_evidences, reverse=True)
     passing = [e for k, e in enumerate(ranked, 1) if e >= math.log(experiments / (fdr * k))]
     return [bool(passing) and e >= passing[-1] for e in log_evidences]
+
+
+def to_continue(
+    log_evidences: Sequence[float], pairs: Sequence[int], experiments: int, *, fdr: float = 0.10, most: int = 60
+) -> int | None:
+    """Which keep deserves the next pair in the time that is left; None when there is nothing to add.
+
+    The most promising of those that are provisional, short of `most` pairs, and not ruled out: a keep whose
+    evidence has fallen below 1 : 1 has lost all that spoke for it.
+    """
+    sure = confirmed(log_evidences, experiments, fdr)
+    facts = enumerate(zip(log_evidences, pairs, sure, strict=True))
+    open_ = [(e, i) for i, (e, n, certain) in facts if not certain and n < most and e >= 0]
+    return max(open_)[1] if open_ else None
 
 
 def _t975(df: float) -> float:

@@ -53,7 +53,8 @@ def outcomes(
     last = (np.arange(rows), pairs - 1)
     gain = _pseudo_medians(gains, pairs)
     error = seen.scale[last] / np.sqrt(pairs)
-    return Outcomes(kept, pairs, gain, shrunk(gain, error), error, seen.evidence[last])
+    claimed = np.where(kept, shrunk(gain, error), gain)
+    return Outcomes(kept, pairs, gain, claimed, error, seen.evidence[last])
 
 
 def _pseudo_medians(gains: Floats, pairs: NDArray[np.int64]) -> Floats:

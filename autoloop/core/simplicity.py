@@ -33,7 +33,7 @@ def is_code(path: str) -> bool:
     tests = _TEST_PARTS.intersection(part.lower() for part in pure.parts[:-1]) or _TEST_NAME.fullmatch(
         pure.name
     )
-    plain = pure.suffix.lower() in _TEXT + _SETTINGS or pure.stem.lower() in _PAPERS
+    plain = pure.suffix.lower() in _TEXT + _SETTINGS or (not pure.suffix and pure.name.lower() in _PAPERS)
     return not tests and not plain
 
 

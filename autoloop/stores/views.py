@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autoloop.core.events import Baselined, Decided, Event
+from autoloop.core.events import Baselined, Captured, Decided, Event, ExperimentStarted, SessionEnded
 from autoloop.core.program import Limits
 from autoloop.core.reasons import Status
 from autoloop.core.replay import after
@@ -12,6 +12,10 @@ from autoloop.core.run import RunState
 from autoloop.core.summary import Summary, summarise
 from autoloop.ports import OnNews, Progress
 from autoloop.stores.directory import RunDirectory, write_atomically
+
+
+_PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
+"""What comes next, so that the state need not be written again to say so."""
 
 
 class Views:
@@ -39,6 +43,7 @@ class Views:
     def on_append(self, event: Event, state: RunState, length: int) -> None:
         """Bring the views up to a state that includes a new event."""
         self._state, self._length = state, length
+        self._phase = _PHASE_AFTER.get(type(event), self._phase)
         rows = finished_rows(event, state)
         if rows:
             with (self._directory.path / "results.tsv").open("a", errors="replace") as file:

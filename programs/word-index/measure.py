@@ -29,7 +29,7 @@ def once(documents: Path, index: Path) -> float:
 
 with tempfile.TemporaryDirectory(dir=os.environ.get("AUTOLOOP_SAMPLE_DIR")) as scratch:
     seed = int(os.environ.get("AUTOLOOP_SEED", "1"))
-    documents = corpus.write(Path(scratch, "documents"), seed=seed, documents=80, words=250)
+    documents = corpus.write(Path(scratch, "documents"), seed=seed, documents=80, words=200)
     index = Path(scratch, "index")
     times = [once(documents, index) for _ in range(RUNS)]
     size = index.stat().st_size

@@ -1,7 +1,7 @@
 """Everything that may be tuned. The index holds the same words whatever stands here."""
 
 # Bytes that are read from a document at a time.
-READ_BYTES = 256
+READ_BYTES = 512
 
 # How words are found in a text: "regex", "split" or "scan".
 TOKENIZER = "regex"
@@ -16,7 +16,7 @@ SEGMENT_DOCUMENTS = 4
 MERGE = "heap"
 
 # Words in one block of the index file.
-BLOCK_WORDS = 16
+BLOCK_WORDS = 32
 
 # How hard zlib tries, from 0 (not at all) to 9.
-COMPRESSION = 9
+COMPRESSION = 6

@@ -19,12 +19,11 @@ from autoloop.stores.runs import all_runs, find_run, is_alive, last_result, trus
 if TYPE_CHECKING:
     from autoloop.carrying import Outcome
     from autoloop.core.events import Event
-    from autoloop.core.program import Criteria, Program
+    from autoloop.core.program import Criteria
     from autoloop.core.results import Row
     from autoloop.core.run import RunState
+    from autoloop.demo import DemoOutcome
     from autoloop.ports import OnNews, OnProgress
-    from autoloop.profiles import Profile
-    from autoloop.repository import Repository
     from autoloop.scaffold import Scaffold
     from autoloop.steering import Signals
     from autoloop.stores.directory import RunDirectory
@@ -67,9 +66,10 @@ def validate(
     """Measure in the checkout and in a tree of its own; what can be resolved, and what it costs."""
     from autoloop import validation
     from autoloop.repository import find
+    from autoloop.starting import program_of
 
     repository = find(path)
-    program, source = _program(repository, path, slug)
+    program, source = program_of(repository, path, slug)
     return validation.validate(repository, program, source, runs=runs, environ=environ, on_progress=on_progress)
 
 
@@ -93,17 +93,31 @@ def run(
 ) -> Outcome:
     """Start a run of a program and carry it to its end. What fails before the first experiment leaves nothing."""
     from autoloop.carrying import carry_on
+    from autoloop.starting import create, discard_unless_begun
 
-    repository, directory = _create(path, slug, options, environ, on_progress)
+    repository, directory = create(path, slug, options, environ, on_progress)
     try:
         outcome = carry_on(
             repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
         )
     except BaseException:
-        _discard_unless_begun(repository, directory, environ)
+        discard_unless_begun(repository, directory, environ)
         raise
     assert outcome is not None
     return outcome
+
+
+def demo(
+    on_progress: OnProgress,
+    signals: Signals,
+    environ: Mapping[str, str] = os.environ,
+    directory: Path | None = None,
+    on_news: OnNews = lambda rows, summary: None,
+) -> DemoOutcome:
+    """A complete campaign on a shipped example, in a fresh directory that is kept."""
+    from autoloop.demo import demonstrate
+
+    return demonstrate(on_progress=on_progress, signals=signals, environ=environ, directory=directory, on_news=on_news)
 
 
 def detach(
@@ -117,8 +131,9 @@ def detach(
 ) -> str:
     """Start a run, prepare its trees, and leave it to a process that survives the terminal; the run's id."""
     from autoloop.carrying import carry_on
+    from autoloop.starting import create, discard_unless_begun
 
-    repository, directory = _create(path, slug, options, environ, on_progress)
+    repository, directory = create(path, slug, options, environ, on_progress)
     try:
         carry_on(
             repository,
@@ -129,12 +144,12 @@ def detach(
             until_prepared=True,
         )
     except BaseException:
-        _discard_unless_begun(repository, directory, environ)
+        discard_unless_begun(repository, directory, environ)
         raise
+    resuming = ["run", directory.slug, "--resume", "--run", directory.run_id]
     with (directory.path / "run.log").open("ab") as log:
         subprocess.Popen(
-            [sys.executable, "-m", "autoloop", "-C", str(repository.root), "run", directory.slug]
-            + ["--resume", "--run", directory.run_id],
+            [sys.executable, "-m", "autoloop", "-C", str(repository.root), *resuming],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -245,10 +260,11 @@ def packet(path: Path, slug: str, *, environ: Mapping[str, str] = os.environ) ->
     from autoloop.core.run import RunState, limits_in_force
     from autoloop.prompts import prompt
     from autoloop.repository import find
+    from autoloop.starting import program_of
     from autoloop.stores.directory import ExperimentFiles
 
     repository = find(path)
-    program, _ = _program(repository, path, slug)
+    program, _ = program_of(repository, path, slug)
     runs = all_runs(repository.root, program.slug)
     state = _replayed(runs[-1]) if runs else RunState(program.criteria)
     patches = ExperimentFiles(runs[-1]).patches(recent_discards(state.recent)) if runs else []
@@ -305,69 +321,6 @@ def root_of(path: Path) -> Path:
     from autoloop.repository import find
 
     return find(path).root
-
-
-def _create(
-    path: Path, slug: str, options: RunOptions, environ: Mapping[str, str], on_progress: OnProgress
-) -> tuple[Repository, RunDirectory]:
-    from autoloop.creation import create_run, unfinished_run
-    from autoloop.ports import Progress
-    from autoloop.repository import find, is_dirty
-
-    repository = find(path)
-    program, source = _program(repository, path, slug)
-    program = _with_options(program, options)
-    profile = _profile(repository, program, options, environ)
-    unfinished = unfinished_run(repository.root, program.slug)
-    if unfinished is not None:
-        command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
-        on_progress(Progress("notice", text=f"run {unfinished.run_id} is unfinished; to go on with it: {command}"))
-    if is_dirty(repository):
-        text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
-        on_progress(Progress("notice", text=text))
-    return repository, create_run(repository, program, source, profile, seed=options.seed, sandbox="none")
-
-
-def _program(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
-    from autoloop.programs import find_program, load_program
-    from autoloop.repository import is_tracked
-
-    source = find_program(repository.root, slug, path.resolve())
-    return load_program(repository.root, source, lambda name: is_tracked(repository, name)), source
-
-
-def _with_options(program: Program, options: RunOptions) -> Program:
-    from autoloop.core.program import Rule
-    from autoloop.steering import check_limits
-
-    limits = dict(options.limits or {})
-    check_limits(limits, program.limits)
-    criteria = program.criteria
-    if options.rule is not None:
-        criteria = criteria.model_copy(update={"rule": Rule(options.rule)})
-    return program.model_copy(update={"limits": program.limits.model_copy(update=limits), "criteria": criteria})
-
-
-def _profile(repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str]) -> Profile:
-    """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
-    from autoloop.profiles import choose, load_settings, make_agent, user_config
-
-    settings = load_settings(repository.root, environ, user_config(environ))
-    profile = choose(settings, options.profile, has_knobs=bool(program.tuning.knobs))
-    make_agent(profile, repository.root, environ)
-    if profile.agent == "tuner":
-        from autoloop.agents.tuner import check
-
-        check(program.tuning.knobs, lambda file: (repository.root / file).read_text())
-    return profile
-
-
-def _discard_unless_begun(repository: Repository, directory: RunDirectory, environ: Mapping[str, str]) -> None:
-    """A run that could not measure its baseline is none."""
-    from autoloop.creation import cache_directory, discard_run, trees_of
-
-    if _replayed(directory).baseline is None:
-        discard_run(directory, trees_of(repository, directory.read_record(), cache_directory(environ)))
 
 
 def _replayed(directory: RunDirectory) -> RunState:

@@ -1,6 +1,5 @@
 """Carrying a run on: its parts put together around a journal, whether that is empty or long."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from autoloop.canary import check_canary, linked_environments
 from autoloop.core.diagnosis import diagnose
 from autoloop.core.run import RunState
 from autoloop.core.summary import Summary, summarise
+from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
-from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.ports import OnNews, OnProgress, Parts, Progress
 from autoloop.preparation import Services, prepare_trees, require_room
 from autoloop.profiles import make_agent

@@ -7,7 +7,7 @@ searches them, and every sample is a measurement on this machine. The repository
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from autoloop.core.results import Row
 from autoloop.core.summary import Summary
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, bare_environment
-from autoloop.ports import OnProgress
+from autoloop.ports import OnNews, OnProgress
 from autoloop.profiles import Profile, make_agent
 from autoloop.prompts import shipped
 from autoloop.steering import Signals
@@ -63,6 +63,20 @@ class DemoOutcome:
         """Where the kept changes are."""
         return self.outcome.summary.branch
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell a person below the table of results."""
+        width = max(len(pointer.command) for pointer in (*self.where_to_look, self.in_your_repository))
+        return (
+            *_headline(self.outcome),
+            "",
+            "Where to look next:",
+            *(f"  {pointer.command:{width}}  {pointer.shows}" for pointer in self.where_to_look),
+            "",
+            "In a repository of your own:",
+            f"  {self.in_your_repository.command:{width}}  {self.in_your_repository.shows}",
+        )
+
 
 def demonstrate(
     *,
@@ -70,7 +84,7 @@ def demonstrate(
     signals: Signals,
     environ: Mapping[str, str],
     directory: Path | None = None,
-    on_row: Callable[[Row], None] = lambda row: None,
+    on_news: OnNews = lambda rows, summary: None,
     experiments: int | None = None,
     seed: int = SEED,
 ) -> DemoOutcome:
@@ -85,7 +99,7 @@ def demonstrate(
         api.RunOptions(profile=_AGENT, seed=seed, limits=limits),
         signals=signals,
         on_progress=on_progress,
-        on_row=on_row,
+        on_news=on_news,
         environ=environ,
     )
     summary = outcome.summary
@@ -94,7 +108,7 @@ def demonstrate(
         rows=tuple(api.results(root, summary.run_id)),
         outcome=outcome,
         where_to_look=_where_to_look(root, summary),
-        in_your_repository=Pointer("autoloop init", "the same for a repository of your own: start there"),
+        in_your_repository=Pointer("autoloop init", "writes a first program from what it finds there"),
     )
 
 
@@ -143,6 +157,15 @@ def _fresh(directory: Path | None) -> Path:
 
 def _program_only(directory: str, names: list[str]) -> set[str]:
     return {name for name in names if name == _PROJECT} | _LITTER(directory, names)
+
+
+def _headline(outcome: Outcome) -> tuple[str, ...]:
+    summary = outcome.summary
+    counts = f"{summary.experiments} experiments: {summary.kept} kept, {summary.discarded + summary.crashed} not."
+    if not summary.kept or summary.gain is None:
+        return (counts, *(f"  {sentence}" for sentence in outcome.why_nothing_kept))
+    figures = f"{summary.metric_field} from {summary.original_baseline:.4g} to {summary.baseline:.4g}"
+    return (counts, f"Gain: {summary.gain:.1%}, {figures}, on the branch {summary.branch}.")
 
 
 def _where_to_look(root: Path, summary: Summary) -> tuple[Pointer, ...]:

@@ -183,7 +183,7 @@ class Loop:
         return self.state.started
 
 
-class _Ended(Exception):  # noqa: N818 - not an error
+class _Ended(Exception):
     """The run ends in the middle of an experiment, which a resume repeats."""
 
     def __init__(self, reason: StopReason, detail: str = "") -> None:

@@ -73,6 +73,12 @@ class Refs:
         self.head = self.followed = head
         return None
 
+    def drop(self) -> None:
+        """Unpin everything. The branch stays: it is the user's."""
+        names = self.git("for-each-ref", "--format=%(refname)", f"refs/autoloop/{self.run_id}/").decode().splitlines()
+        self._update([f"delete {name}" for name in names])
+        self.head = self.followed = None
+
     def _swap_head(self, head: str, previous: str) -> str:
         return f"update {self.head_ref} {head} {previous}"
 

@@ -74,3 +74,11 @@ def untracked_places(repository: Repository) -> list[str]:
     git = users_git(repository.root)
     listed = git.text("ls-files", "--others", "--directory", "--no-empty-directory")
     return [line for line in listed.splitlines() if line]
+
+
+def read_at_head(repository: Repository, path: str) -> str:
+    """The text of a file as HEAD has it; FileNotFoundError when it has none."""
+    try:
+        return users_git(repository.root)("show", f"{repository.head}:{path}").decode("utf-8", "replace")
+    except GitFailed as error:
+        raise FileNotFoundError(path) from error

@@ -139,8 +139,10 @@ class GitTrees:
         """Every file of a commit, with mode and object name."""
         return list_tree(self._own, commit)
 
-    def forget(self) -> None:
-        """Remove the run's trees and everything else that can be rebuilt. Refs and objects stay."""
+    def forget(self, *, pins: bool = False) -> None:
+        """Remove the run's trees and all that can be rebuilt; with `pins` its refs too, but for the branch."""
+        if pins:
+            self._refs.drop()
         if self.home.exists():
             remove_folder(os.fsencode(self.home))
         self.__dict__.pop("_own", None)

@@ -42,6 +42,8 @@ def main() -> int:
     if options.svg:
         draw(table, options.svg)
     misses = sum(not bound.holds for bound in bounds)
+    if options.quick:
+        print("\nA smoke run: far too few experiments to judge by.")
     print(f"\n{misses} missed; seed {options.seed}; {time.perf_counter() - started:.0f} s")
     return 1 if misses and not options.quick else 0
 

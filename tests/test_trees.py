@@ -127,6 +127,8 @@ def test_a_run_forgets_its_trees_and_nothing_else(case: Case) -> None:
     case.trees.forget()
     assert not case.trees.home.exists()
     assert case.git("rev-parse", "refs/autoloop/r1/start") == case.start
+    case.trees.forget(pins=True)
+    assert case.git("for-each-ref", "refs/autoloop") == ""
 
 
 def test_the_users_files_index_refs_and_config_are_never_touched(tmp_path: Path) -> None:
@@ -197,6 +199,20 @@ def test_shared_paths_lead_to_the_checkout_and_never_enter_a_candidate(tmp_path:
     assert (root / ".venv/bin/python").read_text() == "py"
 
 
+def test_a_shared_path_may_hold_tracked_files(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "repo", {"app.py": "1\n", "src/x": "1", "data/big.csv": "1,2\n"})
+    (root / "data/big.csv").write_text("edited by the user")
+    case = Case(tmp_path, root, share_paths=("data",))
+    for _ in range(2):
+        assert (case.trees.place("agent", case.start) / "data").resolve() == root / "data"
+    write(case.tree, {"app.py": "2\n"})
+    commit = case.commit()
+    assert case.git("diff", "--name-only", case.start, commit) == "app.py"
+    case.trees.place("b", commit)
+    case.trees.strip("b", lambda path: path == "app.py")
+    assert (root / "data/big.csv").read_text() == "edited by the user"
+
+
 @pytest.mark.parametrize("field", ["cache_paths", "share_paths", "sparse"])
 @pytest.mark.parametrize("path", ["/etc", "../x", "a/../../b", ".git/hooks", "", "."])
 def test_paths_outside_the_repository_are_refused(case: Case, field: str, path: str) -> None:
@@ -262,12 +278,12 @@ def test_a_full_home_is_an_error_a_person_can_act_on(tmp_path: Path) -> None:
         open_trees(find(root), tmp_path / "home")
 
 
-def test_sockets_and_files_without_permission_go(case: Case) -> None:
+def test_sockets_and_files_without_permission_go(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = look(case.tree)
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(case.tree)
+        monkeypatch.chdir(case.tree)
         server.bind("socket")
-    os.chdir("/")
+    monkeypatch.undo()
     write(case.tree, {"closed/inner/file": "1"})
     (case.tree / "closed/inner").chmod(0)
     (case.tree / "closed").chmod(0o500)

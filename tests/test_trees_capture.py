@@ -144,14 +144,14 @@ def test_any_mess_is_captured_and_placed_and_undone(case: Case, seed: int) -> No
     case.git("fsck", "--strict")
 
 
-def test_what_no_candidate_may_hold_is_named(case: Case, tmp_path: Path) -> None:
+def test_what_no_candidate_may_hold_is_named(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(case.tree / "pipe")
     (case.tree / "app.py").unlink()
     os.mkfifo(case.tree / "app.py")
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(case.tree)
+        monkeypatch.chdir(case.tree)
         server.bind("socket")
-    os.chdir("/")
+    monkeypatch.undo()
     (case.tree / "absolute").symlink_to("/etc/passwd")
     (case.tree / "src/up").symlink_to("../../b/app.py")
     (case.tree / "src/fine").symlink_to("../app.py")

@@ -1,7 +1,11 @@
 """The command line: parse, one call of `api`, render. What a user can fix is one line and a hint, never a traceback."""
 
-import gc
+import io
+import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 DONE, BUG, FIXABLE, NOTHING_KEPT, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. Wrong usage is FIXABLE too."""
@@ -9,20 +13,56 @@ DONE, BUG, FIXABLE, NOTHING_KEPT, INTERRUPTED = 0, 1, 2, 3, 130
 
 def main() -> None:
     """The entry point `autoloop`."""
-    gc.disable()  # until a verb begins: what is imported is no garbage, and looking for some takes 10 ms
-    from autoloop.cli.app import app, narrow
     from autoloop.cli.render import complain
     from autoloop.errors import AutoloopError
 
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character of somebody's commit message is no reason to stop.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    narrow(sys.argv[1:])
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character of somebody's file name is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="autoloop")
+        _dispatch(sys.argv[1:])
     except AutoloopError as error:
         complain(error.message, error.hint)
         sys.exit(FIXABLE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(DONE)
     except Exception:
         complain("this is a bug of autoloop, not of yours", "Nothing of a run is lost: `autoloop run SLUG --resume`.")
         raise
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    plain = plain_status(arguments)
+    if plain is None:
+        from autoloop.cli.app import app
+
+        app(prog_name="autoloop")
+    else:
+        from autoloop.cli.status import status
+
+        status(plain.path.resolve(), plain.run, plain.json)
+
+
+@dataclass(frozen=True)
+class PlainStatus:
+    """What `status` was asked for."""
+
+    path: Path
+    run: str | None
+    json: bool
+
+
+def plain_status(arguments: Sequence[str]) -> PlainStatus | None:
+    """`[-C REPO] status [RUN] [--json]`, read without typer; None for whatever else was typed.
+
+    `status` is asked again and again, also by scripts. typer reads the same words, at three times the whole cost.
+    """
+    path, rest = Path(), list(arguments)
+    if len(rest) > 1 and rest[0] == "-C":
+        path, rest = Path(rest[1]), rest[2:]
+    names = [word for word in rest[1:] if word != "--json"]
+    if rest[:1] != ["status"] or len(names) > 1 or any(name.startswith("-") for name in names) or not path.is_dir():
+        return None
+    return PlainStatus(path, names[0] if names else None, "--json" in rest)

@@ -1,10 +1,8 @@
 """The verbs. Each one parses and hands over; what it needs is imported when it is called.
 
-Only typer and the standard library are loaded here: `autoloop status` is asked often, and should cost little.
+Only typer and the standard library are loaded here.
 """
 
-import gc
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +22,12 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"autoloop {version('autoloop-engine')}")
+        try:
+            typer.echo(f"autoloop {version('autoloop-engine')}")
+        except PackageNotFoundError:
+            typer.echo("autoloop, not installed but run from its source")
         raise typer.Exit
 
 
@@ -38,7 +39,6 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    gc.enable()
     context.obj = path.resolve()
     if context.invoked_subcommand is None:
         from autoloop.cli.look import overview
@@ -52,7 +52,7 @@ def init(
     slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="What to call it.", show_default=False)] = None,
     json: options.Json = False,
 ) -> None:
-    """Write a first program, made for what this repository holds. Nothing that exists is overwritten."""
+    """Write a first program, made for this repository. Nothing that exists is overwritten."""
     from autoloop.cli.look import init
 
     init(context.obj, slug, json)
@@ -62,16 +62,16 @@ def init(
 def validate(
     context: typer.Context,
     slug: options.Slug,
-    runs: Annotated[int, typer.Option("--runs", metavar="N", min=2, help="How often to measure.")] = 5,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=2, help="How often to measure.")] = 10,
     json: options.Json = False,
 ) -> None:
-    """Try a program's measurement as a run would, and say what it can resolve and what that costs."""
+    """Try a measurement as a run would. Says what it can resolve, and what an experiment costs."""
     from autoloop.cli.running import validate
 
     validate(context.obj, slug, runs, json)
 
 
-@app.command(epilog="Examples: autoloop run import-time --max-hours 8 --detach   |   autoloop run import-time --resume")
+@app.command(epilog="Example: autoloop run import-time --max-hours 8 --detach")
 def run(
     context: typer.Context,
     slug: options.Slug,
@@ -88,7 +88,7 @@ def run(
     run: options.RunOption = None,
     json: options.Json = False,
 ) -> None:
-    """Run the loop: propose, measure, keep or discard, until there is a reason to stop.
+    """Run the loop: propose, measure, keep or discard. It goes on until there is a reason to stop.
 
     Your checkout is not touched: what is kept is on a branch of its own. Ctrl-C finishes the experiment in
     progress, a second one cuts it short. Limits that are not given come from the program.
@@ -112,7 +112,7 @@ def run(
 
 @app.command(epilog="Example: autoloop status import-time --json")
 def status(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
-    """Say whether a run is alive, what it does, what it found and what is left."""
+    """Say how a run is doing: alive or not, what it found, what is left."""
     from autoloop.cli.status import status
 
     status(context.obj, run, json)
@@ -120,7 +120,7 @@ def status(context: typer.Context, run: options.Run = None, json: options.Json =
 
 @app.command(epilog="Example: autoloop results | cut -f 1,3,4,7")
 def results(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
-    """List every experiment of a run: a table for people, tab-separated values when piped."""
+    """List every experiment of a run. A table for people, tab-separated values when piped."""
     from autoloop.cli.look import results
 
     results(context.obj, run, json)
@@ -133,7 +133,7 @@ def show(
     run: options.Run = None,
     json: options.Json = False,
 ) -> None:
-    """Show one experiment in full: verdict, reason, samples, gates and diff."""
+    """Show one experiment: verdict, samples, gates, diff."""
     from autoloop.cli.show import show
 
     show(context.obj, experiment, run, json)
@@ -141,7 +141,7 @@ def show(
 
 @app.command(epilog="Example: autoloop ideas import-time")
 def ideas(context: typer.Context, run: options.Run = None) -> None:
-    """Print the ideas backlog of a run: what was tried, what to avoid, what to try next."""
+    """Print what was tried, what to avoid, what to try next."""
     from autoloop.cli.look import ideas
 
     ideas(context.obj, run)
@@ -175,7 +175,7 @@ def stop(
     now: Annotated[bool, typer.Option("--now", help="Cut the experiment in progress short.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Ask a run to stop after the experiment in progress; it can be resumed."""
+    """Ask a run to stop after its experiment. It can be resumed."""
     from autoloop.cli.steer import stop
 
     stop(context.obj, run, now, json)
@@ -209,14 +209,7 @@ def demo(
         typer.Argument(metavar="DIRECTORY", help="Where to make the example repository.", show_default=False),
     ] = None,
 ) -> None:
-    """Run a complete campaign on a shipped example, with real measurements, without key or network."""
+    """Run a complete campaign on a shipped example. The measurements are real; no key, no network."""
     from autoloop.cli.running import demo
 
     raise typer.Exit(demo(directory))
-
-
-def narrow(arguments: Sequence[str]) -> None:
-    """Leave out the verbs that were not typed: preparing the options of all of them takes longer than `status` does."""
-    verb = arguments[2:3] if arguments[:1] == ["-C"] else arguments[:1]
-    typed = [known for known in app.registered_commands if known.callback and [known.callback.__name__] == verb]
-    app.registered_commands = typed or app.registered_commands

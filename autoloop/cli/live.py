@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from autoloop.cli.render import clean, duration, number, on_terminal, percent, say
+from autoloop.cli.render import STYLES, clean, duration, number, on_terminal, percent, say
 from autoloop.core.results import Row
 from autoloop.core.summary import Summary
 from autoloop.ports import Progress
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
 """Phases whose text is worth a line of its own."""
-_COLOURS = {"keep": "green", "crash": "red", "baseline": "bold"}
 _REFRESHES_PER_SECOND = 2
 _LONGEST_PHASE = 40
 
@@ -76,7 +75,7 @@ class Watcher:
                 self._print("sandbox: none; measured code is not confined")
         self._summary, self._news_at = summary, time.monotonic()
         for row in rows:
-            self._print(experiment_line(row), _COLOURS.get(row.status.value, ""))
+            self._print(experiment_line(row), STYLES[row.status.value])
 
     def on_first_interrupt(self) -> None:
         """Say that a Ctrl-C was heard. Runs inside a signal handler, where nothing buffered may be written."""
@@ -114,7 +113,7 @@ class Watcher:
         elapsed = summary.seconds + now - self._news_at
         left = [] if summary.max_hours is None else [f"{duration(max(0, 3600 * summary.max_hours - elapsed))} left"]
         metric = [f"baseline {number(summary.baseline)}"] if summary.baseline is not None else []
-        gain = [percent(summary.gain)] if summary.gain is not None else []
+        gain = [percent(summary.gain)] if summary.kept else []
         return [f"experiment {self._experiment}/{summary.max_experiments}", duration(elapsed), *left, *metric, *gain]
 
 

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 Cells = Sequence[str]
 
-_STYLES = {"keep": "green", "crash": "red", "baseline": "bold", "discard": "dim"}
+STYLES = {"keep": "green", "crash": "red", "baseline": "bold", "discard": ""}
+"""How each status looks on a terminal."""
 
 
 def say(text: str = "", file: TextIO | None = None) -> None:
@@ -83,19 +84,15 @@ def aligned(rows: Sequence[Cells]) -> str:
 
 
 def table(header: Cells, rows: Sequence[Cells], statuses: Sequence[str], file: TextIO | None = None) -> None:
-    """Rows for people: with colours by status on a terminal, plainly aligned elsewhere."""
+    """Rows in columns; on a terminal coloured by status and cut at its edge."""
     file = file or sys.stdout
+    lines = clean(aligned([header, *rows])).split("\n")
     if not on_terminal(file):
-        say(aligned([header, *rows]), file)
+        say("\n".join(lines), file)
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in header[:-1]:
-        shown.add_column(name, no_wrap=True)
-    shown.add_column(header[-1], overflow="ellipsis", no_wrap=True, ratio=1)
-    for row, status in zip(rows, statuses, strict=True):
-        shown.add_row(*(Text(clean(cell)) for cell in row), style=_STYLES.get(status, ""))
-    Console(file=file).print(shown)
+    console = Console(file=file)
+    for line, status in zip(lines, ("baseline", *statuses), strict=True):
+        console.print(Text(line, style=STYLES.get(status, "")), no_wrap=True, overflow="ellipsis", crop=True)

@@ -74,8 +74,11 @@ def demo(directory: Path | None) -> int:
     with Watcher(sys.stdout) as watcher:
         signals.on_first = watcher.on_first_interrupt
         signals.install()
-        outcome = api.demo(on_progress=watcher.on_progress, signals=signals, environ=os.environ, directory=directory)
-    for line in outcome.lines:
+        shown = api.demo(watcher.on_progress, signals, os.environ, directory, watcher.on_news)
+    say()
+    results_table(shown.rows)
+    say()
+    for line in shown.lines:
         say(line)
     return INTERRUPTED if signals.received is not None else DONE
 
@@ -149,7 +152,7 @@ def _tell(path: Path, outcome: Outcome) -> None:
     say()
     results_table(api.results(path, summary.run_id))
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
-    say(f"\n{summary.stop_reason} after {count(summary.experiments, 'experiment')}: {verdicts}")
+    say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
     if summary.kept:
         change = f"{number(summary.original_baseline)} -> {number(summary.baseline)}"
         say(f"{summary.metric_field} {change}, {percent(summary.gain)}; {summary.direction} is better")

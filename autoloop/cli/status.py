@@ -9,6 +9,8 @@ from autoloop.cli.render import count, duration, money, number, percent, say, sa
 
 Facts = dict[str, Any]
 
+_FINAL = {"stagnation", "target"}
+_RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
 _CONFINED = {"none": "none: measured code is not confined"}
 
 
@@ -53,8 +55,14 @@ def _state(facts: Facts) -> str:
         return f"alive, {facts['phase']}, experiment {facts['experiment']}"
     if facts["stop_reason"]:
         detail = f" ({facts['detail']})" if facts["detail"] else ""
-        return f"not running; it ended: {facts['stop_reason']}{detail}; to go on: `{resume_command(facts)}`"
-    return f"not running; it was killed; to go on: `{resume_command(facts)}`"
+        return f"not running; it ended: {facts['stop_reason']}{detail}{_to_go_on(facts)}"
+    return f"not running; it was killed{_to_go_on(facts)}"
+
+
+def _to_go_on(facts: Facts) -> str:
+    if facts["stop_reason"] in _FINAL:
+        return ""
+    return f"; to go on: `{resume_command(facts)}{_RAISED.get(facts['stop_reason'], '')}`"
 
 
 def _done(facts: Facts) -> str:

@@ -85,7 +85,7 @@ def judge(
     sequence grows, also when it is continued much later: a bet may use only what was known when it was
     placed. A `sigma` of 0 with `df` above 0 says that the metric never showed any spread; then one pair
     decides and a second one confirms, unless these two differ. With `df` 0 nothing is known of the noise.
-    `shared` is for reused baselines.
+    `shared` is for reused baselines. To continue a keep, ask with a rule of more `max_pairs`.
     """
     values = np.asarray(gains, float)
     if values.size == 0:
@@ -205,7 +205,7 @@ def to_continue(
 
 
 def _t975(df: float) -> float:
-    """The 97.5 % quantile of Student's t (Cornish-Fisher; within 1 % from 3 degrees of freedom on)."""
+    """The 97.5 % quantile of Student's t (Cornish-Fisher; within 4 % from 3 degrees of freedom on)."""
     z, df = 1.959964, max(df, 1.0)
     return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
 

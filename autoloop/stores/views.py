@@ -13,7 +13,6 @@ from autoloop.core.summary import Summary, summarise
 from autoloop.ports import OnNews, Progress
 from autoloop.stores.directory import RunDirectory, write_atomically
 
-
 _PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
 """What comes next, so that the state need not be written again to say so."""
 

@@ -1,0 +1,75 @@
+"""Before a run begins: the program, the profile and the limits that a person chose, checked and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoloop.core.program import Program, Rule
+from autoloop.core.replay import replay
+from autoloop.core.run import RunState
+from autoloop.creation import cache_directory, create_run, discard_run, trees_of, unfinished_run
+from autoloop.ports import OnProgress, Progress
+from autoloop.profiles import Profile, choose, load_settings, make_agent, user_config
+from autoloop.programs import find_program, load_program
+from autoloop.repository import Repository, find, is_dirty, is_tracked, read_at_head
+from autoloop.steering import check_limits
+from autoloop.stores.directory import RunDirectory
+from autoloop.stores.journal import read_events
+
+if TYPE_CHECKING:
+    from autoloop.api import RunOptions
+
+
+def create(
+    path: Path, slug: str, options: RunOptions, environ: Mapping[str, str], on_progress: OnProgress
+) -> tuple[Repository, RunDirectory]:
+    """A new run, with its notices said: what it leaves out, and what was left unfinished."""
+    repository = find(path)
+    program, source = program_of(repository, path, slug)
+    program = _with_options(program, options)
+    profile = _profile(repository, program, options, environ)
+    unfinished = unfinished_run(repository.root, program.slug)
+    if unfinished is not None:
+        command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
+        on_progress(Progress("notice", text=f"run {unfinished.run_id} is unfinished; to go on with it: {command}"))
+    if is_dirty(repository):
+        text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
+        on_progress(Progress("notice", text=text))
+    return repository, create_run(repository, program, source, profile, seed=options.seed, sandbox="none")
+
+
+def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
+    """A program by its slug or path, and the directory that it was read from."""
+    source = find_program(repository.root, slug, path.resolve())
+    return load_program(repository.root, source, lambda name: is_tracked(repository, name)), source
+
+
+def _with_options(program: Program, options: RunOptions) -> Program:
+    limits = dict(options.limits or {})
+    check_limits(limits, program.limits)
+    criteria = program.criteria
+    if options.rule is not None:
+        criteria = criteria.model_copy(update={"rule": Rule(options.rule)})
+    return program.model_copy(update={"limits": program.limits.model_copy(update=limits), "criteria": criteria})
+
+
+def _profile(repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str]) -> Profile:
+    """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
+    settings = load_settings(repository.root, environ, user_config(environ))
+    profile = choose(settings, options.profile, has_knobs=bool(program.tuning.knobs))
+    make_agent(profile, repository.root, environ)
+    if profile.agent == "tuner":
+        from autoloop.agents.tuner import check
+
+        # As the run will find them: edits that are not committed are not part of it.
+        check(program.tuning.knobs, lambda file: read_at_head(repository, file))
+    return profile
+
+
+def discard_unless_begun(repository: Repository, directory: RunDirectory, environ: Mapping[str, str]) -> None:
+    """A run that could not measure its baseline is none."""
+    criteria = directory.read_record().program.criteria
+    if replay(read_events(directory.journal), RunState(criteria)).baseline is None:
+        discard_run(directory, trees_of(repository, directory.read_record(), cache_directory(environ)))

@@ -1,0 +1,153 @@
+"""A real repository with a program and an agent, and runs of it through the api, for the tests of whole runs."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from autoloop import api
+from autoloop.carrying import Outcome
+from autoloop.core.events import Event
+from autoloop.core.results import Row
+from autoloop.ports import Progress
+from autoloop.steering import Signals
+from autoloop.stores.directory import RunDirectory
+from autoloop.stores.journal import read_events
+from autoloop.stores.runs import find_run
+from tests.real_git import commit_all, git, write
+
+MEASURE = """\
+read -r _ _ x < code.py
+echo "{\\"ms\\": $x}"
+"""
+"""The first line of code.py is `x = 100`; as quick as a shell can start."""
+CONFIG: Mapping[str, object] = {
+    "metric_field": "ms",
+    "direction": "lower",
+    "noise_threshold": 0.02,
+    "repeats": 1,
+    "warmup": 0,
+    "max_experiments": 3,
+    "min_free_gb": 0,
+}
+CODE = "x = 100\n"
+
+
+class Checkout:
+    """A user's checkout. Its agent is a shell script beside it."""
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.root, self.cache = root, cache
+        self.program = root / "programs/p"
+        self.seen: list[Progress] = []
+        root.mkdir(parents=True)
+        git(root, "init", "--quiet")
+        write(root, {"code.py": CODE, "programs/p/program.md": "Lower x.\n"})
+        self.configure()
+        self.script("measure.sh", MEASURE)
+        self.agent("")
+        commit_all(root)
+
+    def configure(self, **fields: object) -> None:
+        """Write the program's config, uncommitted: it is read from the checkout as it is."""
+        values = {**CONFIG, **fields}
+        text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+        write(self.root, {"programs/p/config.toml": text})
+
+    def script(self, name: str, text: str) -> None:
+        """One of the program's scripts."""
+        write(self.program, {name: text})
+
+    def agent(self, script: str) -> None:
+        """What the agent does, in the language of the shell; `$n` is the experiment's number."""
+        path = self.root.parent / "agent.sh"
+        path.write_text(f"n=$AUTOLOOP_EXPERIMENT\n{script}\n")
+        profile = {"agent": "command", "command": f"sh {path}"}
+        lines = "".join(f"{name} = {_toml(value)}\n" for name, value in profile.items())
+        write(self.root, {"autoloop.toml": f'default_profile = "mine"\n[profiles.mine]\n{lines}'})
+
+    def run(self, **options: Any) -> Outcome:
+        """Start a run in this process and carry it to its end."""
+        return self._call(api.run, options)
+
+    def resume(self, **options: Any) -> Outcome:
+        """Go on with the latest run."""
+        return self._call(lambda root, slug, *rest, **named: api.resume(root, slug, None, *rest, **named), options)
+
+    def _call(self, function: Callable[..., Outcome], options: dict[str, Any]) -> Outcome:
+        signals = options.pop("signals", Signals())
+        on_progress = options.pop("on_progress", self.seen.append)
+        root = options.pop("root", self.root)
+        chosen = api.RunOptions(seed=7, **options)
+        return function(root, "p", chosen, signals=signals, on_progress=on_progress)
+
+    @property
+    def directory(self) -> RunDirectory:
+        """The latest run."""
+        return find_run(self.root, None)
+
+    @property
+    def events(self) -> list[Event]:
+        """The journal of the latest run."""
+        return list(read_events(self.directory.journal))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the latest run, the baseline first."""
+        return api.results(self.root)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Of each experiment in turn."""
+        return [row.reason for row in self.rows[1:]]
+
+    def row(self, experiment: int) -> Row:
+        """One experiment's row."""
+        return self.rows[experiment]
+
+    def status(self) -> dict[str, Any]:
+        """The latest run in one look."""
+        return api.status(self.root)
+
+    def said(self, phase: str) -> list[str]:
+        """What was said of a phase."""
+        return [sign.text for sign in self.seen if sign.phase == phase]
+
+    def refs(self) -> dict[str, str]:
+        """Every ref that autoloop made, and its commit."""
+        listing = git(self.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/autoloop", "refs/heads/autoloop")
+        return dict(line.split(" ") for line in listing.splitlines())
+
+    def head(self) -> str:
+        """The commit of what was kept."""
+        return self.refs()[f"refs/autoloop/{self.directory.run_id}/head"]
+
+    def files_of(self, commit: str) -> list[str]:
+        """The paths in a commit."""
+        return git(self.root, "-c", "core.quotePath=false", "ls-tree", "-r", "--name-only", commit).splitlines()
+
+    def snapshot(self) -> dict[str, object]:
+        """What of a user's repository must never change: its files, index, HEAD, config, branches."""
+        kept = {name: (self.root / ".git" / name).read_bytes() for name in ("index", "HEAD", "config")}
+        branches = git(self.root, "for-each-ref", "refs/heads", "refs/tags", "--format=%(refname) %(objectname)")
+        own = [line for line in branches.splitlines() if "refs/heads/autoloop/" not in line]
+        return {**kept, "branches": own, "files": self._files()}
+
+    def _files(self) -> dict[str, object]:
+        found = (path for path in sorted(self.root.rglob("*")) if path.relative_to(self.root).parts[0] not in (".git", ".autoloop"))
+        return {str(path): path.read_bytes() if path.is_file() else path.lstat().st_mode for path in found}
+
+    def status_text(self) -> str:
+        """`git status`, as the user sees it, without touching the index."""
+        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+        command = ["git", "status", "--porcelain"]
+        return subprocess.run(command, cwd=self.root, env=quiet, capture_output=True, text=True, check=True).stdout
+
+
+def _toml(value: object) -> str:
+    """A value as TOML has it: JSON, but for tables."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(inner)}" for name, inner in value.items()) + "}"
+    return json.dumps(value)

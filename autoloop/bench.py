@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoloop import process
-from autoloop.core.measurement import MEASURE, MeasurementFailure, Sample, parse_output
+from autoloop.core.measurement import MEASURE, Arm, MeasurementFailure, Sample, parse_output
 from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
@@ -70,6 +70,11 @@ class SlotBench:
     environ: Mapping[str, str]
     cancelled: Callable[[], bool] = lambda: False
     slots: tuple[_Slot, _Slot] = field(default_factory=lambda: (_Slot("a"), _Slot("b")))
+    base: _Slot = field(init=False)
+    """The slot that holds the baseline."""
+
+    def __post_init__(self) -> None:
+        self.base = self.slots[0]
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Make a slot ready for the commit where that is still to do, then measure once."""
@@ -91,12 +96,12 @@ class SlotBench:
         if removed is not None:
             strip(slot.name, removed)
         slot.protected = None
-        request = Request(commit=commit, keep="", script=MEASURE, seed=0, key="canary")
+        request = Request(commit=commit, keep="", arm=Arm.CANDIDATE, script=MEASURE, seed=0, key="canary")
         return self._run_script("build.sh", slot, Reason.BUILD_FAILED) or self._measure(slot, request)
 
     def sample_in(self, tree: Path, *, key: str) -> Sample | MeasurementFailure:
         """One sample in a directory that is no slot, such as the user's checkout."""
-        request = Request(commit="", keep="", script=MEASURE, seed=0, key=key)
+        request = Request(commit="", keep="", arm=Arm.CANDIDATE, script=MEASURE, seed=0, key=key)
         return self._measure(_Slot("elsewhere", tree=tree), request)
 
     def close(self) -> None:
@@ -104,12 +109,14 @@ class SlotBench:
         process.sweep_run(self.run_id)
 
     def _slot_for(self, request: Request) -> _Slot:
-        """The slot that holds the commit, else the one that the baseline does not need."""
-        for slot in self.slots:
-            if slot.commit == request.commit:
-                return slot
-        slot = next(slot for slot in self.slots if slot.commit != request.keep)
-        slot.ready = False
+        """The baseline's slot is the one that holds what must stay built; candidates go to the other one."""
+        a, b = self.slots
+        holding = [slot for slot in self.slots if slot.commit == request.keep]
+        if self.base not in holding:
+            self.base = holding[0] if holding else a
+        slot = self.base if request.arm is Arm.BASELINE else (b if self.base is a else a)
+        if slot.commit != request.commit:
+            slot.ready = False
         return slot
 
     def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:

@@ -101,7 +101,7 @@ def home_of(run_id: str, cache: Path) -> Path:
 
 def discard_run(directory: RunDirectory, trees: GitTrees) -> None:
     """Undo the creation of a run in which nothing has happened."""
-    trees.forget()
+    trees.forget(pins=True)
     shutil.rmtree(directory.path, ignore_errors=True)
 
 

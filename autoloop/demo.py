@@ -89,8 +89,8 @@ def demonstrate(
     seed: int = SEED,
 ) -> DemoOutcome:
     """Set the example up in a fresh directory, run its campaign, and say where to look next."""
-    environ = _surroundings(environ)
-    make_agent(Profile(name=_AGENT, agent=_AGENT), Path.cwd(), environ)  # what it lacks is said before anything is made
+    surroundings = _surroundings(environ)
+    make_agent(Profile(name=_AGENT, agent=_AGENT), Path.cwd(), surroundings)  # what it lacks is said before all else
     root = set_up(directory)
     limits = {} if experiments is None else {"max_experiments": experiments}
     outcome = api.run(
@@ -100,14 +100,14 @@ def demonstrate(
         signals=signals,
         on_progress=on_progress,
         on_news=on_news,
-        environ=environ,
+        environ=surroundings,
     )
     summary = outcome.summary
     return DemoOutcome(
         root=root,
         rows=tuple(api.results(root, summary.run_id)),
         outcome=outcome,
-        where_to_look=_where_to_look(root, summary),
+        where_to_look=(*_to_find_autoloop(environ), *_where_to_look(root, summary)),
         in_your_repository=Pointer("autoloop init", "writes a first program from what it finds there"),
     )
 
@@ -166,6 +166,13 @@ def _headline(outcome: Outcome) -> tuple[str, ...]:
         return (counts, *(f"  {sentence}" for sentence in outcome.why_nothing_kept))
     figures = f"{summary.metric_field} from {summary.original_baseline:.4g} to {summary.baseline:.4g}"
     return (counts, f"Gain: {summary.gain:.1%}, {figures}, on the branch {summary.branch}.")
+
+
+def _to_find_autoloop(environ: Mapping[str, str]) -> list[Pointer]:
+    """Where the user's shell would not find `autoloop`, as when its environment is not activated."""
+    if shutil.which("autoloop", path=environ.get("PATH", "")):
+        return []
+    return [Pointer(f'export PATH="{Path(sys.executable).parent}:$PATH"', "so that your shell finds autoloop")]
 
 
 def _where_to_look(root: Path, summary: Summary) -> tuple[Pointer, ...]:

@@ -146,6 +146,7 @@ class Loop:
         request = Request(
             commit=commit,
             keep=self.state.head,
+            arm=wanted.arm,
             script=wanted.script,
             seed=seed_for(self._started.seed, experiment, wanted.index),
             key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}",

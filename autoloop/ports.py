@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autoloop.core.candidate import Capture
 from autoloop.core.events import Event
-from autoloop.core.measurement import MeasurementFailure, Sample
+from autoloop.core.measurement import Arm, MeasurementFailure, Sample
 from autoloop.core.program import Limits, Program
 from autoloop.core.results import Row
 from autoloop.core.run import RunState
@@ -94,6 +94,7 @@ class Request:
     commit: str
     keep: str
     """The baseline's commit, which must stay built."""
+    arm: Arm
     script: str
     seed: int
     key: str

@@ -71,7 +71,7 @@ def _python(root: Path) -> Plan | None:
     relative = module.relative_to(root).as_posix()
     tests = next((name for name in ("tests", "test") if (root / name).is_dir()), "")
     checks = "\n".join((*setup, f'"$python" -m pytest -q -x -p no:cacheprovider {tests}', ""))
-    checked = bool(tests) and _uses_pytest(root / tests)
+    checked = bool(tests) and any((root / tests).rglob("test_*.py"))
     testable = checked and _has_pytest(root / venv if venv else None)
     return Plan(
         slug="import-time",
@@ -100,10 +100,6 @@ def _python_modules(root: Path) -> Iterator[Path]:
                 yield module
 
 
-def _uses_pytest(tests: Path) -> bool:
-    return any(tests.rglob("test_*.py")) or any(tests.rglob("*_test.py"))
-
-
 def _has_pytest(venv: Path | None) -> bool:
     if venv is None:
         return shutil.which("pytest") is not None
@@ -111,7 +107,7 @@ def _has_pytest(venv: Path | None) -> bool:
 
 
 def _project_name(root: Path) -> str:
-    project = _toml(root / "pyproject.toml").get("project")
+    project = _table(root / "pyproject.toml", tomllib.loads).get("project")
     return _plain_name(str(project.get("name", ""))) if isinstance(project, dict) else ""
 
 
@@ -122,7 +118,7 @@ def _plain_name(name: str) -> str:
 def _npm(root: Path) -> Plan | None:
     if not (root / "package.json").is_file():
         return None
-    scripts = _json(root / "package.json").get("scripts")
+    scripts = _table(root / "package.json", json.loads).get("scripts")
     known = scripts if isinstance(scripts, dict) else {}
     script = next((name for name in ("bench", "benchmark", "test", "build") if name in known), "")
     installs = {
@@ -148,7 +144,7 @@ def _npm(root: Path) -> Plan | None:
 def _cargo(root: Path) -> Plan | None:
     if not (root / "Cargo.toml").is_file():
         return None
-    package = _toml(root / "Cargo.toml").get("package")
+    package = _table(root / "Cargo.toml", tomllib.loads).get("package")
     name = str(package.get("name", "")) if isinstance(package, dict) else ""
     is_program = bool(name) and (root / "src/main.rs").is_file()
     if is_program:
@@ -241,16 +237,9 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _toml(file: Path) -> dict[str, Any]:
+def _table(file: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(file))
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_text(file))
+        found = parse(_text(file))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

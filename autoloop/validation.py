@@ -17,7 +17,7 @@ from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments
 from autoloop.core.calibration import calibrate, detectable_beyond
 from autoloop.core.decision import broken_gates
-from autoloop.core.measurement import MEASURE, Measurement, MeasurementFailure, Sample
+from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample
 from autoloop.core.program import Program
 from autoloop.creation import cache_directory
 from autoloop.errors import AutoloopError
@@ -133,7 +133,7 @@ def _workshop(
         yield bench, trees, home
     finally:
         bench.close()
-        trees.forget()
+        trees.forget(pins=True)
         shutil.rmtree(sealed.parent, ignore_errors=True)
 
 
@@ -165,7 +165,8 @@ def _in_a_tree(
     for index in range(runs):
         on_progress(Progress("validating", text=f"sample {index + 1} of {runs} in a tree of its own"))
         head = repository.head
-        result = bench.sample(Request(head, head, MEASURE, seed=index, key=f"validate-{index}"), on_progress)
+        request = Request(head, head, Arm.BASELINE, MEASURE, seed=index, key=f"validate-{index}")
+        result = bench.sample(request, on_progress)
         if isinstance(result, MeasurementFailure):
             raise AutoloopError(*_only_here(result, repository, works_in_checkout))
         samples.append(result)

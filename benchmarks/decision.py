@@ -5,18 +5,20 @@ confirmed keeps, the equal-hours table, and the figures that the test must reach
 """
 
 import argparse
+import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from autoloop.core.betting import PairedRule
-from autoloop.core.evidence import judge
+from autoloop.core.evidence import NoisePool, Scale, judge
 from autoloop.core.power import outcomes
 from benchmarks.bounds import all_bounds
 from benchmarks.campaigns import Campaigns, Morning, Night, mornings, play
-from benchmarks.noise_models import NoiseModel, busy_machine, simulated
+from benchmarks.noise_models import DATA, NoiseModel, busy_machine, simulated
 from benchmarks.paired import COMPARED, Paired
 
 Table = dict[tuple[str, str], Campaigns]
@@ -33,6 +35,7 @@ def main() -> int:
     table, nights = compare([*simulated(), busy_machine()], max(4, int(150 * size)), options.seed)
     print_table(table)
     print_nights(nights)
+    print_real_pairs()
     report: list[str] = []
     bounds = all_bounds(options.seed, size, report)
     print("\nEqual hours              rule                      experiments  false keeps  true gain")
@@ -95,6 +98,23 @@ def print_nights(nights: dict[str, Morning]) -> None:
         )
 
 
+def print_real_pairs() -> None:
+    """Published baselines and candidates, paired in the order of the publication; noise from the baseline."""
+    print("\n| real change, as its authors judged it | metric | verdict | pairs | claimed |\n|---|---|---|---|---|")
+    for change in json.loads((DATA / "real_pairs.json").read_text()):
+        for metric in ("val_loss", "train_time_s", "val_bpb"):
+            arms = change.get(metric)
+            if arms is None or len(arms["baseline"]) < 6:
+                continue
+            scale = Scale.of(arms["baseline"], "lower")
+            pool = NoisePool([scale.gain(a, b) for a, b in pairwise(arms["baseline"])])
+            gains = [scale.gain(a, b) for a, b in zip(arms["baseline"], arms["candidate"], strict=False)]
+            said = [judge(gains[:n], sigma=pool.sigma, df=pool.df / 2) for n in range(1, len(gains) + 1)]
+            end = next((j for j in said if j.verdict != "continue"), said[-1])
+            claim = f"{100 * end.claimed:+.2f} %"
+            print(f"| {change['verdict']} | {metric} | {end.verdict} | {len(end.trace)} | {claim} |")
+
+
 def draw(table: Table, target: Path) -> None:
     """False keeps and power by rule, and how the evidence grows."""
     try:
@@ -116,8 +136,8 @@ def draw(table: Table, target: Path) -> None:
     middle.set(title="changes of +2 % that are kept, %", xlim=(0, 102), yticklabels=[])
     left.invert_yaxis()
     middle.invert_yaxis()
-    left.legend(fontsize=7)
-    stories = {"a gain of 2 sigma": (2.0, 3), "no effect": (0.0, 5), "a gain of 0.7 sigma": (0.7, 8)}
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=6, fontsize=8)
+    stories = {"a gain of 2 sigma": (2.0, 2), "no effect": (0.0, 20), "a gain of 0.7 sigma": (0.7, 20)}
     for label, (gain, seed) in stories.items():
         gains = (np.random.default_rng(seed).standard_normal(16) + gain).tolist()
         said = next(j for n in range(1, 17) if (j := judge(gains[:n], sigma=1.0, df=30)).verdict != "continue")

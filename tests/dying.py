@@ -3,13 +3,14 @@
     python -m tests.dying ROOT MODE EVERY KILLS SEED
 
 `before`, `torn`, `unseen` and `after` kill at the EVERY-th event that a life appends: before anything of it is
-written, with half of its line written, once it is durable but in no view, and when all is done. `random` shoots from
-outside at an instant that SEED decides, KILLS times. Each life is a fork, so that none pays for the imports again; it
+written, with half of its line written, once it is durable but in no view, and when all is done. `homeless` is `after`
+with all trees gone in between. `random` shoots from outside at an instant that SEED decides, KILLS times. Each life is a fork, so that none pays for the imports again; it
 is killed by SIGKILL alone, and its children are not. Prints how many lives were cut short.
 """
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -31,8 +32,9 @@ LONGEST_LIFE = 0.5
 class DyingJournal(FileJournal):
     """Kills its own process at one of the events that it appends."""
 
-    mode = "never"
+    mode = ""
     left = 0
+    """Events until it dies; from 0 on it lives."""
 
     def append(self, event: Event, state: RunState) -> None:
         DyingJournal.left -= 1
@@ -75,6 +77,11 @@ def born(root: Path) -> int:
     os._exit(0)
 
 
+def is_over(root: Path) -> bool:
+    """Whether some life came to the run's last event."""
+    return any(b'"run_stopped"' in run.journal.read_bytes() for run in all_runs(root, "p"))
+
+
 def main() -> int:
     root, mode, every, kills, seed = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])
     # The journal is nobody's parameter: only this test wants another.
@@ -82,6 +89,8 @@ def main() -> int:
     DyingJournal.mode, DyingJournal.left = mode, every
     dice, killed = random.Random(seed), 0
     while True:
+        if mode != "random" and is_over(root):
+            DyingJournal.left = 0
         pid = born(root)
         doomed = mode == "random" and killed < kills
         if doomed:
@@ -89,6 +98,8 @@ def main() -> int:
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         killed += os.WIFSIGNALED(status)
+        if mode == "homeless":
+            shutil.rmtree(os.environ["AUTOLOOP_CACHE_DIR"])
         if os.WIFEXITED(status) and (not doomed or os.WEXITSTATUS(status)):
             print(killed)
             return os.WEXITSTATUS(status)

@@ -66,12 +66,12 @@ class Case:
         self.repository = find(self.checkout)
         self.start = self.repository.head
         self.options = options
-        self.trees = open_trees(self.repository, folder / "home", **options)
+        self.trees = open_trees(self.repository, folder / "run-home", **options)
         self.tree = self.trees.place("agent", self.start)
 
     def again(self) -> "GitTrees":
         """As after a restart of the process."""
-        self.trees = open_trees(self.repository, self.folder / "home", **self.options)
+        self.trees = open_trees(self.repository, self.folder / "run-home", **self.options)
         return self.trees
 
     def capture(self, experiment: int = 1) -> Capture:

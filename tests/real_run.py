@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from autoloop import api
 from autoloop.carrying import Outcome
 from autoloop.core.events import Event
@@ -35,8 +37,20 @@ CONFIG: Mapping[str, object] = {
 CODE = "x = 100\n"
 
 
+def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let this folder hold home, settings and cache, and forget what is set for whoever runs the tests."""
+    inherited = [name for name in os.environ if name.startswith(("AUTOLOOP_", "GIT_"))]
+    for name in (*inherited, "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"):
+        patch.delenv(name, raising=False)
+    patch.setenv("HOME", str(folder / "home"))
+    patch.setenv("XDG_CACHE_HOME", str(folder / "home/.cache"))
+    patch.setenv("XDG_CONFIG_HOME", str(folder / "home/.config"))
+    patch.setenv("AUTOLOOP_CACHE_DIR", str(folder / "cache"))
+    (folder / "home").mkdir()
+
+
 class Checkout:
-    """A user's checkout. Its agent is a shell script beside it."""
+    """A user's checkout. Its agent is a shell script at home."""
 
     def __init__(self, root: Path, cache: Path) -> None:
         self.root, self.cache = root, cache
@@ -62,9 +76,8 @@ class Checkout:
 
     def agent(self, script: str) -> None:
         """What the agent does, in the language of the shell; `$n` is the experiment's number."""
-        path = self.root.parent / "agent.sh"
-        path.write_text(f"n=$AUTOLOOP_EXPERIMENT\n{script}\n")
-        profile = {"agent": "command", "command": f"sh {path}"}
+        Path.home().joinpath("agent.sh").write_text(f"n=$AUTOLOOP_EXPERIMENT\n{script}\n")
+        profile = {"agent": "command", "command": 'sh "$HOME/agent.sh"'}
         lines = "".join(f"{name} = {_toml(value)}\n" for name, value in profile.items())
         write(self.root, {"autoloop.toml": f'default_profile = "mine"\n[profiles.mine]\n{lines}'})
 

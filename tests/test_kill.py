@@ -11,13 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autoloop import api
 from autoloop.core.results import COLUMNS
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import read_events
 from autoloop.stores.runs import all_runs
 from tests.real_git import commit_all, git, write
-from tests.real_run import Checkout
+from tests.real_run import Checkout, move_in
 
 AGENT = """\
 lower() { sed -i "1s/.*/x = $1/" code.py; }
@@ -158,7 +157,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Left
     """What a run leaves that nobody kills."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOLOOP_CACHE_DIR", str(folder / "cache"))
+        move_in(folder, patch)
         campaign = a_campaign(folder)
         assert campaign.carry_on("never") == 0
         yield left_by(campaign.checkout), campaign.executions()
@@ -185,14 +184,33 @@ def test_the_campaign_has_one_of_each_kind(undisturbed: tuple[Left, Counter[str]
     assert executions["9-candidate-0-measure.sh"] == 1
 
 
-@pytest.mark.parametrize(("mode", "every"), [("before", 3), ("torn", 5), ("unseen", 2), ("after", 4)])
-def test_a_run_killed_around_each_event_ends_as_if_nothing_had_happened(
-    campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int
-) -> None:
+def die_at_events(campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int) -> None:
     before = campaign.checkout.snapshot()
     killed = campaign.carry_on(mode, every)
-    assert killed >= 20
+    assert killed >= 10
     check(campaign, before, killed, undisturbed)
+
+
+@pytest.mark.parametrize(("mode", "every"), [("before", 5), ("torn", 8), ("unseen", 2), ("after", 7)])
+def test_a_run_killed_around_an_event_ends_as_if_nothing_had_happened(
+    campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int
+) -> None:
+    die_at_events(campaign, undisturbed, mode, every)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("mode", "every"), [("before", 3), ("torn", 3), ("after", 2), ("homeless", 2)])
+def test_a_run_killed_around_every_event_ends_as_if_nothing_had_happened(
+    campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int
+) -> None:
+    die_at_events(campaign, undisturbed, mode, every)
+
+
+@pytest.mark.parametrize("every", [4, 5])
+def test_trees_deleted_between_processes_are_rebuilt(
+    campaign: Campaign, undisturbed: tuple[Left, Counter[str]], every: int
+) -> None:
+    die_at_events(campaign, undisturbed, "homeless", every)
 
 
 def some_kills(campaign: Campaign, undisturbed: tuple[Left, Counter[str]], seed: int) -> None:

@@ -78,7 +78,8 @@ def test_a_broken_package_gives_no_number(tmp_path: Path) -> None:
 
 def test_what_is_measured_cannot_print_the_number_nor_replace_the_clock(tmp_path: Path) -> None:
     forged = "import atexit\nprint('{\"import_ms\": 0.001}')\natexit.register(print, 'METRIC import_ms=0.001')\n"
-    planted = dict.fromkeys(("json.py", "src/json.py", "sitecustomize.py"), "print('METRIC import_ms=0.001')\nraise SystemExit")
+    stolen = "print('METRIC import_ms=0.001')\nraise SystemExit"
+    planted = dict.fromkeys(("json.py", "src/json.py", "sitecustomize.py"), stolen)
     made = init(put(tmp_path, PYTHON | {"src/my_thing/__init__.py": forged} | planted))
     done = subprocess.run(
         ["bash", made.directory / "measure.sh"], cwd=tmp_path, capture_output=True, text=True, check=True

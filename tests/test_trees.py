@@ -223,7 +223,7 @@ def test_paths_outside_the_repository_are_refused(case: Case, field: str, path: 
 def test_an_agent_finds_a_clean_and_working_repository(case: Case) -> None:
     case.git("tag", "-m", "first", "v1.0")
     case.trees.forget()
-    tree = open_trees(find(case.checkout), case.folder / "home").place("agent", case.start)
+    tree = open_trees(find(case.checkout), case.folder / "run-home").place("agent", case.start)
     assert git(tree, "status", "--porcelain") == ""
     assert git(tree, "describe") == "v1.0"
     assert git(tree, "log", "--format=%s").splitlines() == ["a commit", "a commit"]
@@ -271,19 +271,18 @@ def test_opening_says_what_disk_three_trees_need(case: Case) -> None:
     assert opening.warnings == ()
 
 
-def test_a_full_home_is_an_error_a_person_can_act_on(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_an_error_a_person_can_act_on(tmp_path: Path) -> None:
     root = make_repository(tmp_path / "repo")
-    (tmp_path / "home").write_text("a file stands where the home should be")
+    (tmp_path / "run-home").write_text("a file stands where the home should be")
     with pytest.raises(AutoloopError, match="home"):
-        open_trees(find(root), tmp_path / "home")
+        open_trees(find(root), tmp_path / "run-home")
 
 
 def test_sockets_and_files_without_permission_go(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = look(case.tree)
-    with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(case.tree)
+    with socket.socket(socket.AF_UNIX) as server, monkeypatch.context() as there:
+        there.chdir(case.tree)
         server.bind("socket")
-    monkeypatch.undo()
     write(case.tree, {"closed/inner/file": "1"})
     (case.tree / "closed/inner").chmod(0)
     (case.tree / "closed").chmod(0o500)

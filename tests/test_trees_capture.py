@@ -148,10 +148,9 @@ def test_what_no_candidate_may_hold_is_named(case: Case, monkeypatch: pytest.Mon
     os.mkfifo(case.tree / "pipe")
     (case.tree / "app.py").unlink()
     os.mkfifo(case.tree / "app.py")
-    with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(case.tree)
+    with socket.socket(socket.AF_UNIX) as server, monkeypatch.context() as there:
+        there.chdir(case.tree)
         server.bind("socket")
-    monkeypatch.undo()
     (case.tree / "absolute").symlink_to("/etc/passwd")
     (case.tree / "src/up").symlink_to("../../b/app.py")
     (case.tree / "src/fine").symlink_to("../app.py")

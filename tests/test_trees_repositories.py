@@ -84,7 +84,7 @@ def test_a_partial_clone_fetches_what_it_needs_once(tmp_path: Path, left_out: st
     repository = find(tmp_path / "repo")
     packs = tmp_path / "repo/.git/objects/pack"
     before = len(list(packs.glob("*.pack")))
-    trees = open_trees(repository, tmp_path / "home")
+    trees = open_trees(repository, tmp_path / "run-home")
     assert len(list(packs.glob("*.pack"))) <= before + (1 if left_out == "blob:none" else 4)
     shutil.move(origin, tmp_path / "unreachable")
     assert look(trees.place("agent", repository.head)) == look(tmp_path / "unreachable")
@@ -97,7 +97,7 @@ def test_a_partial_clone_whose_remote_is_gone_says_so(tmp_path: Path) -> None:
     git(tmp_path, "clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{origin}", "repo")
     shutil.rmtree(origin)
     with pytest.raises(AutoloopError, match="partial clone"):
-        open_trees(find(tmp_path / "repo"), tmp_path / "home")
+        open_trees(find(tmp_path / "repo"), tmp_path / "run-home")
 
 
 @pytest.mark.parametrize("partial", [False, True])

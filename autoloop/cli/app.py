@@ -85,7 +85,7 @@ def run(
     seed: options.Seed = None,
     detach: options.Detach = False,
     resume: options.Resume = False,
-    run: options.RunOption = None,
+    run: options.ResumedRun = None,
     json: options.Json = False,
 ) -> None:
     """Run the loop: propose, measure, keep or discard. It goes on until there is a reason to stop.
@@ -98,21 +98,14 @@ def run(
     from autoloop.api import RunOptions
     from autoloop.cli.running import Wanted, run_loop
 
-    limits = {
-        "max_experiments": max_experiments,
-        "max_hours": max_hours,
-        "max_cost_usd": max_cost_usd,
-        "max_tokens": max_tokens,
-        "target": target,
-    }
-    given = {name: value for name, value in limits.items() if value is not None}
+    given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
     wanted = Wanted(slug, RunOptions(agent, given, rule, seed), resume=resume, run=run, detach=detach, json=json)
     raise typer.Exit(run_loop(context.obj, wanted))
 
 
 @app.command(epilog="Example: autoloop status import-time --json")
 def status(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
-    """Say how a run is doing: alive or not, what it found, what is left."""
+    """Say how a run is doing, and what is left of it."""
     from autoloop.cli.status import status
 
     status(context.obj, run, json)
@@ -190,15 +183,16 @@ def limit(
     run: options.Run = None,
     max_hours: options.MaxHours = None,
     max_cost_usd: options.MaxCost = None,
+    max_tokens: options.MaxTokens = None,
+    target: options.Target = None,
     json: options.Json = False,
 ) -> None:
     """Change the limits of a run, from its next experiment on."""
     from autoloop.cli.steer import limit
 
-    limits = {"max_experiments": max_experiments, "max_hours": max_hours, "max_cost_usd": max_cost_usd}
-    given = {name: value for name, value in limits.items() if value is not None}
+    given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
     if not given:
-        raise typer.BadParameter("name at least one limit: N, --max-hours or --max-cost-usd")
+        raise typer.BadParameter("name at least one limit: N, --max-hours, --max-cost-usd, --max-tokens or --target")
     limit(context.obj, given, run, json)
 
 
@@ -213,3 +207,14 @@ def demo(
     from autoloop.cli.running import demo
 
     raise typer.Exit(demo(directory))
+
+
+def _given(
+    max_experiments: int | None,
+    max_hours: float | None,
+    max_cost_usd: float | None,
+    max_tokens: int | None,
+    target: float | None,
+) -> dict[str, int | float]:
+    """The limits that were typed, by the names that a program gives them."""
+    return {name: value for name, value in locals().items() if value is not None}

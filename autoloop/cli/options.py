@@ -15,6 +15,12 @@ Slug = Annotated[str, typer.Argument(metavar="SLUG", help="A program: its name, 
 _RUN = "A run's id, a program's name (its latest run), or nothing for the latest run here."
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help=_RUN, show_default=False)]
 RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help=_RUN, show_default=False)]
+ResumedRun = Annotated[
+    str | None,
+    typer.Option(
+        "--run", metavar="RUN", help="With --resume: which run, if not the program's latest.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Agent = Annotated[
     str | None,

@@ -7,8 +7,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoloop.core.noise import Floats, median, spread
+
+Bools = NDArray[np.bool_]
 
 _WIDTH = 0.85
 """The bets' Student-t density, 4 degrees of freedom, has this width per standard deviation of a gain:
@@ -60,7 +63,7 @@ class Traces:
     evidence: Floats
     """Log of the e-process for a gain."""
     futility: Floats
-    """Log of the likelihood ratio against a gain worth having."""
+    """Log of the likelihood ratio against a gain worth having; infinite where things are clearly worse."""
     scale: Floats
     """Standard deviation of one gain, the pool's blended with the experiment's own, on the cautious side."""
     worth: Floats
@@ -99,9 +102,10 @@ def traces(
     if shared is not None:
         sharper, width = shared.gains, before * np.sqrt((1 + 1 / np.asarray(shared.stored)) / 2)
     bets = [np.cumsum(_log_bet(gains, mu, before), axis=-1) for mu in (worth, adaptive)]
+    futility = np.cumsum(_log_ratio(sharper, np.zeros_like(worth), worth, width), axis=-1)
     return Traces(
         evidence=np.logaddexp(*bets) - math.log(2),
-        futility=np.cumsum(_log_ratio(sharper, np.zeros_like(worth), worth, width), axis=-1),
+        futility=np.where(_clearly_worse(centre, scale), np.inf, futility),
         scale=scale[..., 1:],
         worth=worth,
     )
@@ -127,6 +131,16 @@ def _blend(own: Floats, sigma: Floats, df: Floats) -> tuple[Floats, Floats]:
     known = np.maximum(df + weight, 1.0)
     noise = np.sqrt((df * sigma**2 + weight * own**2) / known)
     return np.maximum(noise, own / 2), known
+
+
+def _clearly_worse(centre: Floats, scale: Floats) -> Bools:
+    """Whether the median of two pairs or more lies three standard errors below nothing.
+
+    Far out, where the densities of a small gain and of none are alike, the likelihood ratio says little.
+    """
+    pairs = np.arange(1, centre.shape[-1])
+    worse: Bools = (pairs >= 2) & (centre[..., 1:] + 3 * scale[..., 1:] / np.sqrt(pairs) < 0)
+    return worse
 
 
 def _log_bet(gain: Floats, mu: Floats, scale: Floats) -> Floats:

@@ -5,9 +5,14 @@ The standard library is enough here; the paired test with its heavier statistics
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, median, stdev
+from statistics import NormalDist, fmean, median, stdev
+from typing import TYPE_CHECKING
 
 from autoloop.core.model import Frozen
+from autoloop.core.program import Criteria, Direction
+
+if TYPE_CHECKING:
+    from autoloop.core.noise import Scale
 
 _TWENTY_MINUTES = 1200.0
 _MAD_TO_SIGMA = 1.4826
@@ -27,6 +32,22 @@ class Noise(Frozen):
     """Relative standard deviation of one sample; None when too few were taken to tell."""
     unit: float
     """The size of the original baseline, for judging a baseline of 0."""
+    logarithmic: bool = False
+    """Whether gains of pairs are logs of ratios: every value seen at calibration was positive."""
+    calibration: tuple[float, ...] = ()
+    """The gains of the A/A pairs, under `paired`."""
+
+    def fraction(self, gain: float, criteria: Criteria) -> float:
+        """A gain on the scale of the pairs as people say it: a fraction of the baseline."""
+        if not self.logarithmic:
+            return gain
+        return -math.expm1(-gain) if criteria.direction is Direction.LOWER else math.expm1(gain)
+
+    def scale(self, criteria: Criteria) -> "Scale":
+        """How two values become the gain of a pair."""
+        from autoloop.core.noise import Scale
+
+        return Scale(criteria.direction.value, self.unit or 1.0, self.logarithmic)
 
 
 def calibration_wanted(seconds: Sequence[float], *, pairs: int, repeats: int, threshold_given: bool) -> bool:
@@ -49,6 +70,34 @@ def calibrate(values: Sequence[float], *, repeats: int, alpha: float, threshold:
     if threshold is None:
         threshold = threshold_of(spread or 0.0, repeats, df=len(values) - 1, alpha=alpha)
     return Noise(threshold=threshold, spread=spread, unit=unit)
+
+
+def calibrate_pairs(values: Sequence[float], criteria: Criteria) -> Noise:
+    """The scale and the threshold for pairs: what the user asks for, because the pairs meet the noise themselves."""
+    spread = spread_of(values)
+    return Noise(
+        threshold=criteria.noise_threshold or 0.0,
+        spread=spread,
+        unit=abs(median(values)),
+        logarithmic=min(values) > 0,
+    )
+
+
+def bias(gains: Sequence[float]) -> str | None:
+    """Why two trees of the same commit do not measure the same, when A/A pairs show that they do not.
+
+    A mean of more than five standard errors away from 0, and of more than half a pair's spread, is neither
+    luck nor small: candidates are always measured in the other tree, so it would count as their gain.
+    """
+    if len(gains) < 3:
+        return None
+    mean, spread = fmean(gains), stdev(gains)
+    if abs(mean) <= max(5 * spread / math.sqrt(len(gains)), spread / 2):
+        return None
+    return (
+        f"two trees of the same commit measure {100 * abs(mean):.2g} % apart in {len(gains)} pairs: "
+        "something depends on the directory (a path in the output, an absolute path, a cache beside the tree)"
+    )
 
 
 def spread_of(values: Sequence[float]) -> float:

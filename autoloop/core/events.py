@@ -11,12 +11,12 @@ from pydantic import Field, TypeAdapter
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
-from autoloop.core.decision import Decision, Record
 from autoloop.core.measurement import Taken
 from autoloop.core.model import Frozen
 from autoloop.core.notes import Notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.session import Session
+from autoloop.core.verdict import Decision, Record
 
 VERSION = 1
 

@@ -22,7 +22,7 @@ variables by betting. Hodges and Lehmann 1963, Estimates of location based on ra
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -97,24 +97,25 @@ def judge(
 
 def _judge_noisy(gains: Floats, sigma: Floats, df: float, rule: PairedRule, shared: Shared | None = None) -> Judgement:
     seen, n = traces(gains, sigma=sigma, df=df, rule=rule, shared=shared), gains.size
-    gain, evidence = float(pseudo_median(gains)), float(seen.evidence[-1])
-    bound = math.log(1 / rule.alpha)
-    verdict: Verdict = "discard"
-    if evidence >= bound and gain > rule.min_gain:
-        verdict, reason = "keep", f"{_odds(evidence)} for a gain after {_count(n)}"
-    elif seen.futility[-1] >= math.log(1 / rule.beta):
-        reason = f"a gain of {seen.worth[-1]:.2g} or more is ruled out after {_count(n)}"
-    elif evidence + LOG_BEST_BET * (rule.max_pairs - n) >= bound and n < rule.max_pairs:
-        verdict, reason = "continue", f"{_odds(evidence)} after {_count(n)}; a keep needs {_odds(bound)}"
-    elif evidence >= bound:
-        reason = f"a gain, but not above the noise threshold of {rule.min_gain:.2g} within {_count(n)}"
-    else:
-        reason = f"{_odds(evidence)} after {_count(n)}: {_odds(bound)} is out of reach in {rule.max_pairs}"
-    error = float(seen.scale[-1]) / math.sqrt(n)
+    gain, error = float(pseudo_median(gains)), float(seen.scale[-1]) / math.sqrt(n)
+    verdict, reason = _conclude(seen, gain, n, rule)
     claimed = float(shrunk(np.asarray(gain), np.asarray(error))) if verdict == "keep" else gain
     reach = _t975(df * bool(sigma[-1]) + n - 1) * error if error > 0 else math.inf
     trace = tuple(float(x) for x in seen.evidence)
-    return Judgement(verdict, gain, claimed, claimed - reach, claimed + reach, evidence, reason, trace)
+    return Judgement(verdict, gain, claimed, claimed - reach, claimed + reach, trace[-1], reason, trace)
+
+
+def _conclude(seen: Traces, gain: float, n: int, rule: PairedRule) -> tuple[Verdict, str]:
+    evidence, bound, after = float(seen.evidence[-1]), math.log(1 / rule.alpha), f"after {_count(n)}"
+    if evidence >= bound and gain > rule.min_gain:
+        return "keep", f"{_odds(evidence)} for a gain {after}"
+    if seen.futility[-1] >= math.log(1 / rule.beta):
+        return "discard", f"a gain worth having is ruled out {after}"
+    if evidence + LOG_BEST_BET * (rule.max_pairs - n) >= bound and n < rule.max_pairs:
+        return "continue", f"{_odds(evidence)} for a gain {after}; a keep needs {_odds(bound)}"
+    if evidence >= bound:
+        return "discard", f"{_odds(evidence)} for a gain {after}, but not above the noise threshold"
+    return "discard", f"{_odds(evidence)} for a gain {after}: {_odds(bound)} is out of reach in {rule.max_pairs}"
 
 
 def _judge_exact(gains: Floats, df: float, rule: PairedRule) -> Judgement:
@@ -155,19 +156,22 @@ def judge_cases(
     Only the discordant cases speak, those that one arm alone passed. Their count does not change when
     the arms are swapped, so it may serve as the noise: under no effect their net sum is that of as many
     fair coins. The bet is on the whole pair, not on each case, so cases that fail together, as when a
-    service is down, cannot pass for evidence. `reference` is what a gain is relative to, the passes of
-    the original baseline; by default the mean of the two arms in the first pair.
+    service is down, cannot pass for evidence. A gain is relative to `reference`, the passes of one suite
+    run of the original baseline; by default to those of the baseline in these pairs.
     """
     if not baseline:
         return judge((), sigma=0.0, df=0.0, rule=rule)
     flips = [_flips(b, c) for b, c in zip(baseline, candidate, strict=True)]
-    unit = reference or (sum(baseline[0].values()) + sum(candidate[0].values())) / 2 or 1.0
-    net = np.array([pair.sum() for pair in flips]) / unit
+    net = np.array([pair.sum() for pair in flips])
     counts = np.array([(pair**2).sum() for pair in flips])
     if not counts.any():
         return Judgement("discard", 0.0, 0.0, 0.0, 0.0, 0.0, f"no case flipped in {_count(len(flips))}")
-    sigma = np.sqrt(np.cumsum(counts) / np.arange(1, len(flips) + 1)) / unit
-    return _judge_noisy(net, sigma, _CASES_DF, rule)
+    sigma = np.sqrt(np.cumsum(counts) / np.arange(1, len(flips) + 1))
+    first = (sum(baseline[0].values()) + sum(candidate[0].values())) / 2
+    judged = _judge_noisy(net, sigma, _CASES_DF, replace(rule, min_gain=rule.min_gain * (reference or first)))
+    passes = reference or sum(sum(pair.values()) for pair in baseline) / len(baseline) or 1.0
+    relative = {name: getattr(judged, name) / passes for name in ("gain", "claimed", "low", "high")}
+    return replace(judged, **relative)
 
 
 _CASES_DF = 20.0

@@ -8,9 +8,7 @@ from autoloop.core.program import Scope
 from autoloop.core.simplicity import code_removed
 
 
-def inspect(
-    found: Capture, scope: Scope, seal_violations: Iterable[str], *, experiment: int, at: float
-) -> Captured:
+def inspect(found: Capture, scope: Scope, seal_violations: Iterable[str], *, experiment: int, at: float) -> Captured:
     """The event of a capture: protected paths are lock violations, other paths outside `editable` are breaches."""
     candidate = found.candidate
     paths = [change.path for change in candidate.changes] if candidate else []

@@ -118,9 +118,7 @@ class Series:
     @property
     def failure(self) -> MeasurementFailure | None:
         """The first failure among the samples."""
-        return next(
-            (entry.result for entry in self.taken if isinstance(entry.result, MeasurementFailure)), None
-        )
+        return next((entry.result for entry in self.taken if isinstance(entry.result, MeasurementFailure)), None)
 
     def without_failures(self) -> "Series":
         """The series with only its good samples."""
@@ -131,9 +129,7 @@ class Series:
         return Series((*self.taken, entry))
 
 
-def relative_gain(
-    baseline: float, candidate: float, direction: Direction, unit: float | None = None
-) -> float:
+def relative_gain(baseline: float, candidate: float, direction: Direction, unit: float | None = None) -> float:
     """Relative improvement in the program's direction; positive is better.
 
     The unit is the size of the baseline, whatever its sign. A baseline of 0 is judged in `unit`

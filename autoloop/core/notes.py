@@ -60,7 +60,7 @@ def _last_block(text: str) -> str | None:
 
 def one_line(value: object, longest: int = _LONGEST) -> str:
     """Any value as one clipped line of text without control characters."""
-    text = str(value if value is not None else "")
+    text = str(value if value is not None else "")[: 20 * longest]  # megabytes would take a while
     text = "".join(character for character in text if character.isprintable() or character.isspace())
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1] + "…"

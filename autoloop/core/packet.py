@@ -101,9 +101,7 @@ def _rules(program: Program) -> str:
         f"- You may not change: {_globs(scope.protected)}.",
     ]
     for name, gate in criteria.quality_gates.items():
-        bounds = ", ".join(
-            f"{key} {value}" for key, value in gate.model_dump(mode="json", exclude_none=True).items()
-        )
+        bounds = ", ".join(f"{key} {value}" for key, value in gate.model_dump(mode="json", exclude_none=True).items())
         lines.append(f"- Quality gate `{name}`: {bounds}. A candidate that breaks it is discarded.")
     if program.has("checks.sh"):
         lines.append("- `checks.sh` must pass before anything is measured.")

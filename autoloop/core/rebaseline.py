@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from autoloop.core.calibration import Noise, calibrate, calibration_wanted
-from autoloop.core.decision import Record
+from autoloop.core.calibration import Noise, bias, calibrate, calibrate_pairs, calibration_wanted
 from autoloop.core.events import BaselineWhy
-from autoloop.core.measurement import Arm, Measurement, MeasurementFailure, Sample, Wanted
+from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Wanted
+from autoloop.core.paired_rule import next_pair, open_pair, pair_gains
+from autoloop.core.program import Rule
+from autoloop.core.reasons import Reason
 from autoloop.core.run import RunState
+from autoloop.core.verdict import Record, record_of
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,40 @@ class Spoken:
 
 def next_baseline(state: RunState, why: BaselineWhy) -> Wanted | MeasurementFailure | Spoken:
     """The sample still wanted, what the samples say, or why the untouched code cannot be measured."""
-    samples, failure = state.series.of(Arm.BASELINE), state.series.failure
+    failure = state.series.failure
     if failure and why == "calibration":
         return failure
     if failure:
         return _unmeasurable(state, failure)
+    if state.criteria.rule is Rule.PAIRED:
+        return _calibration_by_pairs(state)
+    samples = state.series.of(Arm.BASELINE)
     if _more_wanted(state, why, samples):
         return Wanted(arm=Arm.BASELINE, index=len(samples))
-    measurement = Measurement(samples)
-    record = Record(
-        commit=state.head,
-        metrics=measurement.medians(),
-        values=tuple(measurement.values(state.criteria.metric_field)),
-        cases=measurement.cases(),
-    )
+    record = record_of(samples, state.head, state.criteria)
     if why == "calibration":
         return Spoken(record, moved=True, noise=_noise(state, record))
     return Spoken(record, moved=why == "keep" or _beyond_noise(state, record))
+
+
+def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spoken:
+    """The start measured against itself, in both slots."""
+    assert state.started is not None, "a journal begins with its run"
+    series, criteria = state.series, state.criteria
+    wanted = open_pair(series, state.started.seed, 0)
+    if wanted is not None:
+        return wanted
+    first, second = series.of(Arm.BASELINE), series.of(Arm.CANDIDATE)
+    seconds = [one.seconds + other.seconds for one, other in zip(first, second, strict=True)]
+    if calibration_wanted(seconds, pairs=criteria.calibration_pairs, repeats=1, threshold_given=False):
+        return next_pair(series, state.started.seed, 0)
+    record = record_of((*first, *second), state.head, criteria)
+    noise = calibrate_pairs(record.values, criteria)
+    gains = pair_gains(series, criteria, noise.scale(criteria))
+    biased = bias(gains)
+    if biased is not None:
+        return MeasurementFailure(reason=Reason.MEASUREMENT_FAILED, detail=biased)
+    return Spoken(record, moved=True, noise=noise.model_copy(update={"calibration": gains}))
 
 
 def _more_wanted(state: RunState, why: BaselineWhy, samples: tuple[Sample, ...]) -> bool:
@@ -54,19 +74,14 @@ def _more_wanted(state: RunState, why: BaselineWhy, samples: tuple[Sample, ...])
 
 def _noise(state: RunState, record: Record) -> Noise:
     criteria = state.criteria
-    return calibrate(
-        record.values, repeats=criteria.repeats, alpha=criteria.alpha, threshold=criteria.noise_threshold
-    )
+    return calibrate(record.values, repeats=criteria.repeats, alpha=criteria.alpha, threshold=criteria.noise_threshold)
 
 
 def _beyond_noise(state: RunState, record: Record) -> bool:
     """A baseline follows the machine only when it changed by more than the threshold."""
     if state.metric is None or state.noise is None:
         return True
-    return (
-        abs(state.gain_over(state.metric, record.metrics[state.criteria.metric_field]))
-        > state.noise.threshold
-    )
+    return abs(state.gain_over(state.metric, record.metrics[state.criteria.metric_field])) > state.noise.threshold
 
 
 def _unmeasurable(state: RunState, failure: MeasurementFailure) -> Spoken:

@@ -6,7 +6,6 @@ A fresh run is the resume of an empty journal; there is no second code path for 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from autoloop.core.decision import Record
 from autoloop.core.events import (
     Baselined,
     Captured,
@@ -22,13 +21,17 @@ from autoloop.core.events import (
     SessionEnded,
     Waited,
 )
-from autoloop.core.measurement import Sample, Series
+from autoloop.core.measurement import Arm, Sample, Series
 from autoloop.core.notes import Idea, one_line
+from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason, Status
 from autoloop.core.results import Row, baseline_row, decided_fields
 from autoloop.core.run import RECENT, Current, RunState, sum_known
+from autoloop.core.verdict import Decision, Record, record_of
 
 _MOST_KEPT_ROWS = 200
+_POOLED = 31
+"""Sequences of two pairs or more that the noise pool is made from: its window of 60 residuals, and one."""
 
 _GAP_SECONDS = 1800.0
 
@@ -101,9 +104,7 @@ def _session_ended(state: RunState, event: SessionEnded) -> RunState:
 def _sampled(state: RunState, event: Sampled) -> RunState:
     result = event.taken.result
     cost = result.cost_usd if isinstance(result, Sample) else None
-    state = replace(
-        state, totals=state.totals.charged(cost), diagnostics=result.diagnostics or state.diagnostics
-    )
+    state = replace(state, totals=state.totals.charged(cost), diagnostics=result.diagnostics or state.diagnostics)
     if event.experiment == 0:
         return replace(state, series=state.series.plus(event.taken))
     current = _current(state)
@@ -122,19 +123,38 @@ def _decided(state: RunState, event: Decided) -> RunState:
         what=one_line(event.description),
         outcome=one_line(decision.why),
     )
+    state = _learned(state, current, decision, kept)
     return replace(
         state,
         current=None,
         last_decided=event,
         head=candidate.commit if kept and candidate else state.head,
         previous_head=state.head if kept else state.previous_head,
-        keep_unmeasured=kept,
+        keep_unmeasured=kept and state.criteria.rule is Rule.MEDIAN,
         totals=state.totals.plus(decision.reason),
         discards_in_row=0 if kept else state.discards_in_row + counts,
         drift_checked_at=0 if kept else state.drift_checked_at,
         recent=(*state.recent, row)[-RECENT:],
         kept=(*state.kept, row)[-_MOST_KEPT_ROWS:] if kept else state.kept,
         backlog=state.backlog.after(idea, current.notes),
+    )
+
+
+def _learned(state: RunState, current: Current, decision: Decision, kept: bool) -> RunState:
+    """What a decision under `paired` says of the noise, of the baseline as it is now, and of the whole gain."""
+    if not decision.pairs:
+        return state
+    samples = current.series.of(Arm.CANDIDATE if kept else Arm.BASELINE)
+    record = record_of(samples, current.commit_of(Arm.CANDIDATE if kept else Arm.BASELINE), state.criteria)
+    simplified = decision.reason is Reason.SIMPLIFIED
+    improved = decision.reason is Reason.IMPROVED
+    return replace(
+        state,
+        baseline=record,
+        pool=(*state.pool, decision.pairs)[-_POOLED:] if len(decision.pairs) > 1 else state.pool,
+        claimed=state.claimed + (decision.claimed or 0.0) * kept,
+        simplified_in_row=0 if improved else state.simplified_in_row + simplified,
+        best_experiment=current.experiment if improved else state.best_experiment,
     )
 
 
@@ -187,9 +207,10 @@ def _baselined(state: RunState, event: Baselined) -> RunState:
 
 def _calibrated(state: RunState, event: Baselined) -> RunState:
     samples = len(event.record.values)
+    pool = (event.noise.calibration,) if event.noise and event.noise.calibration else ()
     row = baseline_row(event.record, state.criteria, samples=samples, seconds=state.active_seconds)
     metric = event.record.metrics[state.criteria.metric_field]
-    return replace(state, baseline=event.record, original=event.record, best=metric, recent=(row,))
+    return replace(state, baseline=event.record, original=event.record, best=metric, recent=(row,), pool=pool)
 
 
 def _keep_measured(state: RunState, record: Record) -> RunState:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from autoloop.core.decision import Decision, Record
 from autoloop.core.model import Frozen
 from autoloop.core.notes import one_line
 from autoloop.core.program import Criteria
 from autoloop.core.reasons import Status
+from autoloop.core.verdict import Decision, Record
 
 COLUMNS = (
     "experiment",

@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
-from autoloop.core.decision import Evidence, Record
 from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped
 from autoloop.core.measurement import Arm, Series, relative_gain
 from autoloop.core.notes import Backlog, Notes
-from autoloop.core.program import Criteria, Direction, Limits
+from autoloop.core.program import Criteria, Direction, Limits, Rule
 from autoloop.core.reasons import Reason, Status, StopReason
 from autoloop.core.results import Row
 from autoloop.core.session import Session
+from autoloop.core.verdict import Evidence, Record
 
 _Number = TypeVar("_Number", int, float)
 
@@ -70,9 +70,7 @@ class Totals:
             by_reason={**self.by_reason, reason: self.by_reason.get(reason, 0) + 1},
         )
 
-    def charged(
-        self, cost_usd: float | None, tokens: int | None = None, *, unknown: bool = False
-    ) -> "Totals":
+    def charged(self, cost_usd: float | None, tokens: int | None = None, *, unknown: bool = False) -> "Totals":
         """The sums with one more cost; None adds nothing."""
         return replace(
             self,
@@ -104,6 +102,11 @@ class RunState:
     original: Record | None = None
     best: float = 0.0
     noise: Noise | None = None
+    pool: tuple[tuple[float, ...], ...] = ()
+    """Gains of the pairs of calibration and of the newest experiments: what is known of the noise."""
+    claimed: float = 0.0
+    """The sum of the kept gains on the scale of the pairs, under `paired`."""
+    simplified_in_row: int = 0
     totals: Totals = field(default_factory=Totals)
     discards_in_row: int = 0
     drift_checked_at: int = 0
@@ -139,15 +142,16 @@ class RunState:
     @property
     def gain(self) -> float | None:
         """The gain of the kept tree over the run's first measurement."""
-        if self.metric is None or self.original_metric is None:
+        if self.metric is None or self.original_metric is None or self.noise is None:
             return None
+        if self.criteria.rule is Rule.PAIRED:
+            # Side by side the machine's drift cancels; two measurements hours apart would show it.
+            return self.noise.fraction(self.claimed, self.criteria)
         return self.gain_over(self.original_metric, self.metric)
 
     def gain_over(self, baseline: float, value: float) -> float:
         """Relative improvement of a value over a baseline, in this run's direction and unit."""
-        return relative_gain(
-            baseline, value, self.criteria.direction, self.noise.unit if self.noise else None
-        )
+        return relative_gain(baseline, value, self.criteria.direction, self.noise.unit if self.noise else None)
 
 
 def limits_in_force(state: RunState, limits: Limits) -> Limits:
@@ -175,6 +179,8 @@ def rebaseline_due(state: RunState) -> BaselineWhy | None:
     """Why the kept tree should be measured again now; None when it need not be."""
     if state.baseline is None:
         return "calibration"
+    if state.criteria.rule is Rule.PAIRED:
+        return None
     if state.keep_unmeasured:
         return "keep"
     if state.after_gap:
@@ -187,7 +193,7 @@ def evidence_of(state: RunState, has_holdout: bool) -> Evidence:
     """All that is known of the experiment in progress, for `decide`."""
     current = state.current
     assert current and current.session and current.captured
-    assert state.baseline and state.original and state.noise
+    assert state.started and state.baseline and state.original and state.noise
     return Evidence(
         session=current.session,
         candidate=current.candidate,
@@ -200,6 +206,10 @@ def evidence_of(state: RunState, has_holdout: bool) -> Evidence:
         code_removed=current.captured.code_removed,
         series=current.series,
         has_holdout=has_holdout,
+        run_seed=state.started.seed,
+        experiment=current.experiment,
+        pool=state.pool,
+        simplified_in_row=state.simplified_in_row,
     )
 
 

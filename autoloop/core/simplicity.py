@@ -30,9 +30,7 @@ def code_removed(candidate: Candidate, patch: str, scope: Scope) -> int:
 def is_code(path: str) -> bool:
     """Whether the path looks like code that is not a test."""
     pure = PurePosixPath(path)
-    tests = _TEST_PARTS.intersection(part.lower() for part in pure.parts[:-1]) or _TEST_NAME.fullmatch(
-        pure.name
-    )
+    tests = _TEST_PARTS.intersection(part.lower() for part in pure.parts[:-1]) or _TEST_NAME.fullmatch(pure.name)
     plain = pure.suffix.lower() in _TEXT + _SETTINGS or (not pure.suffix and pure.name.lower() in _PAPERS)
     return not tests and not plain
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from autoloop.core.events import Baselined, Captured, Decided, Event, ExperimentStarted, SessionEnded
 from autoloop.core.program import Limits
-from autoloop.core.reasons import Status
 from autoloop.core.replay import after
 from autoloop.core.results import HEADER, Row
 from autoloop.core.run import RunState
@@ -76,9 +75,9 @@ def states(events: Iterable[Event], state: RunState) -> Iterator[tuple[Event, Ru
 
 
 def finished_rows(event: Event, state: RunState) -> list[Row]:
-    """The rows that an event completes: a keep's row waits for its own measurement."""
+    """The rows that an event completes. Under `median` a keep's row waits for its own measurement."""
     match event:
-        case Decided() if event.decision.reason.status is not Status.KEEP:
+        case Decided() if not state.keep_unmeasured:
             return [state.recent[-1]]
         case Baselined(why="keep" | "calibration"):
             return [state.recent[-1]]

@@ -19,13 +19,13 @@ from autoloop.core.events import (
 )
 from autoloop.core.measurement import Arm, Sample, Taken, Wanted
 from autoloop.core.notes import Notes
-from autoloop.core.program import Criteria, Direction
+from autoloop.core.program import Criteria, Direction, Rule
 from autoloop.core.reasons import Reason, Status
 from autoloop.core.replay import replay
 from autoloop.core.run import RunState, rebaseline_due
 from autoloop.core.session import Session
 
-CRITERIA = Criteria(metric_field="ms", direction=Direction.LOWER)
+CRITERIA = Criteria(metric_field="ms", direction=Direction.LOWER, rule=Rule.MEDIAN)
 
 
 @dataclass

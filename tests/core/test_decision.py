@@ -23,10 +23,15 @@ def record(value: float, **others: float) -> Record:
     return Record(commit="c0", metrics={"ms": value, **others}, values=(value,))
 
 
-def series(values: list[float], *, arm: Arm = Arm.CANDIDATE, script: str = MEASURE, **others: float) -> Series:
+def series(
+    values: list[float], *, arm: Arm = Arm.CANDIDATE, script: str = MEASURE, others: dict[str, float] | None = None
+) -> Series:
     return Series(
         tuple(
-            Taken(wanted=Wanted(arm=arm, index=index, script=script), result=Sample(metrics={"ms": value, **others}))
+            Taken(
+                wanted=Wanted(arm=arm, index=index, script=script),
+                result=Sample(metrics={"ms": value, **(others or {})}),
+            )
             for index, value in enumerate(values)
         )
     )
@@ -161,7 +166,7 @@ def test_many_names_are_listed_as_a_few_and_a_number() -> None:
     assert why.endswith("f4 and 995 more")
 
 
-GATES = {
+GATES: dict[str, tuple[Gate, list[tuple[float, bool]]]] = {
     "errors": (Gate(max=0), [(0, True), (1, False)]),
     "pass_rate": (Gate(min=0.9), [(0.9, True), (0.89, False)]),
     "both": (Gate(min=1, max=2), [(0.9, False), (1, True), (2, True), (2.1, False)]),
@@ -178,7 +183,7 @@ GATES = {
 def test_gates_are_absolute_or_relative_to_the_original(name: str, gate: Gate, value: float, passes: bool) -> None:
     criteria = LOWER.model_copy(update={"quality_gates": {name: gate}})
     known = evidence(
-        series=series([90.0] * 3, **{name: value}),
+        series=series([90.0] * 3, others={name: value}),
         baseline=record(100, **{name: 1000}),
         original=record(100, **{name: 100}),
     )
@@ -190,14 +195,14 @@ def test_gates_are_absolute_or_relative_to_the_original(name: str, gate: Gate, v
 def test_a_gate_is_judged_before_the_gain_and_also_on_what_is_simpler() -> None:
     criteria = LOWER.model_copy(update={"quality_gates": {"errors": Gate(max=0)}})
     for value in (90.0, 100.0, 110.0):
-        known = evidence(series=series([value] * 3, errors=1), code_removed=5)
+        known = evidence(series=series([value] * 3, others={"errors": 1}), code_removed=5)
         assert decided(known, criteria).reason is Reason.GATE_FAILED
 
 
 def test_a_gate_on_a_negative_metric_knows_worse_from_better() -> None:
     criteria = LOWER.model_copy(update={"quality_gates": {"x": Gate(max_regression=0.1, direction=Direction.HIGHER)}})
     for value, reason in ((-105.0, Reason.IMPROVED), (-120.0, Reason.GATE_FAILED), (-50.0, Reason.IMPROVED)):
-        known = evidence(series=series([90.0] * 3, x=value), original=record(100, x=-100))
+        known = evidence(series=series([90.0] * 3, others={"x": value}), original=record(100, x=-100))
         assert decided(known, criteria).reason is reason
 
 

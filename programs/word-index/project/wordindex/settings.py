@@ -16,7 +16,7 @@ SEGMENT_DOCUMENTS = 4
 MERGE = "heap"
 
 # Words in one block of the index file.
-BLOCK_WORDS = 32
+BLOCK_WORDS = 16
 
 # How hard zlib tries, from 0 (not at all) to 9.
 COMPRESSION = 6

@@ -7,8 +7,9 @@ from string import ascii_lowercase
 
 from wordindex.settings import STEM_CACHE, TOKENIZER
 
-_ENDINGS = ("ational", "fulness", "ousness", "ization", "ingly", "ement", "ness", "ings", "able", "ing", "ies", "ed", "ly", "es", "s")
-_DOUBLE = ("bb", "dd", "gg", "ll", "mm", "nn", "pp", "rr", "tt")
+_ENDINGS = tuple("ational fulness ousness ization ingly ement ness ings able ing ies ed ly es s".split())
+"""The longest first."""
+_DOUBLE = tuple("bb dd gg ll mm nn pp rr tt".split())
 _SHORTEST = 3
 
 _WORD = re.compile("[a-z]+")

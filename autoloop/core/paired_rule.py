@@ -1,0 +1,154 @@
+"""The `paired` rule: pairs of baseline and candidate, back to back, until the evidence says keep or gives up.
+
+The statistics are `evidence`'s; here they meet the run: which sample comes next, what is known of the
+noise, what a simplification may cost.
+"""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from autoloop.core.measurement import MEASURE, Arm, Measurement, Sample, Series, Wanted
+from autoloop.core.program import Criteria
+from autoloop.core.reasons import Reason
+from autoloop.core.seeds import coin
+from autoloop.core.texts import percent
+from autoloop.core.verdict import Evidence, Verdict
+
+if TYPE_CHECKING:
+    from autoloop.core.evidence import Judgement, PairedRule
+    from autoloop.core.noise import NoisePool, Scale
+
+
+def judge_paired(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
+    """What the pairs say, or the sample that is still wanted."""
+    unfinished = open_pair(evidence.series, evidence.run_seed, evidence.experiment)
+    if unfinished is not None:
+        return unfinished
+    gains = pair_gains(evidence.series, criteria, evidence.noise.scale(criteria))
+    judgement = _judged(gains, evidence, criteria)
+    if judgement.verdict == "keep":
+        return _verdict(Reason.IMPROVED, judgement, gains, evidence, criteria)
+    tolerated = _tolerated(gains, evidence, criteria)
+    if "continue" in (judgement.verdict, tolerated and tolerated.verdict):
+        return next_pair(evidence.series, evidence.run_seed, evidence.experiment)
+    if tolerated and tolerated.verdict == "keep":
+        return _verdict(Reason.SIMPLIFIED, judgement, gains, evidence, criteria)
+    worse = judgement.high < 0
+    return _verdict(Reason.REGRESSED if worse else Reason.WITHIN_NOISE, judgement, gains, evidence, criteria)
+
+
+def open_pair(series: Series, run_seed: int, experiment: int, script: str = MEASURE) -> Wanted | None:
+    """The missing half of a pair whose other half is there; the first sample of all when there is none."""
+    baseline, candidate = (len(series.of(arm, script)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
+    if baseline < candidate:
+        return Wanted(arm=Arm.BASELINE, index=baseline, script=script)
+    if candidate < baseline:
+        return Wanted(arm=Arm.CANDIDATE, index=candidate, script=script)
+    return next_pair(series, run_seed, experiment, script) if baseline == 0 else None
+
+
+def next_pair(series: Series, run_seed: int, experiment: int, script: str = MEASURE) -> Wanted:
+    """The first half of the next pair; a coin chooses the arm, so that order cannot favour one."""
+    index = len(series.of(Arm.BASELINE, script))
+    first = Arm.BASELINE if coin(run_seed, experiment, index) else Arm.CANDIDATE
+    return Wanted(arm=first, index=index, script=script)
+
+
+def pair_gains(series: Series, criteria: Criteria, scale: "Scale", script: str = MEASURE) -> tuple[float, ...]:
+    """The gain of each complete pair, oldest first."""
+    name = criteria.metric_field
+    pairs = zip(series.of(Arm.BASELINE, script), series.of(Arm.CANDIDATE, script), strict=False)
+    return tuple(scale.gain(baseline.metrics[name], candidate.metrics[name]) for baseline, candidate in pairs)
+
+
+def noise_pool(sequences: tuple[tuple[float, ...], ...]) -> "NoisePool":
+    """What is known of the noise, from the gains of calibration and of finished experiments."""
+    from autoloop.core.noise import NoisePool
+
+    pool = NoisePool(sequences[0] if sequences else ())
+    for gains in sequences[1:]:
+        pool.add(gains)
+    return pool
+
+
+def paired_rule(criteria: Criteria, scale: "Scale") -> "PairedRule":
+    """The rule's numbers, the threshold on the scale of the gains."""
+    from autoloop.core.evidence import PairedRule
+
+    least = scale.from_fraction(criteria.noise_threshold or 0.0)
+    return PairedRule(min_gain=least, alpha=criteria.alpha, max_pairs=criteria.max_pairs)
+
+
+def _judged(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> "Judgement":
+    from autoloop.core.evidence import judge, judge_cases
+
+    rule = paired_rule(criteria, evidence.noise.scale(criteria))
+    cases = [_binary_cases(evidence.series.of(arm)) for arm in (Arm.BASELINE, Arm.CANDIDATE)]
+    if cases[0] and cases[1]:
+        return judge_cases(cases[0], cases[1], rule=rule)
+    pool = noise_pool(evidence.pool)
+    return judge(gains, sigma=pool.sigma, df=pool.df, rule=rule)
+
+
+def _binary_cases(samples: tuple[Sample, ...]) -> list[dict[str, float]] | None:
+    """The case scores of every sample, when each is a pass or a fail."""
+    cases = [sample.cases for sample in samples if sample.cases]
+    binary = len(cases) == len(samples) and all(score in (0, 1) for scores in cases for score in scores.values())
+    return cases if binary else None
+
+
+def _tolerated(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> "Judgement | None":
+    """Whether a loss beyond the tolerance is ruled out; None when the candidate is no simplification.
+
+    The same test, played against the tolerance instead of 0. Simplifications in a row get a half, a
+    quarter, an eighth of it, so that all of them together can lose no more than one tolerance.
+    """
+    if not (criteria.keep_simplifications and evidence.code_removed > 0):
+        return None
+    from autoloop.core.evidence import judge
+
+    pool, scale = noise_pool(evidence.pool), evidence.noise.scale(criteria)
+    whole = scale.from_fraction(criteria.noise_threshold) if criteria.noise_threshold else pool.sigma
+    allowed = whole / 2 ** (1 + evidence.simplified_in_row)
+    rule = replace(paired_rule(criteria, scale), min_gain=0.0)
+    return judge([gain + allowed for gain in gains], sigma=pool.sigma, df=pool.df, rule=rule)
+
+
+def _verdict(
+    reason: Reason, judgement: "Judgement", gains: tuple[float, ...], evidence: Evidence, criteria: Criteria
+) -> Verdict:
+    def fraction(gain: float) -> float:
+        return evidence.noise.fraction(gain, criteria)
+
+    baseline = Measurement(evidence.series.of(Arm.BASELINE)).value(criteria.metric_field)
+    bounds = sorted(fraction(bound) for bound in (judgement.low, judgement.high) if math.isfinite(bound))
+    low, high = bounds if len(bounds) == 2 else (None, None)
+    gain = fraction(judgement.claimed)
+    return Verdict(
+        reason=reason,
+        why=_why(reason, gain, low, high, judgement, evidence),
+        gain=gain,
+        baseline=baseline,
+        low=low,
+        high=high,
+        evidence=judgement.log_evidence,
+        claimed=judgement.claimed,
+        pairs=gains,
+        trace=judgement.trace,
+    )
+
+
+def _why(
+    reason: Reason, gain: float, low: float | None, high: float | None, judgement: "Judgement", evidence: Evidence
+) -> str:
+    between = f" (95 %: {percent(low)} to {percent(high)})" if low is not None and high is not None else ""
+    match reason:
+        case Reason.IMPROVED:
+            return f"{percent(gain)} better{between}: {judgement.reason}"
+        case Reason.SIMPLIFIED:
+            return f"no loss worth the name ({percent(gain)}{between}) with {evidence.code_removed} fewer lines of code"
+        case Reason.REGRESSED:
+            return f"{percent(-gain)} worse{between}"
+        case _:
+            return f"no gain could be shown{between}: {judgement.reason}"

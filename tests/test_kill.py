@@ -13,7 +13,6 @@ import pytest
 
 from autoloop.core.results import COLUMNS
 from autoloop.stores.directory import RunDirectory
-from autoloop.stores.journal import read_events
 from autoloop.stores.runs import all_runs
 from tests.real_git import commit_all, git, write
 from tests.real_run import Checkout, move_in

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from autoloop.process import Finished, run, start_detached, sweep_run
-from autoloop.reaper import Child
+from autoloop.process.reaper import Child
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="orphans come to us on Linux only")
 

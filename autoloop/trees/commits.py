@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoloop.contents import GITLINK, Contents
 from autoloop.core.candidate import Candidate, Capture, Change
 from autoloop.git import Git, Running, display
-from autoloop.inspection import Findings, Layer, Rules, inspect, leads_out, names_of_ignored
+from autoloop.trees.contents import GITLINK, Contents
+from autoloop.trees.inspection import Findings, Layer, Rules, inspect, leads_out, names_of_ignored
 
 PATCH_BYTES = 200_000
 MOST_IGNORED = 50

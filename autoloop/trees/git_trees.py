@@ -13,18 +13,18 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from autoloop.commits import capture_files
-from autoloop.contents import Contents, Tracked, cone_patterns
 from autoloop.core.candidate import Capture
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, GitFailed, bare_environment, display, users_git
-from autoloop.gitdirs import SmallGit, own_config, write_git_dir
-from autoloop.inspection import Layer, Rules
-from autoloop.missing import complete, promisor
-from autoloop.opening import Opening, likeness, list_tree, read_contents, warnings
-from autoloop.refs import Refs
 from autoloop.repository import Repository
-from autoloop.walk import Spared, clean, explained, link, make_real, remove_folder
+from autoloop.trees.commits import capture_files
+from autoloop.trees.contents import Contents, Tracked, cone_patterns
+from autoloop.trees.gitdirs import SmallGit, own_config, write_git_dir
+from autoloop.trees.inspection import Layer, Rules
+from autoloop.trees.missing import complete, promisor
+from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, warnings
+from autoloop.trees.refs import Refs
+from autoloop.trees.walk import Spared, clean, explained, link, make_real, remove_folder
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""

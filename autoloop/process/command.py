@@ -17,9 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from autoloop.reaper import Child, start_detached, sweep_run
-
-__all__ = ["Finished", "run", "start_detached", "sweep_run"]
+from autoloop.process.reaper import Child
 
 _CHUNK = 1 << 16
 _ASK = 0.1

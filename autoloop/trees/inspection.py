@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoloop.contents import Contents, in_cone, split
 from autoloop.git import Git, display
-from autoloop.walk import Spared, files_below, is_real_folder, remove, strays
+from autoloop.trees.contents import Contents, in_cone, split
+from autoloop.trees.walk import Spared, files_below, is_real_folder, remove, strays
 
 DIFFER = ("diff-files", "--raw", "-z", "--no-renames")
 KINDS = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}

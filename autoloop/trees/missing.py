@@ -1,8 +1,8 @@
 """Fetching what a partial clone lacks, once, through the user's own git."""
 
-from autoloop.contents import GITLINK, Tracked, in_cone, parse_tree
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, GitFailed
+from autoloop.trees.contents import GITLINK, Tracked, in_cone, parse_tree
 
 
 def promisor(git: Git) -> str | None:

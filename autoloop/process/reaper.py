@@ -18,8 +18,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import IO
 
-from autoloop import proctable
-from autoloop.proctable import Process
+from autoloop.process import proctable
+from autoloop.process.proctable import Process
 
 CALL = "AUTOLOOP_CALL"
 """The variable that names the call a process descends from; calls within calls are joined by `/`."""

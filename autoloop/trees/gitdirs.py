@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.git import EMAIL, NAME
-from autoloop.walk import remove
+from autoloop.trees.walk import remove
 
 # Files are taken as they are: no filter, no line endings, no keyword, no diff driver of the tree's choosing.
 ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding !diff\n"

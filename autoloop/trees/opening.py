@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoloop.contents import GITLINK, Contents, Tracked, contents, in_cone, parse_tree, split
 from autoloop.git import Git, display, users_git
-from autoloop.gitdirs import Likeness
 from autoloop.repository import Repository
-from autoloop.submodules import Place, populate
+from autoloop.trees.contents import GITLINK, Contents, Tracked, contents, in_cone, parse_tree, split
+from autoloop.trees.gitdirs import Likeness
+from autoloop.trees.submodules import Place, populate
 
 BLOCK = 4096
 LFS = b"version https://git-lfs.github.com/spec/"

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoloop.contents import NOTHING, Contents, split
 from autoloop.errors import AutoloopError
+from autoloop.trees.contents import NOTHING, Contents, split
 
 HINTS = {
     errno.ENOSPC: "Free some disk space and resume.",

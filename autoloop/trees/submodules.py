@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoloop.contents import GITLINK, Submodule, Tracked, parse_tree
 from autoloop.git import Git, GitFailed
+from autoloop.trees.contents import GITLINK, Submodule, Tracked, parse_tree
 
 
 @dataclass

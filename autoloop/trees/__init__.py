@@ -1,0 +1,5 @@
+"""The trees of a run, and the git that it owns: see `git_trees` for what they promise."""
+
+from autoloop.trees.git_trees import GitTrees, TreeOptions
+
+__all__ = ["GitTrees", "TreeOptions"]

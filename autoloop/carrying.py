@@ -1,7 +1,7 @@
 """Carrying a run on: its parts put together around a journal, whether that is empty or long."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,9 @@ from autoloop import process
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments
 from autoloop.core.diagnosis import diagnose
+from autoloop.core.events import ExperimentStarted
+from autoloop.core.measurement import MeasurementFailure, Sample
+from autoloop.core.replay import after
 from autoloop.core.run import RunState
 from autoloop.core.summary import Summary, summarise
 from autoloop.creation import cache_directory, home_of, trees_of
@@ -61,53 +64,91 @@ def carry_on(
             views.on_progress(sign)
             on_progress(sign)
 
-        journal = FileJournal(directory.journal, views.on_append)
-        if journal.repaired:
-            on_progress(Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal"))
-        state = views.rebuild(journal.read(), RunState(record.program.criteria))
-        ask(directory, stop=None)
-        steering = FileSteering(directory, signals)
-        trees = trees_of(repository, record, cache_directory(environ))
-        sealed = SealedProgram(directory.sealed, record.seal)
-        bench = _bench(record, trees, sealed, environ, steering.now)
-        _make_ready(repository, record, state, trees, bench, environ, progress)
-        if until_prepared:
-            return None
-        parts = Parts(
-            agent=make_agent(record.profile, repository.root, environ),
-            trees=trees,
-            bench=bench,
-            seal=sealed,
-            journal=journal,
-            steering=steering,
-            machine=ThisMachine(directory.path),
-            files=ExperimentFiles(directory),
-            prompt=prompt("experiment").text,
-            on_progress=progress,
-        )
-        with awake(), _services(record, directory, repository.root, bench):
-            state = Loop(record.program, parts, state).run()
-        journal.close()
+        with closing(FileJournal(directory.journal, views.on_append)) as journal:
+            if journal.repaired:
+                on_progress(Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal"))
+            state = views.rebuild(journal.read(), RunState(record.program.criteria))
+            _require_beginning(state, directory)
+            ask(directory, stop=None)
+            steering = FileSteering(directory, signals)
+            trees = trees_of(repository, record, cache_directory(environ))
+            sealed = SealedProgram(directory.sealed, record.seal)
+            bench = _bench(record, trees, sealed, environ, steering.now)
+            state = _with_session_at_hand(state, trees, journal)
+            _make_ready(record, state, trees, bench, environ, progress)
+            parts = Parts(
+                agent=make_agent(record.profile, repository.root, environ),
+                trees=trees,
+                bench=bench,
+                seal=sealed,
+                journal=journal,
+                steering=steering,
+                machine=ThisMachine(directory.path),
+                files=ExperimentFiles(directory),
+                prompt=prompt("experiment").text,
+                on_progress=progress,
+            )
+            with awake(), _services(record, directory, repository.root, bench):
+                if state.baseline is None:
+                    _ask_canary(repository, record, trees, bench, environ, progress)
+                if until_prepared:
+                    return None
+                state = Loop(record.program, parts, state).run()
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
 
 
 @contextmanager
 def held(directory: RunDirectory) -> Iterator[None]:
-    """Hold the run's lock, which dies with this process."""
+    """Hold the run, and its program: two runs of one would disturb each other. The locks die with this process."""
+    slug = directory.slug
+    with (
+        _locked(
+            directory.lock,
+            f"run {directory.run_id} is carried by another process",
+            f"See `autoloop status {directory.run_id}`.",
+        ),
+        _locked(
+            directory.path.parent / "run.lock",
+            f"another run of {slug} is going already",
+            f"Watch it with `autoloop status {slug}`, end it with `autoloop stop {slug}`.",
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, held_by_another: str, hint: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(directory.lock, timeout=1)
+    lock = FileLock(path, timeout=1)
     try:
         lock.acquire()
     except Timeout:
-        raise AutoloopError(
-            f"run {directory.run_id} is carried by another process", f"See `autoloop status {directory.run_id}`."
-        ) from None
+        raise AutoloopError(held_by_another, hint) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _require_beginning(state: RunState, directory: RunDirectory) -> None:
+    if state.started is None:
+        raise AutoloopError(
+            f"{directory.journal} holds no event, so the run cannot go on",
+            "Restore the file from a backup, or start a new run.",
+        )
+
+
+def _with_session_at_hand(state: RunState, trees: GitTrees, journal: FileJournal) -> RunState:
+    """Begin the experiment in progress anew when the trees were deleted after its session: so are the agent's files."""
+    current = state.current
+    if current is None or current.session is None or current.captured or trees.path("agent").exists():
+        return state
+    event = ExperimentStarted(at=state.last_at, experiment=current.experiment, parent=current.parent)
+    begun = after(state, event)
+    journal.append(event, begun)
+    return begun
 
 
 def _bench(
@@ -118,7 +159,6 @@ def _bench(
 
 
 def _make_ready(
-    repository: Repository,
     record: RunRecord,
     state: RunState,
     trees: GitTrees,
@@ -126,25 +166,39 @@ def _make_ready(
     environ: Mapping[str, str],
     on_progress: OnProgress,
 ) -> None:
-    """What comes before the loop: room, trees, `prepare.sh`, and before the first measurement the canary."""
-    home, program = home_of(record.run_id, cache_directory(environ)), record.program
+    """What comes before any measurement: room, trees, `prepare.sh`."""
+    home = home_of(record.run_id, cache_directory(environ))
     opening = trees.open(record.start)
     for warning in opening.warnings:
         on_progress(Progress("warning", text=warning))
     if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
-    scripts = bench.sealed.directory
-    prepare_trees(program, trees, scripts, state.head, home, bench.environment(home), on_progress)
-    if program.measuring.canary and state.baseline is None:
-        on_progress(Progress("canary"))
-        texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
-        links = linked_environments(repository.root, program.scope.share_paths, environ)
+    prepare_trees(
+        record.program, trees, bench.sealed.directory, state.head, home, bench.environment(home), on_progress
+    )
 
-        def measure(removed: Callable[[str], bool] | None):  # type: ignore[no-untyped-def]
-            return bench.sample_without(record.start, removed, trees.strip)
 
-        check_canary(program, measure, texts, links, repository.root)
+def _ask_canary(
+    repository: Repository,
+    record: RunRecord,
+    trees: GitTrees,
+    bench: SlotBench,
+    environ: Mapping[str, str],
+    on_progress: OnProgress,
+) -> None:
+    """Before the first measurement; where the program wants it."""
+    program, scripts = record.program, bench.sealed.directory
+    if not program.measuring.canary:
+        return
+    on_progress(Progress("canary"))
+    texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
+    links = linked_environments(repository.root, program.scope.share_paths, environ)
+
+    def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
+        return bench.sample_without(record.start, removed, trees.strip)
+
+    check_canary(program, measure, texts, links, repository.root)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from autoloop.core.program import Program
 from autoloop.core.replay import after
 from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError
+from autoloop.git import refs_git
 from autoloop.profiles import Profile
 from autoloop.prompts import prompt
 from autoloop.repository import Repository
@@ -34,32 +36,40 @@ def create_run(
     refuse_second_run(repository.root, program.slug)
     directory = _new_directory(repository.root, program.slug)
     directory.path.mkdir(parents=True)
-    _ignore_runs(repository)
-    record = RunRecord(
-        run_id=directory.run_id,
-        program=program,
-        profile=profile,
-        sandbox=sandbox,
-        seal=seal(source, directory.sealed),
-        prompt_sha256=prompt("experiment").sha256,
-        seed=secrets.randbits(31) if seed is None else seed,
-        start=repository.head,
-        branch=f"autoloop/{program.slug}/{directory.run_id}",
-        versions=versions(),
-    )
-    directory.write_record(record)
-    journal = FileJournal(directory.journal)
+    try:
+        _ignore_runs(repository)
+        record = RunRecord(
+            run_id=directory.run_id,
+            program=program,
+            profile=profile,
+            sandbox=sandbox,
+            seal=seal(source, directory.sealed),
+            prompt_sha256=prompt("experiment").sha256,
+            seed=secrets.randbits(31) if seed is None else seed,
+            start=repository.head,
+            branch=f"autoloop/{program.slug}/{directory.run_id}",
+            versions=versions(),
+        )
+        _begin_journal(directory, record)
+        # The record comes last: with it the directory is a run.
+        directory.write_record(record)
+    except BaseException:
+        _remove(directory)
+        raise
+    return directory
+
+
+def _begin_journal(directory: RunDirectory, record: RunRecord) -> None:
     event = RunStarted(
         at=time.time(),
         run_id=record.run_id,
-        program=program.slug,
+        program=record.program.slug,
         seed=record.seed,
         start=record.start,
         branch=record.branch,
     )
-    journal.append(event, after(RunState(program.criteria), event))
-    journal.close()
-    return directory
+    with closing(FileJournal(directory.journal)) as journal:
+        journal.append(event, after(RunState(record.program.criteria), event))
 
 
 def refuse_second_run(root: Path, slug: str) -> None:
@@ -101,8 +111,24 @@ def home_of(run_id: str, cache: Path) -> Path:
 
 def discard_run(directory: RunDirectory, trees: GitTrees) -> None:
     """Undo the creation of a run in which nothing has happened."""
-    trees.forget(pins=True)
+    trees.forget()
+    drop_refs(trees.repository, directory.run_id, directory.read_record().branch)
+    _remove(directory)
+
+
+def drop_refs(repository: Repository, run_id: str, branch: str) -> None:
+    """Remove every ref of a run, its branch included."""
+    git = refs_git(repository.common_dir)
+    listing = git.text("for-each-ref", "--format=delete %(refname)", f"refs/autoloop/{run_id}", f"refs/heads/{branch}")
+    git("update-ref", "--no-deref", "--stdin", stdin=f"{listing}\n".encode() if listing else b"")
+
+
+def _remove(directory: RunDirectory) -> None:
+    """Remove a run's directory, and those above it that it leaves empty."""
     shutil.rmtree(directory.path, ignore_errors=True)
+    with suppress(OSError):
+        for above in directory.path.parents[:2]:
+            above.rmdir()
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:

@@ -97,7 +97,8 @@ def left_by(checkout: Checkout) -> Left:
     pins = {ref.rpartition("/")[2]: about(checkout, commit) for ref, commit in checkout.refs().items()}
     head = pins.pop(directory.run_id)
     assert head == pins["head"], "the branch is the head"
-    events = [event.kind for event in checkout.events if event.kind not in ("run_resumed", "run_stopped")]
+    lasting = ("sampled", "captured", "decided", "baselined")
+    events = [event.kind for event in checkout.events if event.kind in lasting]
     return Left(
         rows=[row.model_dump() for row in rows],
         table=[timeless(line, names) for line in (directory.path / "results.tsv").read_text().splitlines()],

@@ -31,11 +31,14 @@ class Views:
         self._length = 0
 
     def rebuild(self, events: Iterable[Event], state: RunState) -> RunState:
-        """Write `results.tsv` anew from the journal, and return the state at its end."""
+        """Write every view anew from the journal, and return the state at its end."""
         rows: list[str] = [HEADER]
         for event, state in states(events, state):  # noqa: B020 - the fold's state is the result
             rows += [row.to_tsv() for row in finished_rows(event, state)]
         write_atomically(self._directory.path / "results.tsv", "".join(rows))
+        write_atomically(self._directory.path / "ideas.md", state.backlog.render())
+        self._state, self._length = state, self._directory.journal.stat().st_size
+        self._write_state()
         return state
 
     def on_append(self, event: Event, state: RunState, length: int) -> None:

@@ -4,20 +4,26 @@ Where it does not, the measurement looks at something else, most often the user'
 through an editable install, and every candidate would measure the same.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from autoloop.core.measurement import MeasurementFailure, Sample
 from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.errors import AutoloopError
+from autoloop.trees import GitTrees
 
 _SAMPLES = 4
 """Of each tree. Two sets of 4 of the same thing lie wholly apart in 3 % of cases."""
 
-Measure = Callable[[Callable[[str], bool] | None], Sample | MeasurementFailure]
+Chosen = Callable[[str], bool]
+"""Whether a file of the starting tree is to go, by its path."""
+Measure = Callable[[Chosen | None], Sample | MeasurementFailure]
 """Takes one sample of the starting tree without the files for which the function is true."""
 
 
@@ -32,39 +38,88 @@ class Link:
         return f"{self.path} leads to {self.target}"
 
 
+@dataclass(frozen=True)
+class Emptied:
+    """Chooses files that lose their contents only: where one is missing, the same file elsewhere may stand in."""
+
+    chosen: Chosen
+
+    def __call__(self, path: str) -> bool:
+        """Whether this file is to be emptied."""
+        return self.chosen(path)
+
+
+def spoiler(trees: GitTrees) -> Callable[[str, Chosen], int]:
+    """Deletes the chosen files of a placed tree, or empties them; their number."""
+
+    def spoil(slot: str, chosen: Chosen) -> int:
+        found: set[str] = set()
+
+        def noted(path: str) -> bool:
+            if chosen(path):
+                found.add(path)
+            return path in found
+
+        count = trees.strip(slot, noted)
+        for path in found if isinstance(chosen, Emptied) else ():
+            (trees.path(slot) / path).touch()
+        return count
+
+    return spoil
+
+
 def check_canary(program: Program, measure: Measure, scripts: str, links: list[Link], root: Path) -> None:
     """Refuse a measurement that does not depend on the editable files.
 
-    `scripts` is the text of the program's scripts. Where an environment links to the checkout, a
-    second tree keeps the files that the scripts name, so that a missing entry point cannot pass for
-    a missing dependency.
+    `scripts` is the text of the program's scripts. Where an environment links to the checkout, the tree
+    keeps the files that the scripts name, so that a missing entry point cannot pass for a missing
+    dependency. When the result is the same, a second tree keeps the linked files, but empty: with
+    `PYTHONPATH=src` Python looks into the tree first, and takes the linked package only where it has none.
     """
+    comparison = _Comparison(program, measure)
+    editable = program.scope.is_editable
+    targets = [os.path.relpath(link.target, root) for link in links]
 
-    def removed(path: str) -> bool:
-        return program.scope.is_editable(path)
+    def nameless(path: str) -> bool:
+        return editable(path) and path not in scripts
 
-    if not _depends_on(removed, measure, program):
+    def linked(path: str) -> bool:
+        return nameless(path) and any(target == "." or f"{path}/".startswith(f"{target}/") for target in targets)
+
+    if not links and not comparison.differs(editable):
         raise AutoloopError(
             "the measurement does not depend on the editable files: without them it gives the same result",
             _likely_cause(scripts, links, root),
         )
-    named = [link for link in links if link.target]
-    if named and not _depends_on(lambda path: removed(path) and path not in scripts, measure, program):
+    if links and not comparison.differs(nameless) and not comparison.differs(Emptied(linked)):
         raise AutoloopError(
-            "the measurement looks at your checkout, not at the tree it is run in", _likely_cause(scripts, links, root)
+            "the measurement seems to look at your checkout, not at the tree it is run in:"
+            " without the editable files it gives the same result",
+            _likely_cause(scripts, links, root),
         )
 
 
-def _depends_on(removed: Callable[[str], bool], measure: Measure, program: Program) -> bool:
-    without: list[float] = []
-    for _ in range(_SAMPLES):
-        result = measure(removed)
-        if isinstance(result, MeasurementFailure):
-            _unless_interrupted(result)
-            return True
-        without.append(result.metrics[program.criteria.metric_field])
-    whole = [_metric(measure(None), program) for _ in range(_SAMPLES)]
-    return _apart(without, whole)
+@dataclass
+class _Comparison:
+    """A tree that lacks something against the whole one, which is measured once."""
+
+    program: Program
+    measure: Measure
+
+    def differs(self, chosen: Chosen) -> bool:
+        """Whether the measurement fails, or gives something else, without the chosen files."""
+        without: list[float] = []
+        for _ in range(_SAMPLES):
+            result = self.measure(chosen)
+            if isinstance(result, MeasurementFailure):
+                _unless_interrupted(result)
+                return True
+            without.append(result.metrics[self.program.criteria.metric_field])
+        return _apart(without, self._whole)
+
+    @cached_property
+    def _whole(self) -> list[float]:
+        return [_metric(self.measure(None), self.program) for _ in range(_SAMPLES)]
 
 
 def _metric(result: Sample | MeasurementFailure, program: Program) -> float:
@@ -108,9 +163,16 @@ def _links_in(place: Path, root: Path) -> Iterator[Link]:
     for packages in (place, *place.glob("lib*/python*/site-packages")):
         for pointer in (*packages.glob("*.pth"), *packages.glob("__editable__*.py"), *packages.glob("*.egg-link")):
             with suppress(OSError):
-                if str(root) in pointer.read_text(errors="replace"):
-                    yield Link(pointer, str(root))
-    for entry in (*place.glob("*"), *place.glob("@*/*")):
-        target = entry.resolve() if entry.is_symlink() else None
-        if target and target.is_relative_to(root) and not target.is_relative_to(place):
-            yield Link(entry, str(target))
+                for target in _paths_below(root, pointer.read_text(errors="replace")):
+                    if not Path(target).is_relative_to(place):
+                        yield Link(pointer, target)
+    for entry in sorted((*place.glob("*"), *place.glob("@*/*"))):
+        real = entry.resolve() if entry.is_symlink() else None
+        if real and real.is_relative_to(root) and not real.is_relative_to(place):
+            yield Link(entry, str(real))
+
+
+def _paths_below(root: Path, text: str) -> list[str]:
+    """The paths in a text that lead to the checkout or into it."""
+    found = re.findall(rf"{re.escape(str(root))}(?![^/'\"\s])[^'\"\n\r]*", text)
+    return list(dict.fromkeys(path.rstrip("/ ") for path in found))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autoloop import process
 from autoloop.bench import SlotBench
-from autoloop.canary import check_canary, linked_environments
+from autoloop.canary import check_canary, linked_environments, spoiler
 from autoloop.core.diagnosis import diagnose
 from autoloop.core.events import ExperimentStarted
 from autoloop.core.measurement import MeasurementFailure, Sample
@@ -196,7 +196,7 @@ def _ask_canary(
     links = linked_environments(repository.root, program.scope.share_paths, environ)
 
     def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
-        return bench.sample_without(record.start, removed, trees.strip)
+        return bench.sample_without(record.start, removed, spoiler(trees))
 
     check_canary(program, measure, texts, links, repository.root)
 

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from autoloop.bench import SlotBench
-from autoloop.canary import check_canary, linked_environments
+from autoloop.canary import check_canary, linked_environments, spoiler
 from autoloop.core.calibration import calibrate, detectable_beyond
 from autoloop.core.decision import broken_gates
 from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample
@@ -106,7 +106,7 @@ def validate(
 def _stripped(
     bench: SlotBench, trees: GitTrees, commit: str
 ) -> Callable[[Callable[[str], bool] | None], Sample | MeasurementFailure]:
-    return lambda removed: bench.sample_without(commit, removed, trees.strip)
+    return lambda removed: bench.sample_without(commit, removed, spoiler(trees))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ echo "{\\"ms\\": $x}"
 CONFIG: Mapping[str, object] = {
     "metric_field": "ms",
     "direction": "lower",
+    "rule": "median",
     "noise_threshold": 0.02,
     "repeats": 1,
     "warmup": 0,

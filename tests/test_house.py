@@ -10,7 +10,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EDGES = {"cli", "tui", "mcp", "daemon", "__main__"}
 """Parse, call api, render."""
-JUDGING = {"loop", "briefing", "suites", "finalize", "lessons", "report"}
+JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "lessons", "report"}
 """Know protocols, not vendors."""
 WIRING = {"api", "carrying", "creation", "starting", "validation", "demo"}
 """Put both together."""

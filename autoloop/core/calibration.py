@@ -69,7 +69,7 @@ def calibrate(values: Sequence[float], *, repeats: int, alpha: float, threshold:
     spread = spread_of(values) if len(values) > 1 else None
     if threshold is None:
         threshold = threshold_of(spread or 0.0, repeats, df=len(values) - 1, alpha=alpha)
-    return Noise(threshold=threshold, spread=spread, unit=unit)
+    return Noise(threshold=threshold, spread=spread, unit=unit, logarithmic=min(values) > 0)
 
 
 def calibrate_pairs(values: Sequence[float], criteria: Criteria) -> Noise:

@@ -14,7 +14,7 @@ from autoloop.core.session import SessionFailure
 from autoloop.core.texts import listed, percent
 from autoloop.core.verdict import Decision, Evidence, Record, Verdict
 
-__all__ = ["Decision", "Evidence", "Record", "broken_gates", "decide"]
+__all__ = ["Decision", "Evidence", "Record", "broken_gates", "decide", "holdout_regressed"]
 
 
 def decide(evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
@@ -75,6 +75,8 @@ def _decision(
         samples=len(measurement.samples),
         metrics=measurement.medians(),
         claimed=verdict.claimed,
+        sigma=verdict.sigma,
+        df=verdict.df,
         pairs=verdict.pairs,
         trace=verdict.trace,
     )
@@ -88,12 +90,12 @@ def _after_holdout(
         taken = len(evidence.series.of(arm, HOLDOUT))
         if taken < criteria.repeats:
             return Wanted(arm=arm, index=taken, script=HOLDOUT)
-    if _holdout_regressed(evidence.series, criteria, evidence.noise):
+    if holdout_regressed(evidence.series, criteria, evidence.noise):
         return _decision(verdict, measurement, criteria, Reason.HOLDOUT_FAILED, "better, but the holdout regressed")
     return _decision(verdict, measurement, criteria, why=f"{verdict.why}, and the holdout did not regress")
 
 
-def _holdout_regressed(series: Series, criteria: Criteria, noise: Noise) -> bool:
+def holdout_regressed(series: Series, criteria: Criteria, noise: Noise) -> bool:
     """Whether the holdout got worse by more than noise: its own, or the run's where few samples hide it."""
     baseline, candidate = (Measurement(series.of(arm, HOLDOUT)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
     name = criteria.metric_field

@@ -16,7 +16,7 @@ from autoloop.core.model import Frozen
 from autoloop.core.notes import Notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.session import Session
-from autoloop.core.verdict import Decision, Record
+from autoloop.core.verdict import Decision, Keep, Record, Verification
 
 VERSION = 1
 
@@ -129,6 +129,30 @@ class Baselined(_Event):
     detail: str = ""
 
 
+class VerificationStarted(_Event):
+    """The original is about to be measured against the head."""
+
+    kind: Literal["verification_started"] = "verification_started"
+    original: str
+    head: str
+    pairs: int
+    """How many are wanted."""
+
+
+class Verified(_Event):
+    """What original against head has shown."""
+
+    kind: Literal["verified"] = "verified"
+    verification: Verification
+
+
+class Continued(_Event):
+    """A kept change got one more pair after the experiments had ended."""
+
+    kind: Literal["continued"] = "continued"
+    keep: Keep
+
+
 class RunStopped(_Event):
     """The run ended; resuming it goes on from here."""
 
@@ -149,6 +173,9 @@ Event = (
     | Sampled
     | Decided
     | Baselined
+    | VerificationStarted
+    | Verified
+    | Continued
     | RunStopped
 )
 

@@ -121,6 +121,7 @@ def _verdict(
     def fraction(gain: float) -> float:
         return evidence.noise.fraction(gain, criteria)
 
+    pool = noise_pool(evidence.pool)
     baseline = Measurement(evidence.series.of(Arm.BASELINE)).value(criteria.metric_field)
     bounds = sorted(fraction(bound) for bound in (judgement.low, judgement.high) if math.isfinite(bound))
     low, high = bounds if len(bounds) == 2 else (None, None)
@@ -134,6 +135,8 @@ def _verdict(
         high=high,
         evidence=judgement.log_evidence,
         claimed=judgement.claimed,
+        sigma=pool.sigma,
+        df=pool.df,
         pairs=gains,
         trace=judgement.trace,
     )

@@ -8,7 +8,7 @@ from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Wanted
 from autoloop.core.paired_rule import next_pair, open_pair, pair_gains
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason
-from autoloop.core.run import RunState
+from autoloop.core.run import CALIBRATION, RunState
 from autoloop.core.verdict import Record, record_of
 
 
@@ -44,13 +44,13 @@ def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spok
     """The start measured against itself, in both slots."""
     assert state.started is not None, "a journal begins with its run"
     series, criteria = state.series, state.criteria
-    wanted = open_pair(series, state.started.seed, 0)
+    wanted = open_pair(series, state.started.seed, CALIBRATION)
     if wanted is not None:
         return wanted
     first, second = series.of(Arm.BASELINE), series.of(Arm.CANDIDATE)
     seconds = [one.seconds + other.seconds for one, other in zip(first, second, strict=True)]
     if calibration_wanted(seconds, pairs=criteria.calibration_pairs, repeats=1, threshold_given=False):
-        return next_pair(series, state.started.seed, 0)
+        return next_pair(series, state.started.seed, CALIBRATION)
     record = record_of((*first, *second), state.head, criteria)
     noise = calibrate_pairs(record.values, criteria)
     gains = pair_gains(series, criteria, noise.scale(criteria))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from autoloop.core.events import (
     Baselined,
     Captured,
+    Continued,
     Decided,
     Event,
     ExperimentStarted,
@@ -19,6 +20,8 @@ from autoloop.core.events import (
     RunStopped,
     Sampled,
     SessionEnded,
+    VerificationStarted,
+    Verified,
     Waited,
 )
 from autoloop.core.measurement import Arm, Sample, Series
@@ -27,7 +30,7 @@ from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason, Status
 from autoloop.core.results import Row, baseline_row, decided_fields
 from autoloop.core.run import RECENT, Current, RunState, sum_known
-from autoloop.core.verdict import Decision, Record, record_of
+from autoloop.core.verdict import Decision, Keep, Record, record_of
 
 _MOST_KEPT_ROWS = 200
 _POOLED = 31
@@ -73,7 +76,14 @@ def _applied(state: RunState, event: Event) -> RunState:
             return state
         case ExperimentStarted():
             current = Current(event.experiment, event.parent, event.at)
-            return replace(state, current=current, last_experiment=event.experiment)
+            return replace(
+                state,
+                current=current,
+                last_experiment=event.experiment,
+                series=Series(),
+                continuing=None,
+                verifying=None,
+            )
         case SessionEnded():
             return _session_ended(state, event)
         case Captured():
@@ -85,6 +95,13 @@ def _applied(state: RunState, event: Event) -> RunState:
             return _decided(state, event)
         case Baselined():
             return _baselined(state, event)
+        case VerificationStarted():
+            return replace(state, verifying=event, series=Series(), continuing=None)
+        case Verified():
+            return replace(state, verified=event.verification, verifying=None, series=Series())
+        case Continued():
+            keeps = tuple(event.keep if keep.experiment == event.keep.experiment else keep for keep in state.keeps)
+            return replace(state, keeps=keeps, continuing=None, series=Series())
         case RunStopped():
             return replace(state, stopped=event)
 
@@ -105,10 +122,13 @@ def _sampled(state: RunState, event: Sampled) -> RunState:
     result = event.taken.result
     cost = result.cost_usd if isinstance(result, Sample) else None
     state = replace(state, totals=state.totals.charged(cost), diagnostics=result.diagnostics or state.diagnostics)
-    if event.experiment == 0:
-        return replace(state, series=state.series.plus(event.taken))
-    current = _current(state)
-    return replace(state, current=replace(current, series=current.series.plus(event.taken)))
+    state = replace(state, sample_seconds=result.seconds or state.sample_seconds)
+    current = state.current
+    if current is not None and event.experiment == current.experiment:
+        return replace(state, current=replace(current, series=current.series.plus(event.taken)))
+    # Between experiments: the baseline, a kept change that is continued, or a verification.
+    continuing = event.experiment if event.experiment > 0 else None
+    return replace(state, series=state.series.plus(event.taken), continuing=continuing)
 
 
 def _decided(state: RunState, event: Decided) -> RunState:
@@ -147,14 +167,31 @@ def _learned(state: RunState, current: Current, decision: Decision, kept: bool) 
     samples = current.series.of(Arm.CANDIDATE if kept else Arm.BASELINE)
     record = record_of(samples, current.commit_of(Arm.CANDIDATE if kept else Arm.BASELINE), state.criteria)
     simplified = decision.reason is Reason.SIMPLIFIED
+    keep = _keep(current, decision) if decision.reason is Reason.IMPROVED else None
     improved = decision.reason is Reason.IMPROVED
     return replace(
         state,
         baseline=record,
+        measured=state.measured + 1,
+        keeps=(*state.keeps, keep) if keep else state.keeps,
         pool=(*state.pool, decision.pairs)[-_POOLED:] if len(decision.pairs) > 1 else state.pool,
         claimed=state.claimed + (decision.claimed or 0.0) * kept,
         simplified_in_row=0 if improved else state.simplified_in_row + simplified,
         best_experiment=current.experiment if improved else state.best_experiment,
+    )
+
+
+def _keep(current: Current, decision: Decision) -> Keep:
+    assert current.candidate is not None, "what was measured was captured"
+    return Keep(
+        experiment=current.experiment,
+        commit=current.candidate.commit,
+        parent=current.parent,
+        pairs=decision.pairs,
+        sigma=decision.sigma or 0.0,
+        df=decision.df or 0.0,
+        evidence=decision.evidence or 0.0,
+        claimed=decision.claimed or 0.0,
     )
 
 

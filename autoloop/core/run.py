@@ -8,18 +8,22 @@ from typing import TypeVar
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
-from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped
+from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped, VerificationStarted
 from autoloop.core.measurement import Arm, Series, relative_gain
 from autoloop.core.notes import Backlog, Notes
 from autoloop.core.program import Criteria, Direction, Limits, Rule
 from autoloop.core.reasons import Reason, Status, StopReason
 from autoloop.core.results import Row
 from autoloop.core.session import Session
-from autoloop.core.verdict import Evidence, Record
+from autoloop.core.verdict import Evidence, Keep, Record, Verification
 
 _Number = TypeVar("_Number", int, float)
 
 RECENT = 15
+CALIBRATION = 0
+"""The experiment number of samples of the baseline between experiments."""
+VERIFICATION = -1
+"""The experiment number of samples of original and head."""
 _DRIFT_EVERY = 5
 
 
@@ -107,6 +111,15 @@ class RunState:
     claimed: float = 0.0
     """The sum of the kept gains on the scale of the pairs, under `paired`."""
     simplified_in_row: int = 0
+    measured: int = 0
+    """Experiments that were judged by pairs, kept or not."""
+    keeps: tuple[Keep, ...] = ()
+    continuing: int | None = None
+    """The keep whose next pair is under way."""
+    verifying: VerificationStarted | None = None
+    verified: Verification | None = None
+    sample_seconds: float = 0.0
+    """Of the newest sample."""
     totals: Totals = field(default_factory=Totals)
     discards_in_row: int = 0
     drift_checked_at: int = 0

@@ -51,6 +51,9 @@ class Decision(Frozen):
     """Natural log of the evidence for an improvement, under `paired`."""
     claimed: float | None = None
     """The gain on the scale of the pairs, where gains add up, under `paired`."""
+    sigma: float | None = None
+    df: float | None = None
+    """What was known of the noise before the first pair: its standard deviation, and how many residuals say so."""
     pairs: tuple[float, ...] = ()
     """The gain of each pair on that scale."""
     trace: tuple[float, ...] = ()
@@ -58,6 +61,40 @@ class Decision(Frozen):
     samples: int = 0
     metrics: dict[str, float] = {}
     """The candidate's medians, secondary metrics among them."""
+
+
+class Keep(Frozen):
+    """A kept change as the night's book-keeping knows it, under `paired`."""
+
+    experiment: int
+    commit: str
+    parent: str
+    pairs: tuple[float, ...]
+    """Gains on the scale of the pairs, continuation included."""
+    sigma: float
+    df: float
+    """What was known of the noise before the first pair; bets may use nothing later."""
+    evidence: float
+    claimed: float
+    closed: bool = False
+    """Ruled out, or measurable no more."""
+
+
+class Verification(Frozen):
+    """Original against head, measured afresh."""
+
+    original: str
+    head: str
+    gain: float | None = None
+    """As a fraction; None when it could not be measured."""
+    low: float | None = None
+    high: float | None = None
+    """The 95 % interval."""
+    claimed: float | None = None
+    """What the keeps add up to, as a fraction."""
+    pairs: tuple[float, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Broken gates, a holdout that regressed, a tree that could not be measured."""
 
 
 @dataclass(frozen=True)
@@ -102,5 +139,7 @@ class Verdict:
     high: float | None = None
     evidence: float | None = None
     claimed: float | None = None
+    sigma: float | None = None
+    df: float | None = None
     pairs: tuple[float, ...] = ()
     trace: tuple[float, ...] = ()

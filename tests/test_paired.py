@@ -178,8 +178,6 @@ def test_a_resume_past_the_end_takes_no_old_pair_for_a_new_one() -> None:
     assert state.totals.experiments == 4
     keys = [request.key for request in world.bench.requests if not request.key.startswith("-1")]
     assert len(keys) == len(set(keys))
-        {key for key in keys if not key.startswith("-1")}
-    )
 
 
 def simplifying(number: int, parent: str) -> Capture:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autoloop.core.program import Criteria
     from autoloop.core.results import Row
     from autoloop.core.run import RunState
+    from autoloop.core.verdict import Verification
     from autoloop.demo import DemoOutcome
     from autoloop.ports import OnNews, OnProgress
     from autoloop.scaffold import Scaffold
@@ -190,6 +191,39 @@ def resume(
     )
     assert outcome is not None
     return outcome
+
+
+def verify(
+    path: Path,
+    name: str | None = None,
+    *,
+    pairs: int | None = None,
+    signals: Signals,
+    on_progress: OnProgress,
+    environ: Mapping[str, str] = os.environ,
+) -> Verification:
+    """Measure a run's original against its head afresh, in pairs: the headline gain, kept in the journal."""
+    from autoloop.carrying import carry_on
+    from autoloop.repository import find
+
+    repository = find(path)
+    directory = find_run(repository.root, name)
+    record = directory.read_record()
+    if not _replayed(directory).totals.kept:
+        raise AutoloopError(f"run {directory.run_id} kept nothing, so there is nothing to verify")
+    wanted = pairs or record.program.criteria.max_pairs
+    carry_on(
+        repository,
+        directory,
+        environ=environ,
+        signals=signals,
+        on_progress=on_progress,
+        work=lambda loop: loop.verify(wanted),
+    )
+    verified = _replayed(directory).verified
+    if verified is None:
+        raise AutoloopError("the verification was cut short", f"Run it again: `autoloop verify {directory.run_id}`.")
+    return verified
 
 
 def status(path: Path, name: str | None = None) -> dict[str, Any]:

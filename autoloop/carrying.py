@@ -50,6 +50,7 @@ def carry_on(
     on_progress: OnProgress,
     on_news: OnNews = lambda rows, summary: None,
     until_prepared: bool = False,
+    work: Callable[[Loop], RunState] = Loop.run,
 ) -> Outcome | None:
     """Go on with a run from wherever its journal ends, until there is a reason to stop.
 
@@ -93,7 +94,7 @@ def carry_on(
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
                     return None
-                state = Loop(record.program, parts, state).run()
+                state = work(Loop(record.program, parts, state))
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
 
@@ -174,9 +175,7 @@ def _make_ready(
     if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
-    prepare_trees(
-        record.program, trees, bench.sealed.directory, state.head, home, bench.environment(home), on_progress
-    )
+    prepare_trees(record.program, trees, bench.sealed.directory, state.head, home, bench.environment(home), on_progress)
 
 
 def _ask_canary(

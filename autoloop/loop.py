@@ -6,7 +6,7 @@ always the replay of what was appended. After a kill the step behind the last ev
 
 from autoloop.briefing import brief
 from autoloop.carrier import CALIBRATION, Carrier, Ended
-from autoloop.closing import close_night
+from autoloop.closing import close_night, verify
 from autoloop.core import events
 from autoloop.core.decision import Decision, decide
 from autoloop.core.description import commit_message, describe
@@ -36,6 +36,17 @@ class Loop(Carrier):
         except AutoloopError as fault:
             self.append(events.RunStopped(at=self.now(), reason=StopReason.FAULT, detail=fault.message))
             raise
+        return self.state
+
+    def verify(self, pairs: int) -> RunState:
+        """Measure the original against the head afresh, and leave the run as it was."""
+        ended = self.state.stopped.reason if self.state.stopped else StopReason.STOPPED
+        try:
+            self._take_up()
+            verify(self, pairs)
+        except Ended as cut_short:
+            ended = cut_short.reason
+        self.append(events.RunStopped(at=self.now(), reason=ended))
         return self.state
 
     def experiment(self) -> None:

@@ -196,6 +196,22 @@ def limit(
     limit(context.obj, given, run, json)
 
 
+@app.command(epilog="Example: autoloop verify import-time")
+def verify(
+    context: typer.Context,
+    run: options.Run = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option("--pairs", metavar="N", min=2, help="How many pairs, if not max_pairs.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure a run's original against what it kept, afresh and in pairs: the headline gain."""
+    from autoloop.cli.running import verify
+
+    raise typer.Exit(verify(context.obj, run, pairs, json))
+
+
 @app.command(epilog="Example: autoloop demo")
 def demo(
     directory: Annotated[

@@ -12,6 +12,7 @@ from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
 from autoloop.cli.live import Watcher
 from autoloop.cli.look import results_table
 from autoloop.cli.render import complain, count, number, percent, say, say_json
+from autoloop.cli.status import verified_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import StopReason
 from autoloop.core.summary import Summary
@@ -66,6 +67,23 @@ def validate(path: Path, slug: str, runs: int, as_json: bool) -> None:
     else:
         for line in found.lines():
             say(line)
+
+
+def verify(path: Path, run: str | None, pairs: int | None, as_json: bool) -> int:
+    """Measure the original against the head; 0 when it is better, 3 when that could not be shown."""
+    signals = Signals()
+    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
+        signals.on_first = watcher.on_first_interrupt
+        signals.install()
+        found = api.verify(path, run, pairs=pairs, signals=signals, on_progress=watcher.on_progress, environ=os.environ)
+    facts = found.model_dump(mode="json")
+    if as_json:
+        say_json(facts)
+    else:
+        say(f"verified: {verified_line(facts)}")
+    if signals.received is not None:
+        return INTERRUPTED
+    return DONE if found.low is not None and found.low > 0 and not found.problems else NOTHING_KEPT
 
 
 def demo(directory: Path | None) -> int:

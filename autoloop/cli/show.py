@@ -1,11 +1,12 @@
 """`show N`: one experiment in full."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from autoloop import api
 from autoloop.cli.render import clean, duration, money, number, on_terminal, percent, say, say_json
-from autoloop.core.events import Event, Sampled, SessionEnded
+from autoloop.core.events import Decided, Event, Sampled, SessionEnded
 from autoloop.core.measurement import MEASURE, MeasurementFailure
 from autoloop.core.program import Criteria, Gate
 from autoloop.core.results import Row
@@ -18,7 +19,7 @@ def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
         say_json(_facts(shown))
         return
     say("\n".join([*_verdict(shown.row, shown.criteria), *_session(shown.events)]))
-    for line in _samples(shown):
+    for line in [*_samples(shown), *_evidence(shown)]:
         say(line)
     for name, gate in shown.criteria.quality_gates.items():
         say(f"  gate      {name} {number(shown.row.secondary.get(name)) or 'not measured'} ({_bounds(gate)})")
@@ -37,7 +38,11 @@ def _facts(shown: api.Shown) -> dict[str, Any]:
         {**event.taken.wanted.model_dump(mode="json"), **event.taken.result.model_dump(mode="json", exclude_none=True)}
         for event in _sampled(shown)
     ]
+    decided = [event.decision for event in shown.events if isinstance(event, Decided)]
     facts = {**shown.row.cells(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
+    if decided and decided[0].pairs:
+        facts |= decided[0].model_dump(mode="json", include={"low", "high", "sigma", "df", "pairs", "trace"})
+        facts["needed"] = math.log(1 / shown.criteria.alpha)
     return {**facts, "patch": shown.patch, "path": str(shown.directory)}
 
 
@@ -78,6 +83,21 @@ def _session(events: tuple[Event, ...]) -> list[str]:
 
 def _samples(shown: api.Shown) -> list[str]:
     return [f"  sample    {_taken_of(event)}: {_result(event, shown.criteria)}" for event in _sampled(shown)]
+
+
+def _evidence(shown: api.Shown) -> list[str]:
+    """Everything that a sceptic needs to check a decision by pairs."""
+    decision = next((event.decision for event in shown.events if isinstance(event, Decided)), None)
+    if decision is None or not decision.pairs:
+        return []
+    bound = math.log(1 / shown.criteria.alpha)
+    noise = f"noise of one pair {100 * (decision.sigma or 0):.3g} % ({decision.df or 0:.0f} residuals)"
+    lines = [f"  evidence  a keep needs {math.exp(bound):.0f} : 1, a log of {bound:.2f}; {noise}"]
+    for number_, (gain, log_evidence) in enumerate(zip(decision.pairs, decision.trace, strict=False), 1):
+        lines.append(f"  pair      {number_:2}: gain {percent(gain)}, log evidence {log_evidence:+.2f}")
+    if decision.low is not None and decision.high is not None:
+        lines.append(f"  claimed   {percent(decision.gain)}, 95 %: {percent(decision.low)} to {percent(decision.high)}")
+    return lines
 
 
 def _sampled(shown: api.Shown) -> list[Sampled]:

@@ -30,6 +30,8 @@ def lines(facts: Facts, now: float) -> list[str]:
         "done": _done(facts),
         "left": _left(facts, now),
         "metric": _metric(facts),
+        "keeps": _keeps(facts),
+        "verified": verified_line(facts.get("verified")),
         "last": _last(facts["last"]),
         "cost": _cost(facts),
         "time": duration(_elapsed(facts, now)),
@@ -89,6 +91,25 @@ def _metric(facts: Facts) -> str:
     noise = f"; a gain must pass {100 * facts['noise_threshold']:.2g} %" if facts["noise_threshold"] else ""
     target = f"; target {number(facts['target'])}" if facts.get("target") is not None else ""
     return f"{facts['metric_field']} {change}; {facts['direction']} is better{noise}{target}"
+
+
+def _keeps(facts: Facts) -> str:
+    if not facts["kept"] or facts.get("confirmed") is None:
+        return ""
+    ruled_out = f", {facts['ruled_out']} ruled out by later pairs" if facts["ruled_out"] else ""
+    return f"{facts['confirmed']} confirmed, {facts['provisional']} provisional{ruled_out}"
+
+
+def verified_line(found: Facts | None) -> str:
+    """What a fresh measurement of original against head has shown."""
+    if not found:
+        return ""
+    problems = f"; {', '.join(found['problems'])}" if found["problems"] else ""
+    if found["gain"] is None:
+        return f"not measured{problems}"
+    between = "" if found["low"] is None else f" (95 %: {percent(found['low'])} to {percent(found['high'])})"
+    claimed = "" if found["claimed"] is None else f"; the keeps claim {percent(found['claimed'])}"
+    return f"{percent(found['gain'])}{between} in {count(len(found['pairs']), 'fresh pair')}{claimed}{problems}"
 
 
 def _last(last: Facts | None) -> str:

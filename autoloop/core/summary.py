@@ -1,8 +1,12 @@
 """The status of a run, as `status --json` and `state.json` give it."""
 
+from collections import Counter
+
 from autoloop.core.model import Frozen
-from autoloop.core.program import Limits
+from autoloop.core.night import Confidence, labels
+from autoloop.core.program import Limits, Rule
 from autoloop.core.run import RunState, limits_in_force
+from autoloop.core.verdict import Verification
 
 
 class Summary(Frozen):
@@ -32,6 +36,12 @@ class Summary(Frozen):
     gain: float | None
     noise_threshold: float | None
     best_experiment: int | None
+    confirmed: int | None
+    """Keeps that the whole night's evidence confirms at a false discovery rate of 10 %; null under `median`."""
+    provisional: int | None
+    ruled_out: int | None
+    verified: Verification | None
+    """The original against the head, measured afresh; null until that was done."""
     stop_reason: str | None
     detail: str
     branch: str
@@ -53,6 +63,8 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
     """The summary of a state."""
     started, totals, limits = state.started, state.totals, limits_in_force(state, limits)
     assert started is not None, "a journal begins with its run"
+    by_pairs = state.criteria.rule is Rule.PAIRED
+    counted = Counter(label.confidence for label in labels(state))
     return Summary(
         run_id=started.run_id,
         program=started.program,
@@ -76,6 +88,10 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
         gain=state.gain,
         noise_threshold=state.noise.threshold if state.noise else None,
         best_experiment=state.best_experiment,
+        confirmed=counted[Confidence.CONFIRMED] if by_pairs else None,
+        provisional=counted[Confidence.PROVISIONAL] if by_pairs else None,
+        ruled_out=counted[Confidence.RULED_OUT] if by_pairs else None,
+        verified=state.verified,
         stop_reason=state.stopped.reason.value if state.stopped else None,
         detail=state.stopped.detail if state.stopped else "",
         branch=started.branch,

@@ -5,7 +5,7 @@ from autoloop.core.measurement import MeasurementFailure, Sample, Taken, Wanted
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Reason, StopReason
 from autoloop.core.replay import after
-from autoloop.core.run import CALIBRATION, VERIFICATION, RunState, limits_in_force
+from autoloop.core.run import CALIBRATION, VERIFICATION, RunState, limits_in_force, reuses
 from autoloop.core.seeds import seed_for
 from autoloop.ports import Parts, Progress, Request
 
@@ -31,17 +31,19 @@ class Carrier:
 
         One that a person cut short is a result only of the experiment in progress.
         """
+        current = self.state.current
+        # A reused baseline has been measured once for each seed, so every candidate gets the same seeds.
+        seeded_by = CALIBRATION if current is not None and reuses(self.state) else experiment
         request = Request(
             commit=commit,
             keep=base,
             arm=wanted.arm,
             script=wanted.script,
-            seed=seed_for(self.started.seed, experiment, wanted.index),
+            seed=seed_for(self.started.seed, seeded_by, wanted.index),
             key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}",
         )
         self.progress("measuring", f"{wanted.arm} sample {wanted.index + 1}")
         result = self.parts.bench.sample(request, self.parts.on_progress)
-        current = self.state.current
         waiting = current is not None and current.experiment == experiment
         if isinstance(result, MeasurementFailure) and result.reason is Reason.INTERRUPTED and not waiting:
             raise Ended(StopReason.ABORTED)

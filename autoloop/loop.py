@@ -11,7 +11,7 @@ from autoloop.core import events
 from autoloop.core.decision import Decision, decide
 from autoloop.core.description import commit_message, describe
 from autoloop.core.inspection import inspect
-from autoloop.core.measurement import MeasurementFailure, Wanted
+from autoloop.core.measurement import HOLDOUT, SCREEN, MeasurementFailure, Wanted
 from autoloop.core.notes import parse_notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.rebaseline import next_baseline
@@ -118,11 +118,14 @@ class Loop(Carrier):
         self.append(inspect(found, self.program.scope, changed, experiment=current.experiment, at=self.now()))
 
     def _judge(self) -> Decision:
-        has_holdout = self.program.has("holdout.sh")
-        while isinstance(step := decide(evidence_of(self.state, has_holdout), self.program.criteria), Wanted):
+        while isinstance(step := self._decided(), Wanted):
             current = self._current
             self.sample(current.experiment, step, commit=current.commit_of(step.arm), base=self.state.head)
         return step
+
+    def _decided(self) -> Decision | Wanted:
+        holdout, screen = self.program.has(HOLDOUT), self.program.has(SCREEN)
+        return decide(evidence_of(self.state, has_holdout=holdout, has_screen=screen), self.program.criteria)
 
     def _record(self, decision: Decision) -> None:
         current = self._current

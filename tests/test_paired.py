@@ -214,3 +214,67 @@ def test_a_baseline_that_drifts_is_shown_as_it_is_now() -> None:
     assert state.metric and state.metric > 105
     assert state.gain == 0
     assert len([event for event in world.journal.read() if isinstance(event, Baselined)]) == 1
+
+
+def reusing(**limits: object) -> Program:
+    program = paired(**limits)
+    return program.model_copy(update={"criteria": program.criteria.model_copy(update={"baseline": "reuse"})})
+
+
+class BySeed(NoisyBench):
+    """A metric that depends on the seed and nothing else, such as a loss."""
+
+    def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+        self.requests.append(request)
+        draw = random.Random(request.seed).gauss(0, self.noise) + random.Random(
+            f"{request.commit} {request.seed}"
+        ).gauss(0, self.noise / 3)
+        return Sample(metrics={"ms": self.true(request.commit) * (1 + draw)}, seconds=300.0)
+
+
+def test_a_reused_baseline_is_measured_once_for_each_seed() -> None:
+    world = World(reusing(max_experiments=9), BySeed(better_at(), 0.03))
+    world.run()
+    after_calibration = [request for request in world.bench.requests if not request.key.startswith("0-")]
+    assert all(request.arm is Arm.CANDIDATE for request in after_calibration)
+    calibrated = {request.seed for request in world.bench.requests if request.key.startswith("0-")}
+    assert {request.seed for request in after_calibration} <= calibrated
+
+
+def test_a_reused_baseline_still_finds_what_is_real_and_the_winners_samples_become_the_baseline() -> None:
+    world = World(reusing(max_experiments=8), BySeed(better_at(3, gain=0.08), 0.03))
+    state = world.run()
+    reasons = [event.decision.reason for event in decisions(world).values()]
+    assert reasons[2] is Reason.IMPROVED and reasons.count(Reason.IMPROVED) == 1
+    assert state.stored and state.stored[0].metrics["ms"] == pytest.approx(92, rel=0.1)
+    last = [request for request in world.bench.requests if request.key.startswith("8-")]
+    assert any(request.arm is Arm.CANDIDATE for request in last)
+
+
+def test_a_stored_sample_that_moved_ends_the_reuse() -> None:
+    class Moving(BySeed):
+        def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+            found = super().sample(request, on_progress)
+            assert isinstance(found, Sample)
+            factor = 1.3 if len(self.requests) > 60 else 1.0
+            return Sample(metrics={"ms": found.metrics["ms"] * factor}, seconds=300.0)
+
+    world = World(reusing(max_experiments=30), Moving(better_at(), 0.03))
+    state = world.run()
+    assert state.stored_moved
+    assert any(request.arm is Arm.BASELINE for request in world.bench.requests[-20:])
+    assert state.totals.kept == 0
+
+
+def test_a_screen_discards_without_a_measurement_and_never_keeps() -> None:
+    def screened(commit: str) -> float:
+        return 150.0 if commit == "c1" else 100.0 if commit == "c0" else 80.0
+
+    program = paired(max_experiments=2).model_copy(update={"scripts": ("measure.sh", "screen.sh")})
+    world = World(program, NoisyBench(screened, 0.01))
+    world.run()
+    scripts = {number: {r.script for r in world.bench.requests if r.key.startswith(f"{number}-")} for number in (1, 2)}
+    assert scripts[1] == {"screen.sh"}
+    assert decisions(world)[1].decision.reason is Reason.REGRESSED
+    assert scripts[2] == {"screen.sh", "measure.sh"}
+    assert decisions(world)[2].decision.reason is Reason.IMPROVED

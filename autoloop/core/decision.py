@@ -4,8 +4,10 @@
 decision. It refuses to know how samples are taken, what a tree is, or what time it is.
 """
 
+from dataclasses import replace
+
 from autoloop.core.calibration import Noise, spread_of, threshold_of
-from autoloop.core.measurement import HOLDOUT, Arm, Measurement, Series, Wanted, relative_gain
+from autoloop.core.measurement import HOLDOUT, SCREEN, Arm, Measurement, Series, Wanted, relative_gain
 from autoloop.core.median_rule import judge_median
 from autoloop.core.paired_rule import judge_paired
 from autoloop.core.program import Criteria, Gate, Rule
@@ -26,7 +28,8 @@ def decide(evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     verdict = judge(evidence, criteria)
     if isinstance(verdict, Wanted):
         return verdict
-    measurement = Measurement(evidence.series.of(Arm.CANDIDATE))
+    measurement = Measurement(evidence.series.of(Arm.CANDIDATE) or evidence.series.of(Arm.CANDIDATE, SCREEN))
+    verdict = replace(verdict, why=verdict.why + _flips(evidence, measurement))
     broken = broken_gates(criteria, measurement.medians(), evidence.original.metrics)
     if broken:
         return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, "; ".join(broken))
@@ -80,6 +83,18 @@ def _decision(
         pairs=verdict.pairs,
         trace=verdict.trace,
     )
+
+
+def _flips(evidence: Evidence, measurement: Measurement) -> str:
+    """Which cases the candidate fixed and which it broke: what an agent can learn from a discard."""
+    after = measurement.cases()
+    fresh = evidence.series.of(Arm.BASELINE) or evidence.stored
+    before = Measurement(fresh).cases() if after and fresh else evidence.baseline.cases
+    known = [case for case in after if case in before]
+    fixed = [case for case in known if before[case] < 0.5 <= after[case]]
+    broke = [case for case in known if after[case] < 0.5 <= before[case]]
+    parts = [f"{word} {listed(cases)}" for word, cases in (("fixed", fixed), ("broke", broke)) if cases]
+    return f"; {'; '.join(parts)}" if parts else ""
 
 
 def _after_holdout(

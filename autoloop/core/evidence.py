@@ -45,6 +45,7 @@ __all__ = [
     "judge_cases",
     "outcomes",
     "resolvable",
+    "rules_out",
     "to_continue",
     "traces",
 ]
@@ -142,6 +143,14 @@ def _judge_exact(gains: Floats, df: float, rule: PairedRule) -> Judgement:
 
 def _exact_evidence(df: float, n: int) -> float:
     return df * math.log1p(n / df) + n * math.log(2 * (df + n) / n)
+
+
+def rules_out(gains: Sequence[float], rule: PairedRule = PairedRule()) -> bool:
+    """Whether these pairs alone, nothing known of their noise, rule a gain worth having out."""
+    values = np.asarray(gains, float)
+    if np.all(values == values[0]):
+        return bool(values[0] < 0)
+    return bool(traces(values, sigma=0.0, df=0.0, rule=rule).futility[-1] >= math.log(1 / rule.beta))
 
 
 def judge_cases(

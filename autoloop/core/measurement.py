@@ -6,7 +6,7 @@ field, `1,234.5`. No metric is ever 0 to mean "none".
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
@@ -83,6 +83,7 @@ class Arm(StrEnum):
 
 MEASURE = "measure.sh"
 HOLDOUT = "holdout.sh"
+SCREEN = "screen.sh"
 
 
 class Wanted(Frozen):
@@ -123,6 +124,12 @@ class Series:
     def without_failures(self) -> "Series":
         """The series with only its good samples."""
         return Series(tuple(entry for entry in self.taken if isinstance(entry.result, Sample)))
+
+    def over(self, stored: Sequence[Sample]) -> "Series":
+        """The series with stored samples as the baseline's first ones, as far as the candidate has come."""
+        reached = stored[: len(self.of(Arm.CANDIDATE))]
+        baseline = (Taken(wanted=Wanted(arm=Arm.BASELINE, index=i), result=one) for i, one in enumerate(reached))
+        return Series((*baseline, *self.taken))
 
     def plus(self, entry: Taken) -> "Series":
         """The series with one more sample."""

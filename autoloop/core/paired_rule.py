@@ -6,36 +6,79 @@ noise, what a simplification may cost.
 
 import math
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING
 
-from autoloop.core.measurement import MEASURE, Arm, Measurement, Sample, Series, Wanted
+from autoloop.core.measurement import MEASURE, SCREEN, Arm, Measurement, Sample, Series, Wanted
 from autoloop.core.program import Criteria
 from autoloop.core.reasons import Reason
 from autoloop.core.seeds import coin
 from autoloop.core.texts import percent
 from autoloop.core.verdict import Evidence, Verdict
 
+_SCREEN_PAIRS = (3, 6)
+"""Fewest and most pairs of `screen.sh`."""
+
 if TYPE_CHECKING:
-    from autoloop.core.evidence import Judgement, PairedRule
+    from autoloop.core.evidence import Judgement, PairedRule, Shared
     from autoloop.core.noise import NoisePool, Scale
 
 
 def judge_paired(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
     """What the pairs say, or the sample that is still wanted."""
+    screened = judge_screen(evidence, criteria) if evidence.has_screen else None
+    if screened is not None:
+        return screened
+    evidence = replace(evidence, series=evidence.series.over(evidence.stored))
     unfinished = open_pair(evidence.series, evidence.run_seed, evidence.experiment)
     if unfinished is not None:
-        return unfinished
+        return _unless_stored(unfinished, evidence)
     gains = pair_gains(evidence.series, criteria, evidence.noise.scale(criteria))
     judgement = _judged(gains, evidence, criteria)
     if judgement.verdict == "keep":
         return _verdict(Reason.IMPROVED, judgement, gains, evidence, criteria)
     tolerated = _tolerated(gains, evidence, criteria)
     if "continue" in (judgement.verdict, tolerated and tolerated.verdict):
-        return next_pair(evidence.series, evidence.run_seed, evidence.experiment)
+        return _unless_stored(next_pair(evidence.series, evidence.run_seed, evidence.experiment), evidence)
     if tolerated and tolerated.verdict == "keep":
         return _verdict(Reason.SIMPLIFIED, judgement, gains, evidence, criteria)
     worse = judgement.high < 0
     return _verdict(Reason.REGRESSED if worse else Reason.WITHIN_NOISE, judgement, gains, evidence, criteria)
+
+
+def _unless_stored(wanted: Wanted, evidence: Evidence) -> Wanted:
+    """The candidate's sample at once, where the baseline's is there already."""
+    return wanted.model_copy(update={"arm": Arm.CANDIDATE}) if wanted.index < len(evidence.stored) else wanted
+
+
+def judge_screen(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted | None:
+    """What the cheap stage says: it can only discard. None lets the candidate pass to `measure.sh`.
+
+    Nothing is known of its noise, so it must rule a gain out with the spread that it shows itself.
+    """
+    series, seed, number = evidence.series, evidence.run_seed, evidence.experiment
+    wanted = open_pair(series, seed, number, SCREEN)
+    if wanted is not None:
+        return wanted
+    scale = evidence.noise.scale(criteria)
+    gains = pair_gains(series, criteria, scale, SCREEN)
+    if len(gains) < _SCREEN_PAIRS[0]:
+        return next_pair(series, seed, number, SCREEN)
+    from autoloop.core.evidence import rules_out
+
+    rule = paired_rule(criteria, scale)
+    if rules_out(gains, rule):
+        return _screened_out(gains, evidence, criteria)
+    undecided = sum(gains) <= 0 and len(set(gains)) > 1 and len(gains) < _SCREEN_PAIRS[1]
+    return next_pair(series, seed, number, SCREEN) if undecided else None
+
+
+def _screened_out(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> Verdict:
+    baseline = Measurement(evidence.series.of(Arm.BASELINE, SCREEN)).value(criteria.metric_field)
+    gain = evidence.noise.fraction(median(gains), criteria)
+    why = f"screened out: {percent(gain)} in {len(gains)} pairs of screen.sh, which rule a gain out"
+    reason = Reason.REGRESSED if max(gains) < 0 else Reason.WITHIN_NOISE
+    return Verdict(reason=reason, why=why, gain=gain, baseline=baseline)
 
 
 def open_pair(series: Series, run_seed: int, experiment: int, script: str = MEASURE) -> Wanted | None:
@@ -88,7 +131,22 @@ def _judged(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) ->
     if cases[0] and cases[1]:
         return judge_cases(cases[0], cases[1], rule=rule)
     pool = noise_pool(evidence.pool)
-    return judge(gains, sigma=pool.sigma, df=pool.df, rule=rule)
+    shared = _shared(evidence, criteria)
+    return judge(gains, sigma=pool.sigma, df=pool.df, rule=rule, shared=shared)
+
+
+def _shared(evidence: Evidence, criteria: Criteria) -> "Shared | None":
+    """The candidate's samples against all that are stored of a reused baseline; may only rule a gain out."""
+    if not evidence.stored:
+        return None
+    import numpy as np
+
+    from autoloop.core.evidence import Shared
+
+    name, scale = criteria.metric_field, evidence.noise.scale(criteria)
+    centre = Measurement(evidence.stored).value(name)
+    gains = [scale.gain(centre, sample.metrics[name]) for sample in evidence.series.of(Arm.CANDIDATE)]
+    return Shared(gains=np.asarray(gains), stored=float(len(evidence.stored)))
 
 
 def _binary_cases(samples: tuple[Sample, ...]) -> list[dict[str, float]] | None:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from autoloop.core.calibration import Noise, bias, calibrate, calibrate_pairs, calibration_wanted
 from autoloop.core.events import BaselineWhy
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Wanted
-from autoloop.core.paired_rule import next_pair, open_pair, pair_gains
+from autoloop.core.paired_rule import next_pair, noise_pool, open_pair, pair_gains
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason
 from autoloop.core.run import CALIBRATION, RunState
 from autoloop.core.verdict import Record, record_of
+
+_MOVED = 3.0
+"""Standard deviations of a pair beyond which a reused baseline is taken to have moved."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def next_baseline(state: RunState, why: BaselineWhy) -> Wanted | MeasurementFail
     if failure:
         return _unmeasurable(state, failure)
     if state.criteria.rule is Rule.PAIRED:
-        return _calibration_by_pairs(state)
+        return _calibration_by_pairs(state) if why == "calibration" else _check_of_stored(state)
     samples = state.series.of(Arm.BASELINE)
     if _more_wanted(state, why, samples):
         return Wanted(arm=Arm.BASELINE, index=len(samples))
@@ -58,6 +61,20 @@ def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spok
     if biased is not None:
         return MeasurementFailure(reason=Reason.MEASUREMENT_FAILED, detail=biased)
     return Spoken(record, moved=True, noise=noise.model_copy(update={"calibration": gains}))
+
+
+def _check_of_stored(state: RunState) -> Wanted | Spoken:
+    """Whether one stored sample of a reused baseline, taken again with its seed, is what it was."""
+    assert state.baseline is not None and state.noise is not None and state.stored
+    index = (state.measured // 10) % len(state.stored)
+    again = state.series.of(Arm.BASELINE)
+    if not again:
+        return Wanted(arm=Arm.BASELINE, index=index)
+    name, scale = state.criteria.metric_field, state.noise.scale(state.criteria)
+    apart = abs(scale.gain(state.stored[index].metrics[name], again[0].metrics[name]))
+    moved = apart > _MOVED * noise_pool(state.pool).sigma
+    detail = "a stored sample of the baseline has moved: from here on every pair is measured fresh" if moved else ""
+    return Spoken(state.baseline, moved=moved, detail=detail)
 
 
 def _more_wanted(state: RunState, why: BaselineWhy, samples: tuple[Sample, ...]) -> bool:

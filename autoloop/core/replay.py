@@ -164,8 +164,9 @@ def _learned(state: RunState, current: Current, decision: Decision, kept: bool) 
     """What a decision under `paired` says of the noise, of the baseline as it is now, and of the whole gain."""
     if not decision.pairs:
         return state
-    samples = current.series.of(Arm.CANDIDATE if kept else Arm.BASELINE)
-    record = record_of(samples, current.commit_of(Arm.CANDIDATE if kept else Arm.BASELINE), state.criteria)
+    arm = Arm.CANDIDATE if kept else Arm.BASELINE
+    samples = current.series.of(arm)
+    record = record_of(samples, current.commit_of(arm), state.criteria) if samples else state.baseline
     simplified = decision.reason is Reason.SIMPLIFIED
     keep = _keep(current, decision) if decision.reason is Reason.IMPROVED else None
     improved = decision.reason is Reason.IMPROVED
@@ -173,6 +174,7 @@ def _learned(state: RunState, current: Current, decision: Decision, kept: bool) 
         state,
         baseline=record,
         measured=state.measured + 1,
+        stored=samples if kept else (*state.stored, *samples)[: state.criteria.max_pairs],
         keeps=(*state.keeps, keep) if keep else state.keeps,
         pool=(*state.pool, decision.pairs)[-_POOLED:] if len(decision.pairs) > 1 else state.pool,
         claimed=state.claimed + (decision.claimed or 0.0) * kept,
@@ -222,7 +224,7 @@ def _experiment_cost(current: Current) -> float | None:
 
 
 def _baselined(state: RunState, event: Baselined) -> RunState:
-    first = state.baseline is None
+    first, stored = state.baseline is None, state.series.of(Arm.BASELINE)
     state = replace(
         state,
         series=Series(),
@@ -231,7 +233,9 @@ def _baselined(state: RunState, event: Baselined) -> RunState:
         noise=event.noise or state.noise,
     )
     if first:
-        return _calibrated(state, event)
+        return replace(_calibrated(state, event), stored=stored[: state.criteria.max_pairs])
+    if state.criteria.rule is Rule.PAIRED:
+        return replace(state, stored_checked_at=state.measured, stored_moved=state.stored_moved or event.moved)
     if event.why == "keep":
         return _keep_measured(state, event.record)
     if not event.moved or state.metric is None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
 from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped, VerificationStarted
-from autoloop.core.measurement import Arm, Series, relative_gain
+from autoloop.core.measurement import Arm, Sample, Series, relative_gain
 from autoloop.core.notes import Backlog, Notes
 from autoloop.core.program import Criteria, Direction, Limits, Rule
 from autoloop.core.reasons import Reason, Status, StopReason
@@ -25,6 +25,7 @@ CALIBRATION = 0
 VERIFICATION = -1
 """The experiment number of samples of original and head."""
 _DRIFT_EVERY = 5
+_CHECK_STORED_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class RunState:
     claimed: float = 0.0
     """The sum of the kept gains on the scale of the pairs, under `paired`."""
     simplified_in_row: int = 0
+    stored: tuple[Sample, ...] = ()
+    """Samples of the kept tree, by the index of their pair, for `baseline = "reuse"`."""
+    stored_checked_at: int = 0
+    """The count of measured experiments at the last check of a stored sample."""
+    stored_moved: bool = False
     measured: int = 0
     """Experiments that were judged by pairs, kept or not."""
     keeps: tuple[Keep, ...] = ()
@@ -193,7 +199,8 @@ def rebaseline_due(state: RunState) -> BaselineWhy | None:
     if state.baseline is None:
         return "calibration"
     if state.criteria.rule is Rule.PAIRED:
-        return None
+        due = reuses(state) and state.measured - state.stored_checked_at >= _CHECK_STORED_EVERY
+        return "drift" if due and state.current is None else None
     if state.keep_unmeasured:
         return "keep"
     if state.after_gap:
@@ -202,7 +209,7 @@ def rebaseline_due(state: RunState) -> BaselineWhy | None:
     return "drift" if unchecked >= _DRIFT_EVERY else None
 
 
-def evidence_of(state: RunState, has_holdout: bool) -> Evidence:
+def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False) -> Evidence:
     """All that is known of the experiment in progress, for `decide`."""
     current = state.current
     assert current and current.session and current.captured
@@ -223,7 +230,15 @@ def evidence_of(state: RunState, has_holdout: bool) -> Evidence:
         experiment=current.experiment,
         pool=state.pool,
         simplified_in_row=state.simplified_in_row,
+        stored=state.stored if reuses(state) else (),
+        has_screen=has_screen,
     )
+
+
+def reuses(state: RunState) -> bool:
+    """Whether samples of the baseline serve all candidates: asked for, and not seen to move."""
+    criteria = state.criteria
+    return criteria.rule is Rule.PAIRED and criteria.baseline == "reuse" and not state.stored_moved
 
 
 def stagnation_near(state: RunState, limits: Limits) -> bool:

@@ -24,8 +24,8 @@ def write(directory: Path, *, seed: int, documents: int, words: int) -> Path:
 
 
 def _vocabulary(chance: random.Random, size: int) -> list[str]:
-    words: dict[str, None] = {}
-    while len(words) < size:
-        word = "".join(chance.choices(_SYLLABLES, k=chance.choice([1, 2, 2, 3]))) + chance.choice(_ENDINGS)
-        words[word.capitalize() if chance.random() < 0.1 else word] = None
-    return list(words)
+    """Different words of two or three syllables, most of them with an ending, in no order."""
+    later = [*_SYLLABLES, *[""] * 25]
+    parts = [chance.choices(choices, k=2 * size) for choices in (_SYLLABLES, _SYLLABLES, later, _ENDINGS)]
+    words = list(dict.fromkeys(map("".join, zip(*parts))))[:size]
+    return [word.capitalize() if number % 10 == 0 else word for number, word in enumerate(words)]

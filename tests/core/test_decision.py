@@ -261,3 +261,19 @@ def test_a_candidate_that_does_nothing_is_rarely_kept() -> None:
 def test_numbers_at_the_edge_of_what_can_be_held_are_judged() -> None:
     assert decided(evidence(-1e300, base=1e300)).reason is Reason.IMPROVED
     assert decided(evidence(1e300, base=5e-324)).reason is Reason.REGRESSED
+
+
+def test_a_decision_names_the_cases_that_flipped() -> None:
+    taken = Series(
+        tuple(
+            Taken(
+                wanted=Wanted(arm=Arm.CANDIDATE, index=index),
+                result=Sample(metrics={"ms": 100.0}, cases={"adds": 1.0, "divides": 0.0, "waits": 0.0}),
+            )
+            for index in range(3)
+        )
+    )
+    before = Record(commit="c0", metrics={"ms": 100.0}, cases={"adds": 0.0, "divides": 1.0, "waits": 0.0})
+    decision = decide(evidence(100, series=taken, baseline=before), LOWER)
+    assert isinstance(decision, Decision)
+    assert decision.why.endswith("; fixed adds; broke divides")

@@ -21,6 +21,7 @@ SOURCE = Path(__file__).parents[2]
 """Where autoloop itself is."""
 
 CONFIG = """\
+rule = "median"
 metric_field = "score"
 direction = "higher"
 noise_threshold = 0.01
@@ -60,18 +61,13 @@ class Strange:
     def refused(self) -> str:
         """Start a run that has to be refused before its first experiment; the message."""
         said = self.run("true", accept=(2,))
-        assert not any((self.root / ".autoloop/runs").glob("*/*")), "a refused run leaves nothing"
+        assert not list((self.root / ".autoloop/runs").glob("*/*/run.json")), "a refused run leaves nothing"
         return said
 
-    @property
-    def decisions(self) -> list[Decided]:
-        """What the latest run decided."""
-        return [event for event in api.events(self.root) if isinstance(event, Decided)]
-
-    def decided(self, reason: Reason) -> Row:
-        """The only experiment of the latest run, which ended with this reason."""
-        [decision] = self.decisions
-        assert decision.decision.reason is reason, (decision, self.said)
+    def decided(self, *reasons: Reason) -> Row:
+        """The last experiment of the latest run, whose experiments ended with these reasons."""
+        decided = [event.decision for event in api.events(self.root) if isinstance(event, Decided)]
+        assert [decision.reason for decision in decided] == list(reasons), (decided, self.said)
         return api.results(self.root)[-1]
 
     def everything(self) -> dict[str, object]:

@@ -11,8 +11,8 @@ unset PYTHONDONTWRITEBYTECODE
 python3 -E -s "$program/worker.py" "$scratch/index" "$scratch/found.json"
 cmp "$scratch/found.json" "$program/expected.json"
 
-# Tests that say nothing but how they ended; their settings come from nowhere in the tree.
-PYTHONPATH=src python3 -W ignore -m pytest -q --no-header --tb=line -x -p no:cacheprovider -c /dev/null --rootdir . \
+# Its own tests; their settings come from nowhere in the tree, and their files go where nobody else's are.
+TMPDIR="$scratch" PYTHONPATH=src python3 -W ignore -m pytest -q --no-header --tb=line -x -p no:cacheprovider -c /dev/null --rootdir . \
     tests/test_analysis.py tests/test_codecs.py tests/test_columns.py tests/test_indexing.py tests/test_matching.py \
     tests/test_postings.py tests/test_queries.py tests/test_reading.py tests/test_searching.py tests/test_tables.py \
     tests/test_writing.py >&2

@@ -243,13 +243,16 @@ def status(path: Path, name: str | None = None) -> dict[str, Any]:
 
 def results(path: Path, name: str | None = None) -> list[Row]:
     """Every row of a run, the baseline first."""
+    from autoloop.core.night import labels
     from autoloop.core.run import RunState
     from autoloop.stores.journal import read_events
     from autoloop.stores.views import all_rows
 
     directory = find_run(root_of(path), name)
     record = directory.read_record()
-    return list(all_rows(read_events(directory.journal), RunState(record.program.criteria)))
+    rows = list(all_rows(read_events(directory.journal), RunState(record.program.criteria)))
+    said = {label.experiment: label.confidence.value for label in labels(_replayed(directory))}
+    return [row.model_copy(update={"confidence": said.get(row.experiment, "")}) for row in rows]
 
 
 @dataclass(frozen=True)

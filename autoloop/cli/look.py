@@ -75,7 +75,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
     return (
         str(row.experiment),
         row.status.value,
-        row.reason,
+        f"{row.reason}, {row.confidence}" if row.confidence else row.reason,
         number(row.metric),
         percent(row.gain),
         str(row.samples or ""),

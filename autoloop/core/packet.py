@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
+from autoloop.core.night import Confidence, labels
 from autoloop.core.notes import one_line
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Status
@@ -127,6 +128,9 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
     if state.ignored:
         ignored = ", ".join(one_line(name, _LONGEST_NAME) for name in state.ignored[:10])
         lines.append(f"- New files that the ignore rules left out of the last candidate: {ignored}")
+    unsure = [str(label.experiment) for label in labels(state) if label.confidence is not Confidence.CONFIRMED]
+    if unsure:
+        lines.append(f"- Kept, but not sure yet in view of the whole night: {', '.join(unsure[:20])}")
     return "\n".join(lines)
 
 

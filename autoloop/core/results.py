@@ -49,10 +49,12 @@ class Row(Frozen):
     secondary: dict[str, float] = {}
     why: str = ""
     """One sentence; shown by `show`, the packet and the tables, not a column of the file."""
+    confidence: str = ""
+    """What the whole night says of a keep: confirmed, provisional or ruled out; not a column of the file."""
 
     def cells(self) -> dict[str, object]:
         """The columns and their values, as `results --json` gives them."""
-        values = self.model_dump(mode="json", exclude={"why"})
+        values = self.model_dump(mode="json", exclude={"why", "confidence"})
         return {column: values[column] for column in COLUMNS}
 
     def to_tsv(self) -> str:

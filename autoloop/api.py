@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from autoloop.errors import AutoloopError
 from autoloop.stores.runs import all_runs, find_run, is_alive, last_result, trusted_state
 
 if TYPE_CHECKING:
+    from autoloop.arena import Compared, CompareOptions
+    from autoloop.auditing import Audit, OnCommit
     from autoloop.carrying import Outcome
     from autoloop.core.events import Event
     from autoloop.core.program import Criteria
@@ -224,6 +226,60 @@ def verify(
     if verified is None:
         raise AutoloopError("the verification was cut short", f"Run it again: `autoloop verify {directory.run_id}`.")
     return verified
+
+
+def compare(
+    path: Path,
+    a: str,
+    b: str,
+    command: Sequence[str],
+    options: CompareOptions,
+    *,
+    signals: Signals,
+    on_progress: OnProgress,
+    environ: Mapping[str, str] = os.environ,
+) -> Compared:
+    """Whether revision `b` is better than `a`, worse, or noise. One word of `command` is a line for the shell."""
+    from autoloop import comparing
+    from autoloop.repository import find
+
+    return comparing.compare(
+        find(path),
+        a,
+        b,
+        tuple(command),
+        options,
+        environ=environ,
+        on_progress=on_progress,
+        cancelled=lambda: signals.stop,
+    )
+
+
+def audit(
+    path: Path,
+    span: str,
+    command: Sequence[str],
+    options: CompareOptions,
+    *,
+    signals: Signals,
+    on_progress: OnProgress,
+    on_commit: OnCommit = lambda number, of, found: None,
+    environ: Mapping[str, str] = os.environ,
+) -> Audit:
+    """Which commits of `BASE..BRANCH` are real, each against its parent, and what they are together."""
+    from autoloop import auditing
+    from autoloop.repository import find
+
+    return auditing.audit(
+        find(path),
+        span,
+        tuple(command),
+        options,
+        environ=environ,
+        on_progress=on_progress,
+        on_commit=on_commit,
+        cancelled=lambda: signals.stop,
+    )
 
 
 def status(path: Path, name: str | None = None) -> dict[str, Any]:

@@ -7,13 +7,15 @@ costs one placing a commit; what its pairs teach of the noise serves the commits
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoloop.comparing import Arena, CommandFailed, Compared, CompareOptions, Known, Revision, arena
+from autoloop.arena import Arena, Compared, CompareOptions, Known, Revision
+from autoloop.comparing import arena
 from autoloop.core.comparison import Difference
 from autoloop.core.evidence import confirmed
 from autoloop.errors import AutoloopError
 from autoloop.git import users_git
 from autoloop.ports import OnProgress
 from autoloop.repository import Repository, resolve
+from autoloop.stopwatch import CommandFailed
 
 FALSE_DISCOVERIES = 0.10
 """Of the commits labelled confirmed, at most this share is not better, on average over audits."""
@@ -78,30 +80,32 @@ def audit(
     with arena(repository, start, command, options, environ, on_progress, cancelled) as place:
         known = place.learn(start)
         commits: list[Audited] = []
+        failed: dict[str, str] = {}
         for number, link in enumerate(chain, 1):
-            place.label = f"commit {number}/{len(chain)}:"
-            commits.append(_commit(place, number, link, known, commits))
+            place.label = f"{number}/{len(chain)}:"
+            a, b = (Revision(commit[:_SHORT], commit) for commit in (link.parent, link.commit))
+            compared, failure = _attempt(place, number, a, b, known, failed)
+            commits.append(Audited(link.commit, link.subject, compared, failure))
             on_commit(number, len(chain), commits[-1])
         place.label = "as a whole:"
-        whole, failure = _attempt(place, len(chain) + 1, start, branch, known)
+        whole, failure = _attempt(place, len(chain) + 1, start, branch, known, failed)
     warnings += [*place.warnings, *known.warnings]
     return Audit(_labelled(commits), whole, failure, _sum_of_gains(commits, known), tuple(warnings))
 
 
-def _commit(place: Arena, number: int, link: _Link, known: Known, before: Sequence[Audited]) -> Audited:
-    if before and before[-1].compared is None and before[-1].failure.startswith(link.commit):
-        return Audited(link.commit, link.subject, None, before[-1].failure)
-    parent, commit = (Revision(name[:_SHORT], name) for name in (link.parent, link.commit))
-    compared, failure = _attempt(place, number, parent, commit, known)
-    return Audited(link.commit, link.subject, compared, failure)
-
-
-def _attempt(place: Arena, question: int, a: Revision, b: Revision, known: Known) -> tuple[Compared | None, str]:
-    """What fails in one commit says nothing of the others."""
+def _attempt(
+    place: Arena, question: int, a: Revision, b: Revision, known: Known, failed: dict[str, str]
+) -> tuple[Compared | None, str]:
+    """What fails in one commit says nothing of the others; it is remembered, and not tried again."""
+    for revision in (a, b):
+        if revision.commit in failed:
+            return None, failed[revision.commit]
     try:
         compared = place.compare(question, a, b, known)
-    except CommandFailed as failed:
-        return None, failed.message
+    except CommandFailed as failure:
+        commit = a.commit if failure.revision == a.name else b.commit
+        failed[commit] = failure.message
+        return None, failure.message
     known.pool.add([known.scale.gain(pair.a, pair.b) for pair in compared.pairs])
     return compared, ""
 
@@ -121,7 +125,7 @@ def _labelled(commits: Sequence[Audited]) -> tuple[Audited, ...]:
 def _sum_of_gains(commits: Sequence[Audited], known: Known) -> float:
     found = [entry.compared.comparison for entry in commits if entry.compared]
     claims = [comparison.gain for comparison in found if comparison.difference is not Difference.NOISE]
-    return known.scale.fraction(sum(map(known.scale.from_fraction, claims)))
+    return known.scale.fraction(sum(known.scale.from_fraction(max(claim, -0.999)) for claim in claims))
 
 
 def _ends(repository: Repository, span: str) -> tuple[Revision, Revision]:

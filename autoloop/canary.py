@@ -77,14 +77,18 @@ def check_canary(program: Program, measure: Measure, scripts: str, links: list[L
     `PYTHONPATH=src` Python looks into the tree first, and takes the linked package only where it has none.
     """
     comparison = _Comparison(program, measure)
-    editable = program.scope.is_editable
+    shared = program.scope.share_paths
     targets = [os.path.relpath(link.target, root) for link in links]
+
+    def editable(path: str) -> bool:
+        # What is shared is the user's own: deleting it in the tree would delete it there.
+        return program.scope.is_editable(path) and not any(_is_below(path, share) for share in shared)
 
     def nameless(path: str) -> bool:
         return editable(path) and path not in scripts
 
     def linked(path: str) -> bool:
-        return nameless(path) and any(target == "." or f"{path}/".startswith(f"{target}/") for target in targets)
+        return nameless(path) and any(_is_below(path, target) for target in targets)
 
     if not links and not comparison.differs(editable):
         raise AutoloopError(
@@ -97,6 +101,10 @@ def check_canary(program: Program, measure: Measure, scripts: str, links: list[L
             " without the editable files it gives the same result",
             _likely_cause(scripts, links, root),
         )
+
+
+def _is_below(path: str, place: str) -> bool:
+    return place == "." or f"{path}/".startswith(f"{place}/")
 
 
 @dataclass

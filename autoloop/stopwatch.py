@@ -33,6 +33,10 @@ class Measure(StrEnum):
 class CommandFailed(AutoloopError):
     """A revision that cannot be measured, and its last words."""
 
+    def __init__(self, revision: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.revision = revision
+
 
 class Interrupted(AutoloopError):
     """A person or a signal ended it."""
@@ -78,7 +82,8 @@ class Stopwatch:
                 return Reading("CPU seconds", cpu)
         read = _read(output, self.metric)
         if isinstance(read, str):
-            raise CommandFailed(f"{revision} cannot be measured: {read}", "The command prints it, once and finite.")
+            hint = "It is to print one JSON object, or lines `METRIC name=number`."
+            raise CommandFailed(revision, f"{revision} cannot be measured: {read}", hint)
         return read
 
     def prepare(self, line: str, tree: Path, revision: str) -> None:
@@ -113,6 +118,7 @@ class Stopwatch:
         elif done.exit_code < 0:
             how = f"was killed by signal {-done.exit_code}{last}"
         raise CommandFailed(
+            revision,
             f"{what} fails in {revision}: it {how}",
             "It runs in a fresh tree: see --prepare, --share and --env for what it may lack there.",
         )

@@ -189,6 +189,13 @@ def test_a_missing_program_is_named(place: Place) -> None:
     assert "no-such-agent-anywhere --print" in session.detail and "127" in session.detail
 
 
+def test_a_tree_placed_an_instant_ago_does_not_pass_for_the_agents_change(place: Place) -> None:
+    for _ in range(10):
+        place.write("code.py", "fresh")
+        place.write(".git/HEAD", "placed last")
+        assert place.command("no-such-agent-anywhere").failure is SessionFailure.UNREACHABLE
+
+
 def test_exit_127_after_a_change_is_an_experiment(place: Place) -> None:
     session = place.command("mkdir -p a/b; echo x > a/b/new; exit 127")
     assert session.failure is SessionFailure.EXITED

@@ -328,3 +328,9 @@ def test_the_time_given_is_the_time_of_the_commit(case: Case) -> None:
     write(case.tree, {"app.py": "2\n"})
     said = case.git("show", "--no-patch", "--format=%an <%ae> %at %cn <%ce> %ct %s", case.commit())
     assert said == f"autoloop <autoloop@localhost> {AT:.0f} autoloop <autoloop@localhost> {AT:.0f} experiment"
+
+
+def test_stripping_removes_the_folders_that_it_empties(case: Case) -> None:
+    case.trees.strip("agent", lambda path: path.startswith("src/"))
+    assert not (case.tree / "src").exists(), "Python imports an empty folder as a package"
+    assert (case.tree / "app.py").exists() or (case.tree / "run.sh").exists()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autoloop.cli import options
+from autoloop.cli.compare import audit, compare
 
 app = typer.Typer(
     name="autoloop",
@@ -210,6 +211,10 @@ def verify(
     from autoloop.cli.running import verify
 
     raise typer.Exit(verify(context.obj, run, pairs, json))
+
+
+app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
+app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
 
 
 @app.command(epilog="Example: autoloop demo")

@@ -124,7 +124,10 @@ class GitTrees:
         return self._refs.settle(head, previous)
 
     def strip(self, slot: str, remove: Callable[[str], bool]) -> int:
-        """Delete the tracked files of a placed tree for which `remove` is true, and count them."""
+        """Delete the tracked files of a placed tree for which `remove` is true, and count them.
+
+        Folders that this empties go too: Python imports an empty one as a package.
+        """
         held = self._contents(self._indexed[self._index(slot)])
         root = os.fsencode(self.path(slot)) + b"/"
         doomed = [
@@ -133,6 +136,9 @@ class GitTrees:
         for path in doomed:
             with suppress(FileNotFoundError):
                 os.unlink(root + path)
+        for folder in sorted({path.rpartition(b"/")[0] for path in doomed} - {b""}, reverse=True):
+            with suppress(OSError):
+                os.removedirs(root + folder)
         return len(doomed)
 
     def tracked(self, commit: str) -> list[Tracked]:

@@ -56,7 +56,9 @@ echo 20 > services/a/score
 
 
 def test_a_partial_and_sparse_clone_gets_what_the_trees_need(tmp_path: Path) -> None:
-    origin = make_repository(tmp_path / "origin", {"score": "10\n", **{f"data/{n}.txt": f"{n}\n" for n in range(300)}})
+    origin = make_repository(
+        tmp_path / "origin", {"score": "1000\n", **{f"data/{n}.txt": f"{n + 2000}\n" for n in range(300)}}
+    )
     git(tmp_path, "clone", "--quiet", "--filter=blob:none", "--sparse", f"file://{origin}", "part")
     root = tmp_path / "part"
     missing = ("rev-list", "--objects", "--missing=print", "HEAD")
@@ -64,7 +66,7 @@ def test_a_partial_and_sparse_clone_gets_what_the_trees_need(tmp_path: Path) -> 
     repository = Strange(root)
     repository.program({"measure.sh": 'cat data/*.txt > /dev/null; echo "{\\"score\\": $(cat score)}"\n'})
     repository.run("cat data/299.txt > score\n")
-    assert repository.decided(Reason.IMPROVED).metric == 299
+    assert repository.decided(Reason.IMPROVED).metric == 2299
     assert not (root / "data").exists()
 
 

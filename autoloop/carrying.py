@@ -208,7 +208,9 @@ def _services(record: RunRecord, directory: RunDirectory, root: Path, bench: Slo
         finally:
             bench.close()
         return
-    services = Services(directory.sealed, root, bench.environment(root))
+    services = Services(
+        directory.sealed, root, bench.environment(root), limit_ms=record.program.measuring.build_timeout
+    )
     services.start()
     try:
         yield

@@ -1,8 +1,11 @@
 """What happens once per tree and once per run: room on the disk, `prepare.sh`, `services.sh`."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from autoloop import process
@@ -53,8 +56,9 @@ def prepare_trees(
 class Services:
     """What `services.sh` started for the run."""
 
-    def __init__(self, scripts: Path, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, scripts: Path, cwd: Path, env: Mapping[str, str], *, limit_ms: int) -> None:
         self._scripts, self._cwd, self._env = scripts, cwd, env
+        self._seconds = limit_ms / 1000 if limit_ms else None
 
     def start(self) -> None:
         """`services.sh start`; what it leaves running is no stray."""
@@ -67,7 +71,8 @@ class Services:
     def _call(self, verb: str) -> None:
         log = self._scripts.parent / "services.log"
         with log.open("ab") as output:
-            done = subprocess.run(
+            # Not through `process`, which would kill what the script leaves running.
+            job = subprocess.Popen(
                 ["bash", self._scripts / "services.sh", verb],
                 cwd=self._cwd,
                 env=dict(self._env),
@@ -75,7 +80,15 @@ class Services:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                check=False,
             )
-        if done.returncode and verb == "start":
-            raise AutoloopError(f"services.sh start ended with exit code {done.returncode}", f"See {log}.")
+        try:
+            code = job.wait(self._seconds)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
+            job.wait()
+            raise AutoloopError(
+                f"services.sh {verb} took longer than {self._seconds:g} s (build_timeout)", f"See {log}."
+            ) from None
+        if code and verb == "start":
+            raise AutoloopError(f"services.sh start ended with exit code {code}", f"See {log}.")

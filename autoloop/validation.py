@@ -87,7 +87,12 @@ def validate(
     """Measure here and there, and say what can be resolved. AutoloopError names the first place that fails."""
     with _workshop(repository, program, source, environ) as (bench, trees, home):
         if program.has("services.sh"):
-            Services(bench.sealed.directory, repository.root, bench.environment(repository.root)).start()
+            Services(
+                bench.sealed.directory,
+                repository.root,
+                bench.environment(repository.root),
+                limit_ms=program.measuring.build_timeout,
+            ).start()
         here = _in_checkout(repository, bench, environ, on_progress)
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)

@@ -32,9 +32,9 @@ def share(part: int, whole: int) -> str:
 
 
 def kept_of(played: list[Campaign], low: float, high: float) -> str:
-    """Keeps among the changes whose effect lies from `low` to `high`."""
-    proposed = sum(low <= effect <= high for one in played for effect in one.effects)
-    return share(sum(low <= keep.effect <= high for one in played for keep in one.keeps), proposed)
+    """Keeps among the changes whose effect is at least `low` and below `high`."""
+    proposed = sum(low <= effect < high for one in played for effect in one.effects)
+    return share(sum(low <= keep.effect < high for one in played for keep in one.keeps), proposed)
 
 
 def false_of(keeps: list[Keep]) -> str:
@@ -44,11 +44,11 @@ def false_of(keeps: list[Keep]) -> str:
 def rows(played: list[Campaign]) -> Iterator[tuple[str, str]]:
     n, sessions = len(played), sum(len(one.effects) for one in played)
     checked = [(one.true_gain, one.verified) for one in played if one.verified]
-    yield "changes without effect that were kept", kept_of(played, 0, 0)
-    yield "harms that were kept", kept_of(played, -1, -1e-9)
-    for low, high in ((1, 3), (3, 6), (6, 8)):
+    yield "changes without effect that were kept", kept_of(played, 0, 1e-9)
+    yield "harms that were kept", kept_of(played, -1, 0)
+    for low, high in ((1, 3), (3, 6), (6, 8.01)):
         found = kept_of(played, -math.log1p(-low / 100), -math.log1p(-high / 100))
-        yield f"gains of {low} to {high} % that were kept", found
+        yield f"gains of {low} to {high:.0f} % that were kept", found
     yield "claimed / true gain of the keeps", f"{claimed_over_true(played):.2f}"
     yield "true gain at the end of a campaign", f"{-100 * math.expm1(-sum(one.true_gain for one in played) / n):.1f} %"
     keeps = [keep for one in played for keep in one.keeps]

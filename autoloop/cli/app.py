@@ -178,8 +178,8 @@ def stop(
 @app.command(epilog="Example: autoloop limit 100 --max-hours 12")
 def limit(
     context: typer.Context,
-    max_experiments: Annotated[
-        int | None, typer.Argument(metavar="N", help="Stop after N experiments in all.", show_default=False)
+    number: Annotated[
+        str | None, typer.Argument(metavar="N", help="Stop after N experiments in all.", show_default=False)
     ] = None,
     run: options.Run = None,
     max_hours: options.MaxHours = None,
@@ -191,7 +191,11 @@ def limit(
     """Change the limits of a run, from its next experiment on."""
     from autoloop.cli.steer import limit
 
-    given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
+    if number is not None and not number.isdecimal():
+        if run is not None:
+            raise typer.BadParameter(f"N is {number!r}, and not a number of experiments")
+        number, run = None, number
+    given = _given(int(number) if number else None, max_hours, max_cost_usd, max_tokens, target)
     if not given:
         raise typer.BadParameter("name at least one limit: N, --max-hours, --max-cost-usd, --max-tokens or --target")
     limit(context.obj, given, run, json)

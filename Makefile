@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-repos bench format clean help
+.PHONY: demo test check test-faults test-repos bench bench-decision bench-loop format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 
 bench: $(DEV_STAMP)  ## the loop's own share of an experiment, next to the floor
 	$(BIN)/python benchmarks/overhead.py
+
+bench-decision: $(DEV_STAMP)  ## how the paired test compares with other rules, and the figures that it must reach
+	$(BIN)/python -m benchmarks.decision $(ARGS)
+
+bench-loop: $(DEV_STAMP)  ## the real loop on a noisy machine whose truth is known
+	$(BIN)/python -m benchmarks.closed_loop $(ARGS)
 
 format: $(DEV_STAMP)  ## put the code into its usual shape
 	$(BIN)/ruff check --fix .

@@ -125,7 +125,7 @@ def _labelled(commits: Sequence[Audited]) -> tuple[Audited, ...]:
 def _sum_of_gains(commits: Sequence[Audited], known: Known) -> float:
     found = [entry.compared.comparison for entry in commits if entry.compared]
     claims = [comparison.gain for comparison in found if comparison.difference is not Difference.NOISE]
-    return known.scale.fraction(sum(known.scale.from_fraction(max(claim, -0.999)) for claim in claims))
+    return known.scale.fraction(sum(known.scale.from_fraction(max(claim, -0.999)) for claim in claims)) + 0.0
 
 
 def _ends(repository: Repository, span: str) -> tuple[Revision, Revision]:

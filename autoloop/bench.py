@@ -7,7 +7,7 @@ slots swap roles by themselves, because a slot is asked for by its commit.
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoloop import process
@@ -19,8 +19,9 @@ from autoloop.ports import OnProgress, Progress, Request, Trees
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram
 
 _DIAGNOSTICS_BYTES = 8_000
-_AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
-_PASSED_ON = [
+AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
+"""Where a program written for AutoAuto leaves its diagnostics, in the tree."""
+PASSED_ON = [
     "PATH",
     "HOME",
     "USER",
@@ -129,7 +130,8 @@ class SlotBench:
             "build.sh", slot, Reason.BUILD_FAILED
         )
         for _ in range(0 if failure else self.program.measuring.warmup):
-            warm = self._measure(slot, request)
+            # Not in the sample's own directory, which may hold what a killed process had finished of it.
+            warm = self._measure(slot, replace(request, key=f"{request.key}-warmup"))
             failure = failure or (warm if isinstance(warm, MeasurementFailure) else None)
         slot.ready = failure is None
         return failure
@@ -164,7 +166,9 @@ class SlotBench:
         }
         limit = self.program.measuring.measurement_timeout
         done = self._run([request.script], slot, extra, limit, on_stdout=output.feed)
-        said = _read_diagnostics(diagnostics, slot.tree / _AUTOAUTO_DIAGNOSTICS)
+        # In the user's checkout nothing is removed.
+        left = [slot.tree / AUTOAUTO_DIAGNOSTICS] if slot in self.slots else []
+        said = _read_diagnostics(diagnostics, *left)
         shutil.rmtree(directory, ignore_errors=True)
         return self._violations(slot) or self._read(request.script, done, output, said, limit)
 
@@ -217,7 +221,7 @@ class SlotBench:
 
     def environment(self, tree: Path) -> dict[str, str]:
         """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
-        allowed = {*_PASSED_ON, *self.program.measuring.measure_env}
+        allowed = {*PASSED_ON, *self.program.measuring.measure_env}
         kept = {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
         return {
             **kept,

@@ -62,7 +62,9 @@ def spoiler(trees: GitTrees) -> Callable[[str, Chosen], int]:
 
         count = trees.strip(slot, noted)
         for path in found if isinstance(chosen, Emptied) else ():
-            (trees.path(slot) / path).touch()
+            file = trees.path(slot) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
         return count
 
     return spoil
@@ -152,6 +154,11 @@ def _likely_cause(scripts: str, links: list[Link], root: Path) -> str:
     off = "If that is as it should be, set `canary = false`."
     if str(root) in scripts:
         return f"A script of the program names {root}: use paths relative to its working directory. {off}"
+    if links and "node_modules" in links[0].path.parts:
+        return (
+            f"Likely cause: {links[0]}. Install them in each tree (`npm ci` in prepare.sh, with node_modules in "
+            f"`cache_paths`) instead of sharing them. {off}"
+        )
     if links:
         return (
             f"Likely cause: {links[0]}. Let the tree's own files come first (`PYTHONPATH=src` in measure.sh), or build "

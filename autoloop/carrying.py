@@ -1,5 +1,6 @@
 """Carrying a run on: its parts put together around a journal, whether that is empty or long."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -9,22 +10,23 @@ from autoloop import process
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
 from autoloop.core.diagnosis import diagnose
-from autoloop.core.events import ExperimentStarted
+from autoloop.core.events import ExperimentStarted, Sampled
 from autoloop.core.measurement import MeasurementFailure, Sample
 from autoloop.core.replay import after
-from autoloop.core.run import RunState
+from autoloop.core.run import CALIBRATION, RunState
 from autoloop.core.summary import Summary, summarise
 from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
 from autoloop.ports import OnNews, OnProgress, Parts, Progress
-from autoloop.preparation import Services, prepare_trees, require_room
+from autoloop.preparation import prepare_trees, require_room, services
 from autoloop.profiles import make_agent
 from autoloop.prompts import prompt
-from autoloop.repository import Repository
+from autoloop.repository import Repository, tree_of
 from autoloop.seal import SealedProgram
 from autoloop.steering import FileSteering, Signals, ask
+from autoloop.stores.calibrations import Calibrations
 from autoloop.stores.directory import ExperimentFiles, RunDirectory
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
@@ -69,7 +71,6 @@ def carry_on(
             if journal.repaired:
                 on_progress(Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal"))
             state = views.rebuild(journal.read(), RunState(record.program.criteria))
-            _require_beginning(state, directory)
             ask(directory, stop=None)
             steering = FileSteering(directory, signals)
             trees = trees_of(repository, record, cache_directory(environ))
@@ -89,14 +90,34 @@ def carry_on(
                 prompt=prompt("experiment").text,
                 on_progress=progress,
             )
-            with awake(), _services(record, directory, repository.root, bench):
+            with awake(), services(bench, repository.root):
                 if state.baseline is None:
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
                     return None
+                calibrations = Calibrations(
+                    cache_directory(environ), record.program, record.seal, tree_of(repository, record.start)
+                )
+                state = _recalled(state, calibrations, record, journal, progress)
                 state = work(Loop(record.program, parts, state))
+                calibrations.remember(journal.read(), record.seed)
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
+
+
+def _recalled(
+    state: RunState, calibrations: Calibrations, record: RunRecord, journal: FileJournal, say: OnProgress
+) -> RunState:
+    """The state with a remembered calibration in it, when this run begins from the same thing with the same seed."""
+    now = time.time()
+    known = calibrations.recall(now) if state.baseline is None and not state.series.taken else None
+    if known is None or known.seed != record.seed:
+        return state
+    say(Progress("notice", text="calibrated from samples that were taken of this very code within the last day"))
+    for taken in known.taken:
+        event = Sampled(at=now, experiment=CALIBRATION, commit=record.start, taken=taken)
+        journal.append(event, state := after(state, event))
+    return state
 
 
 @contextmanager
@@ -133,14 +154,6 @@ def _locked(path: Path, held_by_another: str, hint: str) -> Iterator[None]:
         lock.release()
 
 
-def _require_beginning(state: RunState, directory: RunDirectory) -> None:
-    if state.started is None:
-        raise AutoloopError(
-            f"{directory.journal} holds no event, so the run cannot go on",
-            "Restore the file from a backup, or start a new run.",
-        )
-
-
 def _with_session_at_hand(state: RunState, trees: GitTrees, journal: FileJournal) -> RunState:
     """Begin the experiment in progress anew when the trees were deleted after its session: so are the agent's files."""
     current = state.current
@@ -175,7 +188,7 @@ def _make_ready(
     if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
-    prepare_trees(record.program, trees, bench.sealed.directory, state.head, home, bench.environment(home), on_progress)
+    prepare_trees(bench, state.head, home, on_progress)
 
 
 def _ask_canary(
@@ -198,22 +211,3 @@ def _ask_canary(
         return bench.sample_without(record.start, removed, spoiler(trees))
 
     check_canary(program, measure, texts, links, repository.root)
-
-
-@contextmanager
-def _services(record: RunRecord, directory: RunDirectory, root: Path, bench: SlotBench) -> Iterator[None]:
-    if not record.program.has("services.sh"):
-        try:
-            yield
-        finally:
-            bench.close()
-        return
-    services = Services(
-        directory.sealed, root, bench.environment(root), limit_ms=record.program.measuring.build_timeout
-    )
-    services.start()
-    try:
-        yield
-    finally:
-        services.stop()
-        bench.close()

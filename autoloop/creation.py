@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from autoloop.bench import AUTOAUTO_DIAGNOSTICS
 from autoloop.core.events import RunStarted
 from autoloop.core.program import Program
 from autoloop.core.replay import after
@@ -20,8 +21,9 @@ from autoloop.errors import AutoloopError
 from autoloop.git import refs_git
 from autoloop.profiles import Profile
 from autoloop.prompts import prompt
-from autoloop.repository import Repository
+from autoloop.repository import Repository, tree_of
 from autoloop.seal import seal
+from autoloop.stores.calibrations import Calibrations
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
@@ -30,7 +32,14 @@ from autoloop.trees import GitTrees, TreeOptions
 
 
 def create_run(
-    repository: Repository, program: Program, source: Path, profile: Profile, *, seed: int | None, sandbox: str
+    repository: Repository,
+    program: Program,
+    source: Path,
+    profile: Profile,
+    *,
+    seed: int | None,
+    sandbox: str,
+    cache: Path,
 ) -> RunDirectory:
     """Make the run's directory, seal the program, and write the journal's first line."""
     refuse_second_run(repository.root, program.slug)
@@ -38,14 +47,19 @@ def create_run(
     directory.path.mkdir(parents=True)
     try:
         _ignore_runs(repository)
+        digests = seal(source, directory.sealed)
+        if seed is None:
+            # A remembered calibration speaks for the seeds that it was taken with.
+            known = Calibrations(cache, program, digests, tree_of(repository, repository.head)).recall(time.time())
+            seed = known.seed if known else secrets.randbits(31)
         record = RunRecord(
             run_id=directory.run_id,
             program=program,
             profile=profile,
             sandbox=sandbox,
-            seal=seal(source, directory.sealed),
+            seal=digests,
             prompt_sha256=prompt("experiment").sha256,
-            seed=secrets.randbits(31) if seed is None else seed,
+            seed=seed,
             start=repository.head,
             branch=f"autoloop/{program.slug}/{directory.run_id}",
             versions=versions(),
@@ -94,14 +108,20 @@ def unfinished_run(root: Path, slug: str) -> RunDirectory | None:
 
 def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees:
     """The trees of a run, in the user's cache directory."""
-    scope = record.program.scope
-    options = TreeOptions(
+    home = home_of(record.run_id, cache)
+    return GitTrees(repository, home, record.run_id, record.branch, tree_options(record.program))
+
+
+def tree_options(program: Program) -> TreeOptions:
+    """What a program wants of its trees."""
+    scope = program.scope
+    return TreeOptions(
         cache_paths=scope.cache_paths,
         share_paths=scope.share_paths,
         sparse=scope.sparse,
         max_candidate_mb=scope.max_candidate_mb,
+        keep_out=(AUTOAUTO_DIAGNOSTICS,),
     )
-    return GitTrees(repository, home_of(record.run_id, cache), record.run_id, record.branch, options)
 
 
 def home_of(run_id: str, cache: Path) -> Path:
@@ -111,16 +131,9 @@ def home_of(run_id: str, cache: Path) -> Path:
 
 def discard_run(directory: RunDirectory, trees: GitTrees) -> None:
     """Undo the creation of a run in which nothing has happened."""
-    trees.forget()
-    drop_refs(trees.repository, directory.run_id, directory.read_record().branch)
+    trees.forget(pins=True)
+    refs_git(trees.repository.common_dir)("update-ref", "-d", f"refs/heads/{directory.read_record().branch}")
     _remove(directory)
-
-
-def drop_refs(repository: Repository, run_id: str, branch: str) -> None:
-    """Remove every ref of a run, its branch included."""
-    git = refs_git(repository.common_dir)
-    listing = git.text("for-each-ref", "--format=delete %(refname)", f"refs/autoloop/{run_id}", f"refs/heads/{branch}")
-    git("update-ref", "--no-deref", "--stdin", stdin=f"{listing}\n".encode() if listing else b"")
 
 
 def _remove(directory: RunDirectory) -> None:
@@ -150,8 +163,11 @@ def versions() -> dict[str, str]:
 
 
 def _new_directory(root: Path, slug: str) -> RunDirectory:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return RunDirectory(root / RUNS / slug / f"{stamp}-{secrets.token_hex(2)}")
+    """A directory whose name sorts by the time it was made, to the millisecond."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    milliseconds = int(now * 1000) % 1000
+    return RunDirectory(root / RUNS / slug / f"{stamp}-{milliseconds:03d}{secrets.token_hex(1)}")
 
 
 def _ignore_runs(repository: Repository) -> None:

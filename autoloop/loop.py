@@ -90,9 +90,15 @@ class Loop(Carrier):
 
     def _wait_for_machine(self) -> None:
         since = self.now()
-        why = self.parts.machine.wait_until_fit(self.limits, self.parts.steering.now, self.progress)
-        if why is not None:
-            self.append(events.Waited(at=self.now(), why=why, seconds=self.now() - since))
+        why = self.parts.machine.wait_until_fit(self.limits, self._is_to_end, self.progress)
+        if why is None:
+            return
+        self.append(events.Waited(at=self.now(), why=why, seconds=self.now() - since))
+        if (reason := self._why_stop()) is not None:
+            raise Ended(reason)
+
+    def _is_to_end(self) -> bool:
+        return self.parts.steering.now() or self.parts.steering.wishes().stop
 
     def _propose(self) -> None:
         current = self._current

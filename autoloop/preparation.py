@@ -4,14 +4,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from autoloop import process
-from autoloop.core.program import Program
+from autoloop.bench import SlotBench
 from autoloop.errors import AutoloopError
-from autoloop.ports import OnProgress, Progress, Trees
+from autoloop.ports import OnProgress, Progress
 
 SLOTS = ("agent", "a", "b")
 
@@ -27,68 +29,76 @@ def require_room(bytes_needed: int, home: Path) -> None:
         )
 
 
-def prepare_trees(
-    program: Program, trees: Trees, scripts: Path, commit: str, home: Path, env: Mapping[str, str], say: OnProgress
-) -> None:
+def prepare_trees(bench: SlotBench, commit: str, home: Path, say: OnProgress) -> None:
     """Run `prepare.sh` once in each tree. A mark beside the tree says that it is done; it goes with the tree."""
-    if not program.has("prepare.sh"):
+    if not bench.program.has("prepare.sh"):
         return
     for slot in SLOTS:
         mark = home / f"prepared-{slot}"
         if mark.exists():
             continue
         say(Progress("preparing", text=f"prepare.sh in tree {slot}"))
-        tree = trees.place(slot, commit)
-        limit = program.measuring.build_timeout
+        tree = bench.trees.place(slot, commit)
+        limit = bench.program.measuring.build_timeout
         done = process.run(
-            ["bash", scripts / "prepare.sh"],
+            ["bash", bench.sealed.directory / "prepare.sh"],
             cwd=tree,
-            env={**env, "AUTOLOOP_TREE": str(tree)},
+            env=bench.environment(tree),
             deadline=limit / 1000 if limit else None,
+            cancelled=bench.cancelled,
         )
         if not done.ok:
+            if done.cancelled:
+                raise KeyboardInterrupt
             said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             how = "took too long" if done.timed_out else f"ended with exit code {done.exit_code}"
             raise AutoloopError(f"prepare.sh {how}: {said[:300]}", "Run it by hand in a fresh clone.")
         mark.touch()
 
 
-class Services:
-    """What `services.sh` started for the run."""
-
-    def __init__(self, scripts: Path, cwd: Path, env: Mapping[str, str], *, limit_ms: int) -> None:
-        self._scripts, self._cwd, self._env = scripts, cwd, env
-        self._seconds = limit_ms / 1000 if limit_ms else None
-
-    def start(self) -> None:
-        """`services.sh start`; what it leaves running is no stray."""
-        self._call("start")
-
-    def stop(self) -> None:
-        """`services.sh stop`; what it leaves is swept with the run."""
-        self._call("stop")
-
-    def _call(self, verb: str) -> None:
-        log = self._scripts.parent / "services.log"
-        with log.open("ab") as output:
-            # Not through `process`, which would kill what the script leaves running.
-            job = subprocess.Popen(
-                ["bash", self._scripts / "services.sh", verb],
-                cwd=self._cwd,
-                env=dict(self._env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+@contextmanager
+def services(bench: SlotBench, root: Path) -> Iterator[None]:
+    """What `services.sh start` starts, until it is told to stop. Whatever is left of the run then is killed."""
+    try:
+        if not bench.program.has("services.sh"):
+            yield
+            return
         try:
-            code = job.wait(self._seconds)
+            _call_services(bench, root, "start")
+            yield
+        finally:
+            _call_services(bench, root, "stop")
+    finally:
+        bench.close()
+
+
+def _call_services(bench: SlotBench, root: Path, verb: str) -> None:
+    limit = bench.program.measuring.build_timeout
+    with tempfile.TemporaryFile() as output:
+        # Not through `process`, which would kill what the script leaves running.
+        job = subprocess.Popen(
+            ["bash", bench.sealed.directory / "services.sh", verb],
+            cwd=root,
+            env=bench.environment(root),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            code = job.wait(limit / 1000 if limit else None)
+            how = f"ended with exit code {code}"
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)
-            job.wait()
-            raise AutoloopError(
-                f"services.sh {verb} took longer than {self._seconds:g} s (build_timeout)", f"See {log}."
-            ) from None
+            code = job.wait()
+            how = f"took longer than {limit / 1000:g} s (build_timeout)"
         if code and verb == "start":
-            raise AutoloopError(f"services.sh start ended with exit code {code}", f"See {log}.")
+            raise AutoloopError(f"services.sh {verb} {how}: {_last_words(output)}", "Run it by hand in your checkout.")
+
+
+def _last_words(output: IO[bytes]) -> str:
+    end = output.seek(0, os.SEEK_END)
+    output.seek(max(0, end - 4000))
+    lines = output.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "no output"

@@ -82,3 +82,8 @@ def read_at_head(repository: Repository, path: str) -> str:
         return users_git(repository.root)("show", f"{repository.head}:{path}").decode("utf-8", "replace")
     except GitFailed as error:
         raise FileNotFoundError(path) from error
+
+
+def tree_of(repository: Repository, commit: str) -> str:
+    """The tree of a commit: what its files are, whatever its history."""
+    return users_git(repository.root).text("rev-parse", f"{commit}^{{tree}}")

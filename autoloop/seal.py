@@ -51,12 +51,16 @@ class SealedProgram:
 def seal(source: Path, destination: Path) -> dict[str, str]:
     """Copy a program's directory and return the digest of each file, by its path in the copy.
 
-    Symlinks are followed, so that the copy holds what they point at.
+    Symlinks are followed, so that the copy holds what they point at. `runs` is where AutoAuto keeps its results.
     """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        return {_BYTECODE, ".git", *(["runs"] if Path(folder) == source else [])} & set(names)
+
     if destination.exists():
         shutil.rmtree(destination)
     try:
-        shutil.copytree(source, destination, ignore=shutil.ignore_patterns(_BYTECODE, ".git", "runs"))
+        shutil.copytree(source, destination, ignore=left_out)
     except shutil.Error as error:
         raise AutoloopError(f"{source} cannot be sealed: {error.args[0][0][2]}", "Mend or remove that file.") from None
     return {path.relative_to(destination).as_posix(): digest_of(path, info) for path, info in walk(destination)}

@@ -37,7 +37,9 @@ def create(
     if is_dirty(repository):
         text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
         on_progress(Progress("notice", text=text))
-    return repository, create_run(repository, program, source, profile, seed=options.seed, sandbox="none")
+    return repository, create_run(
+        repository, program, source, profile, seed=options.seed, sandbox="none", cache=cache_directory(environ)
+    )
 
 
 def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from autoloop import process
-from autoloop.bench import _PASSED_ON as PASSED_ON
+from autoloop.bench import PASSED_ON
 from autoloop.core.measurement import Sample, parse_output
 from autoloop.core.program import Criteria, Direction
 from autoloop.errors import AutoloopError

@@ -1,78 +1,46 @@
 """Whether a program can be measured, and what the measurement can tell apart, before a night is spent on it.
 
 The same script runs in the checkout, then with only the variables that a measurement gets, then in a tree
-of its own. The first place that differs is named, with the field that mends it.
+of its own. The first place that differs is named, with the field that mends it. Then the commit is measured
+against itself in pairs, as a run's calibration does; what these samples say is `core.validated`'s.
 """
 
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
-from autoloop.core.calibration import calibrate, detectable_beyond
+from autoloop.core.calibration import calibration_wanted
 from autoloop.core.decision import broken_gates
-from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample
+from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample, Series, Taken, Wanted
+from autoloop.core.outlook import Timing
+from autoloop.core.paired_rule import next_pair, open_pair
 from autoloop.core.program import Program
-from autoloop.creation import cache_directory
+from autoloop.core.run import CALIBRATION
+from autoloop.core.seeds import seed_for
+from autoloop.core.stability import Reruns
+from autoloop.core.validated import Validation, validated
+from autoloop.creation import cache_directory, tree_options
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress, Request
-from autoloop.preparation import Services, prepare_trees, require_room
+from autoloop.preparation import prepare_trees, require_room, services
 from autoloop.repository import Repository, untracked_places
 from autoloop.seal import SealedProgram, seal
-from autoloop.trees import GitTrees, TreeOptions
+from autoloop.trees import GitTrees
+
+__all__ = ["Validation", "validate"]
 
 _FAR_APART = 0.2
 """A relative difference between checkout and tree that is worth a word."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What was seen and what follows from it."""
-
-    program: str
-    metric_field: str
-    values: tuple[float, ...]
-    """The metric of each sample in a tree, in the order taken."""
-    seconds_per_sample: float
-    spread: float
-    """Relative standard deviation of one sample."""
-    threshold: float
-    """The noise threshold in force: the program's, or the calibrated one."""
-    resolvable: float
-    """The relative gain that is found in 9 of 10 cases."""
-    seconds_per_experiment: float
-    """Measuring alone, without agent, checks and build."""
-    false_keeps: float
-    """To expect in a run of `max_experiments` when no change does anything."""
-    warnings: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {**vars(self), "values": list(self.values), "warnings": list(self.warnings)}
-
-    def lines(self) -> tuple[str, ...]:
-        """For people."""
-        span = f"{min(self.values):.6g} to {max(self.values):.6g}"
-        noise = (
-            "no spread at all: the metric looks deterministic"
-            if self.spread == 0
-            else f"a spread of {100 * self.spread:.2g} %"
-        )
-        return (
-            f"{self.metric_field}: {median(self.values):.6g} ({span} in {len(self.values)} samples), {noise}",
-            f"noise threshold: {100 * self.threshold:.2g} %; a gain of {100 * self.resolvable:.2g} % or more is found"
-            " in 9 of 10 cases",
-            f"one sample takes {self.seconds_per_sample:.2g} s, measuring one candidate"
-            f" {self.seconds_per_experiment:.2g} s",
-            f"false keeps to expect in a whole run if no change does anything: {self.false_keeps:.2g}",
-            *(f"warning: {text}" for text in self.warnings),
-        )
+_FEWEST_PAIRS = 3
+_SEED = 20
+"""The same coins and seeds each time, so that two validations differ by what was measured alone."""
 
 
 def validate(
@@ -85,33 +53,120 @@ def validate(
     on_progress: OnProgress,
 ) -> Validation:
     """Measure here and there, and say what can be resolved. AutoloopError names the first place that fails."""
-    with _workshop(repository, program, source, environ) as (bench, trees, home):
-        if program.has("services.sh"):
-            Services(
-                bench.sealed.directory,
-                repository.root,
-                bench.environment(repository.root),
-                limit_ms=program.measuring.build_timeout,
-            ).start()
+    with (
+        _workshop(repository, program, source, environ) as (bench, trees, home),
+        services(bench, repository.root),
+    ):
         here = _in_checkout(repository, bench, environ, on_progress)
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)
-        scripts, root = bench.sealed.directory, repository.root
-        prepare_trees(program, trees, scripts, repository.head, home, bench.environment(home), on_progress)
-        samples = _in_a_tree(repository, bench, runs, here is not None, on_progress)
-        warnings = [*opening.warnings, *_differences(here, samples, program)]
+        prepare_trees(bench, repository.head, home, on_progress)
+        taking = _Taking(repository, bench, max(runs, _FEWEST_PAIRS), here is not None, on_progress)
+        first = taking.take_first()
         if program.measuring.canary:
             on_progress(Progress("canary", text="measuring without the editable files"))
-            texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
-            links = linked_environments(root, program.scope.share_paths, environ)
-            check_canary(program, _stripped(bench, trees, repository.head), texts, links, root)
-    return _judged(program, Measurement(tuple(samples)), warnings)
+            _ask_canary(repository, program, bench, trees, environ)
+        taking.warm_up(program.measuring.warmup)
+        series = taking.take_pairs()
+    samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
+    warnings = (*opening.warnings, *_differences(here, samples, program), *_broken_gates(program, samples))
+    return validated(
+        program,
+        _reruns(series, taking.cold, program),
+        Timing(tuple(sample.seconds for sample in (first, *samples)), taking.ready_seconds),
+        has_cases=any(sample.cases for sample in samples),
+        warnings=warnings,
+    )
 
 
-def _stripped(
-    bench: SlotBench, trees: GitTrees, commit: str
-) -> Callable[[Callable[[str], bool] | None], Sample | MeasurementFailure]:
-    return lambda removed: bench.sample_without(commit, removed, spoiler(trees))
+@dataclass
+class _Taking:
+    """Takes the samples of the start commit, in both slots."""
+
+    repository: Repository
+    bench: SlotBench
+    runs: int
+    works_in_checkout: bool
+    on_progress: OnProgress
+    series: Series = field(default_factory=Series)
+    cold: list[Sample] = field(default_factory=list)
+    """The first sample of each slot that is warmed up."""
+    ready_seconds: float = 0.0
+
+    def take_first(self) -> Sample:
+        """One sample in a tree, which shows whether there can be any, and what building costs."""
+        began = time.monotonic()
+        sample = self._take(Wanted(arm=Arm.BASELINE, index=0), "the first sample in a tree of its own")
+        self.ready_seconds = max(time.monotonic() - began - sample.seconds, 0.0)
+        self.cold.append(sample)
+        return sample
+
+    def warm_up(self, samples: int) -> None:
+        """What a run would throw away; the first sample above was the first of these."""
+        for arm in (Arm.BASELINE, Arm.CANDIDATE):
+            for index in range(1 if arm is Arm.BASELINE else 0, samples):
+                warm = self._take(Wanted(arm=arm, index=0), "a warm-up sample")
+                self.cold += [warm] if index == 0 else []
+
+    def take_pairs(self) -> Series:
+        """Pairs in both slots as at the start of a run: the order by coins, one seed a pair, fewer when slow."""
+        while (wanted := self._wanted()) is not None:
+            said = f"pair {wanted.index + 1} of {self.runs} at most, the same commit in both trees"
+            self.series = self.series.plus(Taken(wanted=wanted, result=self._take(wanted, said)))
+        return self.series
+
+    def _wanted(self) -> Wanted | None:
+        unfinished = open_pair(self.series, _SEED, CALIBRATION)
+        if unfinished is not None:
+            return unfinished
+        pairs = zip(self.series.of(Arm.BASELINE), self.series.of(Arm.CANDIDATE), strict=True)
+        seconds = [one.seconds + other.seconds for one, other in pairs]
+        more = calibration_wanted(seconds, pairs=self.runs, repeats=1, threshold_given=False)
+        return next_pair(self.series, _SEED, CALIBRATION) if more else None
+
+    def _take(self, wanted: Wanted, said: str) -> Sample:
+        self.on_progress(Progress("validating", text=said))
+        head, seed = self.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
+        request = Request(head, head, wanted.arm, MEASURE, seed=seed, key=f"validate-{wanted.arm}-{wanted.index}")
+        result = self.bench.sample(request, self.on_progress)
+        if isinstance(result, Sample):
+            return result
+        raise AutoloopError(*self._why(result, wanted.arm))
+
+    def _why(self, failure: MeasurementFailure, arm: Arm) -> tuple[str, str]:
+        taken = len(self.series.taken) + len(self.cold)
+        if not taken:
+            return _only_here(failure, self.repository, self.works_in_checkout)
+        if arm is Arm.CANDIDATE and not self.series.of(arm):
+            hint = "Look for what two trees cannot share: a port, a lock, a file outside of the tree, a path."
+            return f"measure.sh works in one tree, and not in a second one of the same commit: {failure.detail}", hint
+        hint = "A candidate would be discarded for such a failure. Let measure.sh try again, or fail for a reason."
+        return f"measure.sh fails now and then; after {taken} good samples: {failure.detail}", hint
+
+
+def _reruns(series: Series, cold: list[Sample], program: Program) -> Reruns:
+    name = program.criteria.metric_field
+    first, second = (tuple(sample.metrics[name] for sample in series.of(arm)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
+    return Reruns(first, second, tuple(sample.metrics[name] for sample in cold))
+
+
+def _broken_gates(program: Program, samples: tuple[Sample, ...]) -> list[str]:
+    medians = Measurement(samples).medians()
+    broken = broken_gates(program.criteria, medians, medians)
+    return [f"the code as it is breaks a quality gate: {text}" for text in broken]
+
+
+def _ask_canary(
+    repository: Repository, program: Program, bench: SlotBench, trees: GitTrees, environ: Mapping[str, str]
+) -> None:
+    scripts, root = bench.sealed.directory, repository.root
+    texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
+    links = linked_environments(root, program.scope.share_paths, environ)
+
+    def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
+        return bench.sample_without(repository.head, removed, spoiler(trees))
+
+    check_canary(program, measure, texts, links, root)
 
 
 @contextmanager
@@ -121,18 +176,13 @@ def _workshop(
     """Trees and a sealed copy that are gone afterwards."""
     name = f"validate-{secrets.token_hex(4)}"
     home = cache_directory(environ) / name
-    scope = program.scope
-    options = TreeOptions(
-        cache_paths=scope.cache_paths,
-        share_paths=scope.share_paths,
-        sparse=scope.sparse,
-        max_candidate_mb=scope.max_candidate_mb,
-    )
-    trees = GitTrees(repository, home, name, f"autoloop/{name}", options)
+    trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program))
     sealed = home.with_name(f"{name}-sealed") / "program"
     sealed.parent.mkdir(parents=True)
+    # Warm-up samples are taken by hand, because they show what a cold start does.
+    unwarmed = program.model_copy(update={"measuring": program.measuring.model_copy(update={"warmup": 0})})
     bench = SlotBench(
-        program, trees, SealedProgram(sealed, seal(source, sealed)), sealed.parent / "scratch", name, environ
+        unwarmed, trees, SealedProgram(sealed, seal(source, sealed)), sealed.parent / "scratch", name, environ
     )
     try:
         yield bench, trees, home
@@ -162,22 +212,6 @@ def _in_checkout(
     raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", "Mend it there first.")
 
 
-def _in_a_tree(
-    repository: Repository, bench: SlotBench, runs: int, works_in_checkout: bool, on_progress: OnProgress
-) -> list[Sample]:
-    """Samples in a slot; a failure there is named with the field that may mend it."""
-    samples: list[Sample] = []
-    for index in range(runs):
-        on_progress(Progress("validating", text=f"sample {index + 1} of {runs} in a tree of its own"))
-        head = repository.head
-        request = Request(head, head, Arm.BASELINE, MEASURE, seed=index, key=f"validate-{index}")
-        result = bench.sample(request, on_progress)
-        if isinstance(result, MeasurementFailure):
-            raise AutoloopError(*_only_here(result, repository, works_in_checkout))
-        samples.append(result)
-    return samples
-
-
 def _only_here(failure: MeasurementFailure, repository: Repository, works_in_checkout: bool) -> tuple[str, str]:
     if not works_in_checkout:
         return f"the code as it is cannot be measured: {failure.detail}", "Run the scripts by hand in a fresh clone."
@@ -189,7 +223,7 @@ def _only_here(failure: MeasurementFailure, repository: Repository, works_in_che
     )
 
 
-def _differences(here: Sample | None, samples: list[Sample], program: Program) -> list[str]:
+def _differences(here: Sample | None, samples: tuple[Sample, ...], program: Program) -> list[str]:
     name = program.criteria.metric_field
     if here is None:
         return []
@@ -198,26 +232,3 @@ def _differences(here: Sample | None, samples: list[Sample], program: Program) -
     if apart <= _FAR_APART:
         return []
     return [f"{name} is {here.metrics[name]:.6g} in the checkout and {there:.6g} in a tree made from HEAD"]
-
-
-def _judged(program: Program, measurement: Measurement, warnings: list[str]) -> Validation:
-    criteria, values = program.criteria, measurement.values(program.criteria.metric_field)
-    repeats = criteria.repeats
-    noise = calibrate(values, repeats=repeats, alpha=criteria.alpha, threshold=criteria.noise_threshold)
-    own = calibrate(values, repeats=repeats, alpha=criteria.alpha, threshold=None)
-    broken = broken_gates(criteria, measurement.medians(), measurement.medians())
-    if criteria.noise_threshold is not None and criteria.noise_threshold < own.threshold:
-        warnings = [*warnings, f"noise_threshold is below what the noise asks for, {100 * own.threshold:.2g} %"]
-    seconds = median(sample.seconds for sample in measurement.samples)
-    return Validation(
-        program=program.slug,
-        metric_field=criteria.metric_field,
-        values=tuple(values),
-        seconds_per_sample=seconds,
-        spread=noise.spread or 0.0,
-        threshold=noise.threshold,
-        resolvable=noise.threshold + detectable_beyond(noise.spread or 0.0, repeats),
-        seconds_per_experiment=seconds * (repeats + program.measuring.warmup),
-        false_keeps=criteria.alpha * program.limits.max_experiments,
-        warnings=(*warnings, *(f"the code as it is breaks a quality gate: {text}" for text in broken)),
-    )

@@ -93,9 +93,12 @@ def main() -> int:
     options = parser.parse_args()
     campaigns, experiments = (1, 20) if options.quick else (options.campaigns, EXPERIMENTS)
     began = time.perf_counter()
+    done: list[Campaign] = []
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         plan = [(rule, options.seed + i, experiments) for rule, i in product(RULES, range(campaigns))]
-        done = list(pool.map(campaign, *zip(*plan, strict=True)))
+        for one in pool.map(campaign, *zip(*plan, strict=True)):
+            done.append(one)
+            print(f"{len(done)} of {len(plan)}: {one.rule}, {one.seconds:.0f} s", file=sys.stderr)
     played = {rule: [one for one in done if one.rule == rule] for rule in RULES}
     print(f"{campaigns} campaigns of {experiments} experiments\n")
     print_table(played)

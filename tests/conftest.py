@@ -12,8 +12,6 @@ def _places_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     move_in(tmp_path, monkeypatch)
 
 
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     """A repository with a program that measures `code.py`, and an agent that makes it faster."""

@@ -18,6 +18,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import autoloop.agents.command
+import autoloop.core.evidence  # what is imported late, so that it need not be by every life
 from autoloop import api, carrying, creation
 from autoloop.core.events import Event, to_line
 from autoloop.core.run import RunState

@@ -7,7 +7,7 @@ from pathlib import Path
 from autoloop.core.candidate import Candidate, Capture, Change
 from autoloop.core.events import Event, RunStarted, from_line, to_line
 from autoloop.core.measurement import MeasurementFailure, Sample
-from autoloop.core.program import Criteria, Direction, Limits, Program
+from autoloop.core.program import Criteria, Direction, Limits, Program, Rule
 from autoloop.core.reasons import Reason
 from autoloop.core.replay import replay
 from autoloop.core.results import Row
@@ -174,7 +174,9 @@ class World:
 
 def program(**limits: object) -> Program:
     """A program that wants fewer `ms`, with three samples a measurement and a threshold of 2 %."""
-    criteria = Criteria(metric_field="ms", direction=Direction.LOWER, noise_threshold=0.02, repeats=3)
+    criteria = Criteria(
+        metric_field="ms", direction=Direction.LOWER, rule=Rule.MEDIAN, noise_threshold=0.02, repeats=3
+    )
     return Program(
         slug="p",
         directory="programs/p",

@@ -131,7 +131,9 @@ class Checkout:
 
     def refs(self) -> dict[str, str]:
         """Every ref that autoloop made, and its commit."""
-        listing = git(self.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/autoloop", "refs/heads/autoloop")
+        listing = git(
+            self.root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/autoloop", "refs/heads/autoloop"
+        )
         return dict(line.split(" ") for line in listing.splitlines())
 
     def head(self) -> str:
@@ -150,7 +152,11 @@ class Checkout:
         return {**kept, "branches": own, "files": self._files()}
 
     def _files(self) -> dict[str, object]:
-        found = (path for path in sorted(self.root.rglob("*")) if path.relative_to(self.root).parts[0] not in (".git", ".autoloop"))
+        found = (
+            path
+            for path in sorted(self.root.rglob("*"))
+            if path.relative_to(self.root).parts[0] not in (".git", ".autoloop")
+        )
         return {str(path): path.read_bytes() if path.is_file() else path.lstat().st_mode for path in found}
 
     def status_text(self) -> str:

@@ -22,7 +22,7 @@ from autoloop.cli.app import app
 from autoloop.cli.render import clean, duration, percent
 
 PACKAGE = Path(__file__).resolve().parent.parent
-VERBS = ["init", "validate", "run", "status", "results", "show", "ideas", "packet", "guide", "stop", "limit", "demo"]
+VERBS = ["init", "validate", "run", "status", "results", "show", "ideas", "packet", "guide", "stop", "limit", "verify", "compare", "audit", "demo"]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
 CONFIG = """
 metric_field = "lines"
@@ -269,7 +269,8 @@ def test_show_has_samples_gates_and_the_diff(done: Place) -> None:
     shown = done.read("show", "2")
     assert shown["reason"] == "regressed"
     assert shown["gates"] == {"errors": {"value": 0.0, "max": 0.0}}
-    assert [sample["metrics"]["lines"] for sample in shown["samples_taken"]] == [28.0]  # type: ignore[attr-defined]
+    taken = {sample["arm"]: sample["metrics"]["lines"] for sample in shown["samples_taken"]}  # type: ignore[attr-defined]
+    assert taken == {"baseline": 27.0, "candidate": 28.0}
     assert "+more = 1" in str(shown["patch"])
     text = done.type("show", "2", "size")
     for fact in (

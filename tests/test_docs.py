@@ -174,6 +174,8 @@ def test_commands_that_are_shown_parse(line: str) -> None:
     words = [word for word in words if not word.startswith("[")]
     if words[:1] == ["-C"]:
         words = words[2:]
+    if "--" in words:
+        words = words[: words.index("--")]
     if not words or words[0] == "VERB":
         return
     if words[0].startswith("-"):

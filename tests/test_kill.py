@@ -133,12 +133,11 @@ def alive(run: RunDirectory) -> list[int]:
     return found
 
 
-def a_campaign(folder: Path) -> Campaign:
+def a_campaign(folder: Path, **fields: object) -> Campaign:
     checkout = Checkout(folder / "checkout", folder / "cache")
     write(checkout.root, {"code.py": CODE, "lib/old.py": "old\n", ".gitignore": "*.log\n"})
-    checkout.configure(
-        max_experiments=12, repeats=2, editable=["code.py", "lib/**", "*.log"], measure_env=["SAMPLES"],
-    )  # fmt: skip
+    settings = {"max_experiments": 12, "repeats": 2, "editable": ["code.py", "lib/**", "*.log"]}
+    checkout.configure(**settings, measure_env=["SAMPLES"], **fields)
     checkout.script("measure.sh", MEASURE)
     checkout.script("build.sh", BUILD)
     checkout.agent(AGENT)
@@ -224,6 +223,20 @@ def test_a_run_killed_at_any_instant_ends_as_if_nothing_had_happened(
     campaign: Campaign, undisturbed: tuple[Left, Counter[str]], seed: int
 ) -> None:
     some_kills(campaign, undisturbed, seed)
+
+
+def test_a_run_judged_by_pairs_survives_kills_as_well(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path_factory.mktemp("pairs") for _ in range(2)]
+    campaigns = []
+    for folder, mode in zip(folders, ("never", "unseen"), strict=True):
+        move_in(folder, monkeypatch)
+        campaigns.append(a_campaign(folder, rule="paired", calibration_pairs=3, max_pairs=4))
+        before = campaigns[-1].checkout.snapshot()
+        killed = campaigns[-1].carry_on(mode, 9)
+    assert killed > 10
+    check(campaigns[1], before, killed, (left_by(campaigns[0].checkout), campaigns[0].executions()))
 
 
 @pytest.mark.faults

@@ -211,7 +211,7 @@ def verify(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Measure a run's original against what it kept, afresh and in pairs: the headline gain."""
+    """Measure a run's gain afresh. Original against head, in pairs."""
     from autoloop.cli.running import verify
 
     raise typer.Exit(verify(context.obj, run, pairs, json))

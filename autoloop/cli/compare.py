@@ -3,7 +3,6 @@
 Only typer and the standard library are loaded here.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -24,7 +23,7 @@ WORSE = 1
 Result = TypeVar("Result")
 Command = Annotated[
     list[str],
-    typer.Argument(metavar="-- COMMAND", help="What to measure: words that are executed, or one line for the shell."),
+    typer.Argument(metavar="COMMAND", help="After `--`: words that are executed, or one line for the shell."),
 ]
 MeasureOption = Annotated[
     str,
@@ -84,10 +83,10 @@ def compare(
     verbose: Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Say whether revision B is better than A, worse, or noise, by one command and without a program.
+    """Compare two revisions: better, worse or noise.
 
-    Both stand in trees of their own; your checkout is not touched. They are measured in pairs, side by side, until
-    the evidence suffices.
+    One command decides, without a program. Both revisions stand in trees of their own; your checkout is not touched.
+    They are measured in pairs, side by side, until the evidence suffices.
 
     Exit codes: 0 better, 1 worse, 2 something you can fix, 3 noise, 130 interrupted.
     """
@@ -100,9 +99,7 @@ def compare(
     )
 
     def ask(signals: "Signals", on_progress: "OnProgress") -> "Compared":
-        return api.compare(
-            context.obj, a, b, command, chosen, signals=signals, on_progress=on_progress, environ=os.environ
-        )
+        return api.compare(context.obj, a, b, command, chosen, signals=signals, on_progress=on_progress)
 
     compared = _followed(ask)
     show_comparison(compared, chosen, verbose=verbose, as_json=json)
@@ -129,46 +126,43 @@ def audit(
     verbose: Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Say which commits of a branch are real: each against its parent, then the branch as a whole.
+    """Say which commits of a branch are real gains.
 
-    For the kept experiments of any tool. Along first parents, oldest first; a commit in which the command fails is
-    named, and the others are judged.
+    For the kept experiments of any tool. Each commit is compared with its first parent, oldest first, then the branch
+    as a whole with where it began. A commit in which the command fails is named, and the others are judged.
 
     Exit codes: 0 the whole is better and so is a commit, 1 the whole is worse, 2 something you can fix, 3 neither,
     130 interrupted.
     """
     from autoloop import api
-    from autoloop.cli.compared import say_commit, show_audit
-    from autoloop.cli.render import complain
-    from autoloop.core.comparison import Difference
+    from autoloop.cli.compared import show_audit, telling
 
     chosen = _options(
         measure, metric, direction, max_pairs, alpha, threshold, warmup, timeout, prepare, share, env, seed
     )
 
     def ask(signals: "Signals", on_progress: "OnProgress") -> "Audit":
-        return api.audit(
-            context.obj,
-            span,
-            command,
-            chosen,
-            signals=signals,
-            on_progress=on_progress,
-            on_commit=lambda number, of, found: say_commit(number, of, found, on_progress),
-            environ=os.environ,
-        )
+        told = telling(on_progress)
+        return api.audit(context.obj, span, command, chosen, signals=signals, on_progress=on_progress, on_commit=told)
 
     found = _followed(ask)
     show_audit(found, chosen, verbose=verbose, as_json=json)
+    raise typer.Exit(_exit_code(found))
+
+
+def _exit_code(found: "Audit") -> int:
+    from autoloop.cli.render import complain
+    from autoloop.core.comparison import Difference
+
     if found.whole is None:
         complain(f"the branch as a whole cannot be measured: {found.failure}")
-        raise typer.Exit(FIXABLE)
+        return FIXABLE
     if found.whole.comparison.difference is Difference.WORSE:
-        raise typer.Exit(WORSE)
+        return WORSE
     better = found.whole.comparison.difference is Difference.BETTER and any(
         entry.compared and entry.compared.comparison.difference is Difference.BETTER for entry in found.commits
     )
-    raise typer.Exit(DONE if better else NOTHING_KEPT)
+    return DONE if better else NOTHING_KEPT
 
 
 def _followed(ask: "Callable[[Signals, OnProgress], Result]") -> Result:

@@ -10,7 +10,7 @@ from autoloop.ports import OnProgress, Progress
 
 if TYPE_CHECKING:
     from autoloop.arena import Compared, CompareOptions
-    from autoloop.auditing import Audit, Audited
+    from autoloop.auditing import Audit, Audited, OnCommit
 
 Facts = dict[str, Any]
 
@@ -54,10 +54,14 @@ def show_audit(found: "Audit", options: "CompareOptions", *, verbose: bool, as_j
         complain(f"warning: {warning}")
 
 
-def say_commit(number: int, of: int, found: "Audited", on_progress: OnProgress) -> None:
-    """Tell of a commit as soon as it is done: an audit may take hours."""
-    said = found.failure if found.compared is None else headline(found.compared)
-    on_progress(Progress("notice", text=f"{number} of {of}: {said}"))
+def telling(on_progress: OnProgress) -> "OnCommit":
+    """Tells of each commit as soon as it is done: an audit may take hours."""
+
+    def told(number: int, of: int, found: "Audited") -> None:
+        said = found.failure if found.compared is None else headline(found.compared)
+        on_progress(Progress("notice", text=f"{number} of {of}: {said}"))
+
+    return told
 
 
 def headline(compared: "Compared") -> str:

@@ -28,7 +28,7 @@ class Noise(Frozen):
 
     threshold: float
     """Smallest relative gain worth keeping."""
-    spread: float | None
+    spread: float | None = None
     """Relative standard deviation of one sample; None when too few were taken to tell."""
     unit: float
     """The size of the original baseline, for judging a baseline of 0."""

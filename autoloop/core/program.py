@@ -71,7 +71,7 @@ class Criteria(Frozen):
     noise_threshold: Fraction | None = Field(
         None, description="a fraction from 0 to below 1, such as 0.02 for 2 %; without it, from calibration"
     )
-    rule: Rule = Field(Rule.MEDIAN, description='"paired" or "median"')
+    rule: Rule = Field(Rule.PAIRED, description='"paired" or "median"')
     repeats: Count = Field(3, description="a whole number from 1: samples per measurement under `median`")
     alpha: float = Field(0.02, gt=0, lt=0.5, description="a number above 0 and below 0.5")
     max_pairs: Count = Field(16, description="a whole number from 1")

@@ -96,7 +96,8 @@ class Stability:
     cold_start: bool
     in_seed: bool
     """Whether samples of one seed never differed while those of other seeds did."""
-    mostly_in_seed: bool
+    alike: bool
+    """Whether the two of a pair agree far better than samples of different pairs: the seed, or a slow machine."""
     outliers: int
     farthest: float
     """Where the farthest outlier lies, relative to the median."""
@@ -125,10 +126,11 @@ def stability(reruns: Reruns, criteria: Criteria) -> Stability:
     means = [(one + other) / 2 / unit for one, other in zip(reruns.first, reruns.second, strict=True)]
     pool, cv = NoisePool(gains), spread_of(values)
     in_seed = len(set(values)) > 1 and reruns.first == reruns.second
-    drifts, linked, warm_up = _drifts(means), _linked(means), _warm_up(means)
-    warming = abs(warm_up) > 5 * _robust(means[1:]) and len(means) >= _LEAST_PAIRS and _beyond(means)
-    between = stdev(means)
-    alike = pool.sigma / math.sqrt(2) < between / 2 and len(means) >= _LEAST_PAIRS
+    # What the seed alone decides is no drift, even where ten seeds happen to come in an order.
+    drifts, linked, warm_up = not in_seed and _drifts(means), not in_seed and _linked(means), _warm_up(means)
+    warming = not in_seed and abs(warm_up) > 5 * _robust(means[1:]) and _first_apart(reruns)
+    between, enough = stdev(means), len(means) >= _LEAST_PAIRS
+    alike = enough and not in_seed and stdev(gains) / math.sqrt(2) < between / 2
     cold = _cold(reruns, unit)
     coarse = None if in_seed else _coarse(values)
     outliers = [] if coarse or in_seed else _outliers(values)
@@ -148,10 +150,10 @@ def stability(reruns: Reruns, criteria: Criteria) -> Stability:
         cold=cold,
         cold_start=cold is not None and abs(cold) > max(3 * pool.sigma / math.sqrt(len(reruns.cold)), 0.005),
         in_seed=in_seed,
-        mostly_in_seed=alike and not (in_seed or drifts or linked or warming),
+        alike=alike and not (drifts or linked or warming),
         outliers=len(outliers),
         farthest=max(((value - centre) / unit for value in outliers), key=abs, default=0.0),
-        modes=None if coarse or drifts or linked else _modes(values),
+        modes=None if coarse or drifts or linked or alike or in_seed else _modes(values),
         coarse=coarse,
         bias=calibration.bias(gains),
     )
@@ -203,9 +205,10 @@ def _warm_up(means: list[float]) -> float:
     return means[0] - median(means[1:])
 
 
-def _beyond(means: list[float]) -> bool:
-    """Whether the first lies outside of all later ones."""
-    return means[0] > max(means[1:]) or means[0] < min(means[1:])
+def _first_apart(reruns: Reruns) -> bool:
+    """Whether both samples of the first pair lie on the same side of all later ones."""
+    (one, other, *later) = reruns.values
+    return len(later) >= 2 * _LEAST_PAIRS and (min(one, other) > max(later) or max(one, other) < min(later))
 
 
 def _cold(reruns: Reruns, unit: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,7 @@ class RunDirectory:
 
     def write_record(self, record: RunRecord) -> None:
         """Save `run.json`, once."""
-        write_atomically(self.path / "run.json", record.model_dump_json(indent=2) + "\n")
+        write_atomically(self.path / "run.json", record.model_dump_json(indent=2) + "\n", durable=True)
 
 
 class ExperimentFiles:
@@ -115,13 +115,36 @@ class ExperimentFiles:
 
     def _write(self, experiment: int, name: str, text: str) -> Path:
         path = self._directory.experiment(experiment) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, errors="replace")
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, errors="replace")
         return path
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a reader finds the old text or the new one."""
+def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+    """Replace a file in one step, so that a reader finds the old text or the new one; after a power cut, if `durable`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, errors="replace")
-    beside.replace(path)
+    with _explained(path):
+        with beside.open("w", errors="replace") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to the end of a file."""
+    with _explained(path), path.open("a", errors="replace") as file:
+        file.write(text)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into something a person can act on."""
+    try:
+        yield
+    except OSError as error:
+        raise AutoloopError(
+            f"{path} cannot be written: {error.strerror}", "Make room or mend the disk, then resume the run."
+        ) from error

@@ -7,6 +7,7 @@ the middle is a fault of something else, and stops with its line number.
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,13 +61,16 @@ class FileJournal:
 
 def read_events(path: Path) -> Iterator[Event]:
     """The events of a journal, streamed; a torn last line is left out."""
-    if not path.exists():
-        return
-    with path.open("rb") as lines:
+    found = False
+    with suppress(FileNotFoundError), path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            yield _parsed(line, number, path)
+            if line.endswith(b"\n"):
+                found = True
+                yield _parsed(line, number, path)
+    if not found:
+        raise AutoloopError(
+            f"{path} holds no event, so there is no run", "Restore the file from a backup, or start a new run."
+        )
 
 
 def _parsed(line: bytes, number: int, path: Path) -> Event:

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autoloop.core.events import Baselined, Captured, Decided, Event, ExperimentStarted, SessionEnded
+from autoloop.core.events import Baselined, Captured, Decided, Event, ExperimentStarted, RunStopped, SessionEnded
 from autoloop.core.program import Limits
 from autoloop.core.replay import after
 from autoloop.core.results import HEADER, Row
 from autoloop.core.run import RunState
 from autoloop.core.summary import Summary, summarise
 from autoloop.ports import OnNews, Progress
-from autoloop.stores.directory import RunDirectory, write_atomically
+from autoloop.stores.directory import RunDirectory, append_text, write_atomically
 
 _PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
 """What comes next, so that the state need not be written again to say so."""
@@ -46,9 +46,10 @@ class Views:
         self._state, self._length = state, length
         self._phase = _PHASE_AFTER.get(type(event), self._phase)
         rows = finished_rows(event, state)
+        if isinstance(event, RunStopped):
+            rows += unfinished_rows(state)
         if rows:
-            with (self._directory.path / "results.tsv").open("a", errors="replace") as file:
-                file.writelines(row.to_tsv() for row in rows)
+            append_text(self._directory.path / "results.tsv", "".join(row.to_tsv() for row in rows))
         if isinstance(event, Decided):
             write_atomically(self._directory.path / "ideas.md", state.backlog.render())
         summary = self._write_state()
@@ -87,12 +88,16 @@ def finished_rows(event: Event, state: RunState) -> list[Row]:
     return []
 
 
+def unfinished_rows(state: RunState) -> list[Row]:
+    """The row of a keep that was not measured again, as it was decided; a resume replaces it."""
+    return [state.recent[-1]] if state.keep_unmeasured else []
+
+
 def all_rows(events: Iterable[Event], state: RunState) -> Iterator[Row]:
     """Every row of a journal, streamed; a keep that was not measured again comes as it was decided."""
     for event, state in states(events, state):  # noqa: B020 - only the last one is needed below
         yield from finished_rows(event, state)
-    if state.keep_unmeasured:
-        yield state.recent[-1]
+    yield from unfinished_rows(state)
 
 
 def read_text(path: Path) -> str:

@@ -45,14 +45,19 @@ class Strange:
         write(self.root / "programs/p", files)
 
     def run(self, agent: str, *options: str, accept: tuple[int, ...] = (0, 3)) -> str:
-        """A run with this agent; what it said. The checkout has to be the same afterwards."""
+        """A run with this agent; what it said."""
         script = self.root.parent / "agent.sh"
         script.write_text(agent)
+        settings = {"AUTOLOOP_AGENT": "command", "AUTOLOOP_COMMAND": f"sh '{script}'"}
+        return self.autoloop("run", "p", "--seed", "7", *options, settings=settings, accept=accept)
+
+    def autoloop(self, *words: str, settings: Mapping[str, str] | None = None, accept: tuple[int, ...] = (0,)) -> str:
+        """Type a command; what it said. The checkout has to be the same afterwards."""
         before = self.everything()
-        command = [sys.executable, "-m", "autoloop", "-C", str(self.root), "run", "p", "--seed", "7", *options]
+        command = [sys.executable, "-m", "autoloop", "-C", str(self.root), *words]
         path = f"{SOURCE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-        settings = {"AUTOLOOP_AGENT": "command", "AUTOLOOP_COMMAND": f"sh '{script}'", "PYTHONPATH": path}
-        done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=900)
+        environment = {**os.environ, **(settings or {}), "PYTHONPATH": path}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         self.said = done.stdout + done.stderr
         assert done.returncode in accept, self.said
         assert self.everything() == before, "the checkout changed"

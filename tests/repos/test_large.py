@@ -37,7 +37,7 @@ def _stream(files: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("files", [5_000, 100_000])
-def test_the_first_decision_of_a_large_repository(
+def test_a_large_repository_reaches_its_first_decision(
     tmp_path: Path, files: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = repository(tmp_path / "large", files)

@@ -55,6 +55,7 @@ def test_shared_node_modules_are_refused_and_the_link_is_named(workspace: Strang
     workspace.program({"measure.sh": "node bench.js\n"}, config)
     said = workspace.refused()
     assert "node_modules/@works/gauge leads to" in said
+    assert "npm ci" in said
     assert "cache_paths" in said
 
 

@@ -88,3 +88,13 @@ def test_lfs_pointers_are_said_and_shared_files_take_their_place(tmp_path: Path)
     repository.program({"measure.sh": f"set -e\n{measure}"}, 'share_paths = ["data"]\n')
     repository.run("echo 20 > score\n")
     assert repository.decided(Reason.IMPROVED).metric == 40
+
+
+def test_shared_files_that_git_tracks_are_left_alone(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "sharing", {"score": "10\n", "data/factor": "2\n"})
+    repository = Strange(root)
+    measure = 'set -e\necho "{\\"score\\": $(($(cat score) * $(cat data/factor)))}"\n'
+    repository.program({"measure.sh": measure}, 'share_paths = ["data"]\n')
+    repository.run("echo 20 > score\n")
+    assert repository.decided(Reason.IMPROVED).metric == 40
+    assert (root / "data/factor").read_text() == "2\n"

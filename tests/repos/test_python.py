@@ -87,3 +87,11 @@ def test_the_editable_install_alone_is_refused_and_named(package: Strange, edita
     assert "__editable__.gauge" in said
     assert "PYTHONPATH=src" in said
     assert "prepare.sh" in said
+
+
+def test_validate_names_what_a_tree_lacks(package: Strange) -> None:
+    package.program({"measure.sh": "PYTHONPATH=src .venv/bin/python -B bench.py\n"})
+    said = package.autoloop("validate", "p", accept=(2,))
+    assert "works in the checkout, and not in a tree made from HEAD" in said
+    assert "share_paths" in said
+    assert ".venv/" in said

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-RUNS = 5
+RUNS = 2
 WORKER = [sys.executable, "-E", "-s", str(Path(__file__).with_name("worker.py"))]
 
 

@@ -4,8 +4,9 @@
 
 `before`, `torn`, `unseen` and `after` kill at the EVERY-th event that a life appends: before anything of it is
 written, with half of its line written, once it is durable but in no view, and when all is done. `homeless` is `after`
-with all trees gone in between. `random` shoots from outside at an instant that SEED decides, KILLS times. Each life is a fork, so that none pays for the imports again; it
-is killed by SIGKILL alone, and its children are not. Prints how many lives were cut short.
+with all trees gone in between. `random` shoots from outside at an instant that SEED decides, KILLS times. Each life
+is a fork, so that none pays for the imports again; it is killed by SIGKILL alone, and its children are not. Prints
+how many lives were cut short.
 """
 
 import os
@@ -15,11 +16,10 @@ import signal
 import sys
 import time
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import autoloop.agents.command
-import autoloop.core.evidence  # what is imported late, so that it need not be by every life
 from autoloop import api, carrying, creation
 from autoloop.core.events import Event, to_line
 from autoloop.core.run import RunState
@@ -85,6 +85,8 @@ def is_over(root: Path) -> bool:
 
 
 def main() -> int:
+    for late in ("autoloop.agents.command", "autoloop.core.evidence"):
+        import_module(late)
     root, mode, every, kills, seed = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])
     # The journal is nobody's parameter: only this test wants another.
     carrying.FileJournal = creation.FileJournal = DyingJournal  # type: ignore[misc]

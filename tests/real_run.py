@@ -20,11 +20,8 @@ from autoloop.stores.journal import read_events
 from autoloop.stores.runs import find_run
 from tests.real_git import commit_all, git, write
 
-MEASURE = """\
-read -r _ _ x < code.py
-echo "{\\"ms\\": $x}"
-"""
-"""The first line of code.py is `x = 100`; as quick as a shell can start."""
+READ = "read -r _ _ x < code.py"
+"""Takes 100 from the line `x = 100`, as quickly as a shell can start."""
 CONFIG: Mapping[str, object] = {
     "metric_field": "ms",
     "direction": "lower",
@@ -61,7 +58,7 @@ class Checkout:
         git(root, "init", "--quiet")
         write(root, {"code.py": CODE, "programs/p/program.md": "Lower x.\n"})
         self.configure()
-        self.script("measure.sh", MEASURE)
+        self.measure('echo "{\\"ms\\": $x}"')
         self.agent("")
         commit_all(root)
 
@@ -74,6 +71,10 @@ class Checkout:
     def script(self, name: str, text: str) -> None:
         """One of the program's scripts."""
         write(self.program, {name: text})
+
+    def measure(self, *lines: str) -> None:
+        """What measure.sh does, once it has read `$x` from the first line of code.py."""
+        self.script("measure.sh", "".join(f"{line}\n" for line in (READ, *lines)))
 
     def agent(self, script: str) -> None:
         """What the agent does, in the language of the shell; `$n` is the experiment's number."""

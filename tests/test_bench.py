@@ -18,9 +18,10 @@ from autoloop.repository import find
 from autoloop.seal import SealedProgram, seal
 from autoloop.trees import GitTrees
 from tests.real_git import commit_all, git, write
-from tests.real_run import Checkout
+from tests.real_run import READ, Checkout
 
-READ = "read -r _ _ x < code.py\n"
+KEY = "1-candidate-0"
+"""The name of every sample."""
 
 
 class Bench:
@@ -54,10 +55,10 @@ class Bench:
         git(self.checkout.root, "checkout", "--quiet", "--detach", "HEAD^")
         return commit
 
-    def sample(self, commit: str, *, base: str | None = None, seed: int = 1, key: str = "1-candidate-0") -> Sample | MeasurementFailure:  # fmt: skip
+    def sample(self, commit: str, *, base: str | None = None, seed: int = 1) -> Sample | MeasurementFailure:
         """One sample: of the baseline, or of a candidate beside it."""
         arm = Arm.BASELINE if base is None else Arm.CANDIDATE
-        request = Request(commit, base or commit, arm, "measure.sh", seed, key)
+        request = Request(commit, base or commit, arm, "measure.sh", seed, KEY)
         return self.bench.sample(request, self.seen.append)
 
     def ms(self, commit: str, **options: object) -> float:
@@ -104,7 +105,7 @@ def test_the_baseline_stays_built_while_candidates_come_and_go(bench: Bench) -> 
 
 
 def test_what_one_sample_leaves_in_the_tree_is_gone_for_the_next_commit(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", f"{READ}[ -e left ] && x=1; touch left\necho METRIC ms=$x\n")
+    bench.checkout.measure("[ -e left ] && x=1; touch left; echo METRIC ms=$x")
     bench.open()
     base = head(bench)
     assert [bench.ms(bench.commit(90), base=base), bench.ms(bench.commit(80), base=base)] == [90, 80]
@@ -149,7 +150,7 @@ def test_a_sample_cut_off_by_a_kill_finds_what_it_had_finished(bench: Bench) -> 
     bench.checkout.script("measure.sh", 'cd "$AUTOLOOP_SAMPLE_DIR"; cat half 2>/dev/null >> "$LOG"; echo METRIC ms=1\n')
     bench.checkout.configure(measure_env=["LOG"], warmup=1)
     bench.open()
-    write(bench.bench.scratch, {"1-candidate-0/half": "finished half\n"})
+    write(bench.bench.scratch, {f"{KEY}/half": "finished half\n"})
     bench.ms(head(bench))
     assert bench.logged() == ["finished half"]
     assert list(bench.bench.scratch.iterdir()) == [], "it goes with the sample"
@@ -159,7 +160,7 @@ def test_a_sample_cut_off_by_a_kill_finds_what_it_had_finished(bench: Bench) -> 
 
 
 def test_a_measurement_sees_what_is_allowed_and_nothing_else(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", 'env > "$LOG"; pwd >> "$LOG"; ls -d "$AUTOLOOP_SAMPLE_DIR"; echo METRIC ms=$AUTOLOOP_SEED\n')  # fmt: skip
+    bench.checkout.measure('env > "$LOG"; pwd >> "$LOG"; ls -d "$AUTOLOOP_SAMPLE_DIR"', "echo METRIC ms=$AUTOLOOP_SEED")
     bench.open()
     assert bench.ms(head(bench), seed=77) == 77
     seen = dict(line.split("=", 1) for line in bench.logged() if "=" in line)
@@ -178,7 +179,11 @@ def test_scripts_run_from_the_sealed_copy(bench: Bench) -> None:
 
 
 def test_diagnostics_are_kept_short_and_consumed(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", f'{READ}yes slow | head -c 100000 > "$AUTOLOOP_DIAGNOSTICS"; [ $x = 90 ] && rm "$AUTOLOOP_DIAGNOSTICS"\necho METRIC ms=1\n')  # fmt: skip
+    bench.checkout.measure(
+        'yes slow | head -c 100000 > "$AUTOLOOP_DIAGNOSTICS"',
+        '[ $x = 90 ] && rm "$AUTOLOOP_DIAGNOSTICS"',
+        "echo METRIC ms=1",
+    )
     bench.open()
     base = head(bench)
     first, second = bench.sample(base), bench.sample(bench.commit(90), base=base)
@@ -198,7 +203,7 @@ def test_a_failure_has_diagnostics_too(bench: Bench) -> None:
 @pytest.mark.parametrize("script", ["measure.sh", "build.sh", "checks.sh"])
 def test_a_sealed_file_changed_while_measuring_is_a_lock_violation(bench: Bench, script: str) -> None:
     tamper = '[ $x = 90 ] && echo "echo METRIC ms=0" >> "$AUTOLOOP_PROGRAM_DIR/measure.sh"\n'
-    bench.checkout.script(script, f"{READ}{tamper}echo METRIC ms=$x\n")
+    bench.checkout.script(script, f"{READ}\n{tamper}echo METRIC ms=$x\n")
     bench.open()
     base = head(bench)
     assert bench.ms(base) == 100
@@ -211,7 +216,7 @@ def test_a_protected_file_changed_by_the_build_is_a_lock_violation(bench: Bench)
     write(bench.checkout.root, {"golden/a.txt": "expected\n"})
     commit_all(bench.checkout.root)
     bench.checkout.configure(protected=["golden/**"])
-    bench.checkout.script("build.sh", f"{READ}if [ $x = 90 ]; then echo easier > golden/a.txt; fi\n")
+    bench.checkout.script("build.sh", f"{READ}\nif [ $x = 90 ]; then echo easier > golden/a.txt; fi\n")
     bench.open()
     base = head(bench)
     assert bench.ms(base) == 100
@@ -221,7 +226,11 @@ def test_a_protected_file_changed_by_the_build_is_a_lock_violation(bench: Bench)
 
 
 def test_bytecode_planted_beside_the_scripts_is_never_used(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", 'ls -A "$AUTOLOOP_PROGRAM_DIR" >> "$LOG"; mkdir -p "$AUTOLOOP_PROGRAM_DIR/__pycache__"; echo METRIC ms=1\n')  # fmt: skip
+    bench.checkout.measure(
+        'ls -A "$AUTOLOOP_PROGRAM_DIR" >> "$LOG"',
+        'mkdir -p "$AUTOLOOP_PROGRAM_DIR/__pycache__"',
+        "echo METRIC ms=1",
+    )
     bench.open()
     base = head(bench)
     bench.ms(base), bench.ms(base)
@@ -260,7 +269,8 @@ def test_a_sample_too_fast_to_be_true_is_none(bench: Bench) -> None:
 
 
 def test_metrics_among_much_other_output_are_found(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", "echo METRIC ms=3; yes 'nonsense { METRIC a=1' | head -c 20000000; echo; echo '{\"kb\": 4}'\n")  # fmt: skip
+    noise = "yes 'nonsense { METRIC a=1' | head -c 20000000; echo"
+    bench.checkout.measure("echo METRIC ms=3", noise, "echo '{\"kb\": 4}'")
     bench.open()
     result = bench.sample(head(bench))
     assert isinstance(result, Sample) and result.metrics == {"ms": 3, "kb": 4}

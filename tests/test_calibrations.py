@@ -14,6 +14,7 @@ from autoloop.creation import cache_directory
 from autoloop.repository import find, tree_of
 from autoloop.steering import Signals
 from autoloop.stores.calibrations import Calibrations
+from autoloop.stores.runs import find_run
 from tests.real_git import commit_all, make_repository, write
 
 MEASURE = 'echo x >> "$COUNT"\nread value < value.txt\necho "{\\"ms\\": $value}"\n'
@@ -81,7 +82,7 @@ def test_a_run_from_the_same_start_measures_nothing_before_its_first_experiment(
         return len(count.read_text().splitlines())
 
     assert run() == 20
-    record = api.find_run(root, None).read_record()
+    record = find_run(root, None).read_record()
     repository = find(root)
     known = Calibrations(
         cache_directory(environ), record.program, record.seal, tree_of(repository, repository.head)
@@ -89,7 +90,7 @@ def test_a_run_from_the_same_start_measures_nothing_before_its_first_experiment(
     dear = [event for event in api.events(root) if isinstance(event, Sampled | Baselined)]
     known.remember([_dearer(event) for event in dear], seed=record.seed)
     assert run() == 0
-    again = api.find_run(root, None).read_record()
+    again = find_run(root, None).read_record()
     assert again.run_id != record.run_id and again.seed == record.seed
     assert sum(isinstance(event, Sampled) for event in api.events(root)) == 20, "every sample is in the journal"
 

@@ -79,3 +79,21 @@ def test_prompts_are_files() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert "You are " not in node.value[:40], f"a prompt inside {path.name}"
+
+
+def test_the_exported_names_are_there_and_are_what_they_say() -> None:
+    import autoloop
+
+    for name in autoloop.__all__:
+        assert getattr(autoloop, name).__name__ == name
+    assert {"run", "results", "judge", "PairedRule", "Decision", "AutoloopError"} <= set(dir(autoloop))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    heavy = ("pydantic", "numpy", "git", "anthropic", "typer")
+    code = f"import autoloop, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

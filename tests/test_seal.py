@@ -59,7 +59,7 @@ def link(path: Path, target: Path) -> None:
 
 TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
     "other content": (lambda copy: (copy / "measure.sh").write_text("echo METRIC ms=0\n"), "sealed measure.sh"),
-    "other content at the same time": (lambda copy: in_secret(copy / "data/input.txt", "9 9 9\n"), "sealed data/input.txt"),
+    "the same size and time": (lambda copy: in_secret(copy / "data/input.txt", "9 9 9\n"), "sealed data/input.txt"),
     "another file in its place": (lambda copy: swap(copy / "measure.sh", "echo METRIC ms=0\n"), "sealed measure.sh"),
     "another mode": (lambda copy: (copy / "measure.sh").chmod(0o755), "sealed measure.sh"),
     "a symlink": (lambda copy: link(copy / "measure.sh", copy.parent / "elsewhere"), "sealed measure.sh"),

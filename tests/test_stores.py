@@ -344,5 +344,6 @@ def test_of_two_that_start_at_once_one_is_refused(checkout: Checkout) -> None:
     answers = sorted(starter.communicate(timeout=60)[0].strip() for starter in starters)
     assert answers[0].startswith("ran 3") and "is going already" in answers[1]
     assert len(list((checkout.root / ".autoloop/runs/p").glob("*/run.json"))) == 1
-    assert {name.split("/")[2] for name in checkout.refs() if name.startswith("refs/autoloop")} == {checkout.directory.run_id}  # fmt: skip
+    pinned = {name.split("/")[2] for name in checkout.refs() if name.startswith("refs/autoloop")}
+    assert pinned == {checkout.directory.run_id}
     assert json.loads(checkout.directory.state.read_text())["experiments"] == 3

@@ -63,7 +63,7 @@ def init(
 def validate(
     context: typer.Context,
     slug: options.Slug,
-    runs: Annotated[int, typer.Option("--runs", metavar="N", min=2, help="How often to measure.")] = 10,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=3, help="How many pairs; fewer when slow.")] = 10,
     json: options.Json = False,
 ) -> None:
     """Try a measurement as a run would. Says what it can resolve, and what an experiment costs."""

@@ -96,13 +96,15 @@ def outlook(found: Stability, timing: Timing, program: Program, scale: Scale) ->
     false = _passes(in_force, found.cv, criteria)
     played = _play(noise_of(found), found.df, rule)
     without, with_ = (_cost(2 * pairs, timing, program) for pairs in (played.without_effect, played.with_effect))
+    bare = smallest_gain(found, scale, criteria.model_copy(update={"noise_threshold": None}))
+    least = smallest_gain(found, scale, criteria)
     by_median = _cost(criteria.repeats * (1 + _DRIFT_CHECK), timing, program)
     current = by_median if criteria.rule is Rule.MEDIAN else without
     reuse = _cost(played.without_effect + _AGAIN, timing, program)
     calibration = 2 * found.pairs * timing.sample
     return Outlook(
-        paired=smallest_gain(found, scale, criteria),
-        unbounded=smallest_gain(found, scale, criteria.model_copy(update={"noise_threshold": None})),
+        paired=least if least is None or bare is None else max(least, bare),
+        unbounded=bare,
         median=max(in_force, asks) + detectable_beyond(found.cv, criteria.repeats),
         noise_asks=asks,
         false_by_median=false,

@@ -34,9 +34,9 @@ def unresolved(found: Stability, outlook: Outlook, program: Program) -> str | No
     if least is None:
         return f"no gain can be kept with max_pairs = {program.criteria.max_pairs}: that many pairs never suffice"
     if wanted is not None and least > wanted:
-        return f"gains of {percent(wanted)} cannot be told from noise here: {percent(least)} is the least that can"
+        return f"gains of {percent(wanted)} cannot be told from noise; {percent(least)} is the least that can"
     if wanted is None and least > _LARGE:
-        return f"only gains of {percent(least)} or more can be told from noise here, and most changes bring less"
+        return f"only gains of {percent(least)} or more can be told from noise, and most changes bring less"
     return None
 
 

@@ -115,7 +115,7 @@ class Validation:
     def _verdict(self) -> list[str]:
         if self.unresolved is None:
             return []
-        return ["", f"Cannot be resolved on this machine: {self.unresolved}.", "What would help:"] + [
+        return ["", f"Not on this machine: {self.unresolved}.", "What would help:"] + [
             f"  - {text}" for text in self.remedies
         ]
 
@@ -181,23 +181,21 @@ def _findings(seen: Stability) -> list[str]:
     if seen.kind is Class.DETERMINISTIC:
         return []
     modes, shift = seen.modes, f"{percent(abs(seen.trend))} {_way(seen.trend)}"
-    alike = (
-        "the two of a pair agree far better than different pairs do: the seed matters, or the machine changes slowly"
-    )
-    far = f"outliers: {seen.outliers} of {2 * seen.pairs}, up to {100 * seen.farthest:+.3g} %; take the fastest of several runs"
+    taken = f"{2 * seen.pairs} samples"
+    far = f"outliers: {seen.outliers} of {taken}, up to {100 * seen.farthest:+.3g} %; take the fastest of several runs"
     offered = (
         (seen.in_seed, "seed: the same seed always gives the same value, so all of this is chance between seeds"),
         (seen.drifts, f"drift: {shift} from the first pair to the last; pairs cancel it, medians do not"),
         (seen.linked and not seen.drifts, "drift: samples near in time are alike; pairs cancel that, medians do not"),
         (seen.warming, f"warm-up: the first pair lies {_off(seen.warm_up)} the later ones"),
         (seen.cold_start, f"warm-up: the first sample after a build lies {_off(seen.cold or 0.0)} the next one"),
-        (seen.alike, alike),
+        (
+            seen.alike,
+            "seed: pairs agree far less than the two of a pair; the seed matters, or the machine is slow to change",
+        ),
         (modes is not None, f"two modes: it jumps between {modes.low:.6g} and {modes.high:.6g}" if modes else ""),
         (bool(seen.outliers) and modes is None, far),
-        (
-            seen.coarse is not None,
-            f"coarse: only {seen.coarse} different values in {2 * seen.pairs} samples; print more digits",
-        ),
+        (seen.coarse is not None, f"coarse: only {seen.coarse} different values in {taken}; print more digits"),
         (not seen.watched, f"{seen.pairs} pairs cannot show a drift, and all figures below are rough"),
     )
     lines = [text for applies, text in offered if applies]

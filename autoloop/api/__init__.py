@@ -1,0 +1,35 @@
+"""The whole product as functions. The edges parse, call one of these, and render what comes back.
+
+Heavy parts are imported by the function that needs them: `status` must not pay for the loop.
+"""
+
+from autoloop.api.judging import audit, compare, verify
+from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
+from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
+from autoloop.api.steering import guide, limit, stop
+
+__all__ = [
+    "Found",
+    "RunOptions",
+    "Shown",
+    "audit",
+    "compare",
+    "demo",
+    "detach",
+    "events",
+    "guide",
+    "ideas",
+    "init",
+    "limit",
+    "look",
+    "packet",
+    "results",
+    "resume",
+    "root_of",
+    "run",
+    "show",
+    "status",
+    "stop",
+    "validate",
+    "verify",
+]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -313,6 +314,23 @@ def test_one_ctrl_c_finishes_the_experiment(checkout: Checkout, tmp_path: Path) 
     checkout.agent(f"touch {mark}; sleep 0.5; {lower(90, 80)}")
     child = Child(checkout)
     child.signal_when(mark, signal.SIGINT)
+    assert child.end()["stop_reason"] == "stopped"
+    assert checkout.reasons == ["improved"]
+
+
+@pytest.mark.xfail(reason="git is started in the process group of the terminal", strict=True)
+def test_ctrl_c_at_a_terminal_does_not_reach_the_git_that_is_at_work(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, slow = tmp_path / "mark", tmp_path / "bin/git"
+    write(slow.parent, {"git": f'#!/bin/sh\nsleep 0.1\nexec {shutil.which("git")} "$@"\n'})
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    checkout.agent(f"{lower(90, 80)}; touch {mark}")
+    child = Child(checkout)
+    wait_for(mark.exists)
+    time.sleep(0.2)
+    os.killpg(child.popen.pid, signal.SIGINT)
     assert child.end()["stop_reason"] == "stopped"
     assert checkout.reasons == ["improved"]
 

@@ -186,11 +186,11 @@ def test_the_campaign_has_one_of_each_kind(undisturbed: tuple[Left, Counter[str]
 def die_at_events(campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int) -> None:
     before = campaign.checkout.snapshot()
     killed = campaign.carry_on(mode, every)
-    assert killed >= 10
+    assert killed >= 5
     check(campaign, before, killed, undisturbed)
 
 
-@pytest.mark.parametrize(("mode", "every"), [("before", 5), ("torn", 8), ("unseen", 2), ("after", 7)])
+@pytest.mark.parametrize(("mode", "every"), [("unseen", 2), ("before", 8), ("torn", 11), ("after", 11)])
 def test_a_run_killed_around_an_event_ends_as_if_nothing_had_happened(
     campaign: Campaign, undisturbed: tuple[Left, Counter[str]], mode: str, every: int
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_run_killed_around_every_event_ends_as_if_nothing_had_happened(
 def test_trees_deleted_between_processes_are_rebuilt(
     campaign: Campaign, undisturbed: tuple[Left, Counter[str]]
 ) -> None:
-    die_at_events(campaign, undisturbed, "homeless", 5)
+    die_at_events(campaign, undisturbed, "homeless", 7)
 
 
 def some_kills(campaign: Campaign, undisturbed: tuple[Left, Counter[str]], seed: int) -> None:

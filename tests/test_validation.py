@@ -1,5 +1,6 @@
 """Validation: the first place where a measurement goes wrong is named, with the field that mends it."""
 
+import json
 import os
 
 import pytest
@@ -115,3 +116,65 @@ def test_services_are_started_and_stopped(checkout: Checkout) -> None:
 def test_preparation_that_fails_is_named(checkout: Checkout) -> None:
     checkout.script("prepare.sh", "echo 'no network' >&2; exit 1\n")
     assert refused(checkout).message == "prepare.sh ended with exit code 1: no network"
+
+
+def test_a_metric_that_is_not_printed_is_an_error_and_never_no_spread(checkout: Checkout) -> None:
+    checkout.script("measure.sh", "test -s code.py && echo METRIC other=1\n")
+    assert "`ms` is missing" in refused(checkout).message
+    checkout.script("measure.sh", "test -s code.py && echo METRIC ms=1,234.5\n")
+    assert "not a finite number" in refused(checkout).message
+
+
+def test_a_metric_without_spread_that_was_not_asked_about_the_code_is_warned_of(checkout: Checkout) -> None:
+    checkout.script("measure.sh", "echo METRIC ms=1\n")
+    checkout.configure(canary=False)
+    assert "nothing shows that it depends on the code" in validate(checkout).warnings[0]
+
+
+def test_pairs_are_taken_as_a_run_takes_them(checkout: Checkout) -> None:
+    log = checkout.root.parent / "log"
+    checkout.configure(warmup=2)
+    checkout.script(
+        "measure.sh", f'echo "$AUTOLOOP_SEED ${{PWD##*/}}" >> {log}\nread -r _ _ x < code.py; echo METRIC ms=$x\n'
+    )
+    found = validate(checkout, runs=6)
+    taken = [line.split() for line in log.read_text().splitlines()][-12:]
+    pairs = list(zip(taken[0::2], taken[1::2], strict=True))
+    assert all(one[0] == other[0] and one[1] != other[1] for one, other in pairs)
+    assert len({one[0] for one, _ in pairs}) == 6 and len({one[1] for one, _ in pairs}) == 2
+    assert len(found.values) == len(found.others) == 6
+
+
+def test_every_fact_can_be_written_as_json(checkout: Checkout) -> None:
+    facts = json.loads(json.dumps(validate(checkout).as_dict(), allow_nan=False))
+    assert facts["stability"]["kind"] == "deterministic" and facts["outlook"]["fresh"]["experiments"]
+    assert {"field", "value", "reason", "in_force", "line"} == set(facts["settings"][0])
+
+
+def test_the_first_sample_after_a_build_is_set_against_the_next(checkout: Checkout) -> None:
+    checkout.configure(warmup=1)
+    slow = "read -r _ _ x < code.py; test -e .warm || { touch .warm; x=$((x + 50)); }; echo METRIC ms=$x\n"
+    checkout.script("measure.sh", slow)
+    found = validate(checkout)
+    assert found.stability.cold == pytest.approx(0.5) and found.values == found.others == (100, 100, 100)
+    assert next(setting for setting in found.settings if setting.field == "warmup").in_force
+
+
+def test_a_metric_that_depends_on_the_directory_is_warned_of(checkout: Checkout) -> None:
+    checkout.script(
+        "measure.sh", "read -r _ _ x < code.py; case $PWD in */b) x=$((x + 5)) ;; esac; echo METRIC ms=$x\n"
+    )
+    assert "something depends on the directory" in validate(checkout, runs=4).warnings[0]
+
+
+def test_what_two_trees_cannot_share_is_told_from_what_one_cannot_do(checkout: Checkout) -> None:
+    checkout.script("measure.sh", "read -r _ _ x < code.py; case $PWD in */b) exit 3 ;; esac; echo METRIC ms=$x\n")
+    error = refused(checkout)
+    assert "works in one tree, and not in a second one" in error.message and "port" in error.hint
+
+
+def test_a_measurement_that_fails_now_and_then_is_said_to(checkout: Checkout) -> None:
+    count = checkout.root.parent / "count"
+    script = f"read -r _ _ x < code.py && echo . >> {count} && test $(wc -l < {count}) -ne 7 && echo METRIC ms=$x\n"
+    checkout.script("measure.sh", script)
+    assert "fails now and then; after 5 good samples" in refused(checkout).message

@@ -66,9 +66,9 @@ def _rule(found: Stability, outlook: Outlook, criteria: Criteria) -> Setting:
     nights = max(outlook.fresh.experiments, outlook.reuse.experiments)
     if found.kind is Class.DETERMINISTIC:
         why = "no spread: one pair discards, two keep"
-    elif nights < _FEW and found.steady:
+    elif nights < _FEW and found.steady and not (found.in_seed or found.alike):
         chosen = Rule.MEDIAN
-        why = f"only {nights} experiments by pairs fit into {outlook.hours:g} h, and no drift was seen"
+        why = f"only {nights} experiments by pairs fit into {outlook.hours:g} h; medians are cheaper and promise less"
     return Setting("rule", chosen.value, why, in_force is chosen)
 
 
@@ -121,7 +121,7 @@ def _warmup(found: Stability, timing: Timing, program: Program) -> Setting:
     if found.cold_start and found.cold is not None:
         off = f"the first sample after a build is {percent(abs(found.cold))} off"
         return Setting("warmup", max(now, 1), off, now > 0)
-    if now and timing.sample > _LONG:
+    if now and timing.sample > _LONG and found.cold is not None:
         saved = f"the first sample after a build is like the others; saves {now * timing.sample:.0f} s an experiment"
         return Setting("warmup", 0, saved, False)
     return Setting("warmup", now, "no effect of a cold start is left", True)
@@ -169,13 +169,14 @@ def _least_time(timing: Timing, criteria: Criteria) -> list[Setting]:
     tenth = float(f"{fastest / 10:.1g}")
     shown = int(tenth) if tenth >= 1 else tenth
     if given is not None and given > fastest / 2:
-        reason = f"samples take {fastest:.3g} ms: {given:g} would refuse real gains"
+        reason = f"samples take {duration(fastest / 1000)}: {given:g} would refuse real gains"
         return [Setting("min_sample_ms", shown, reason, False)]
     if given is not None:
         return [Setting("min_sample_ms", given, "far below what a sample takes", True)]
     if fastest < 50:
         return []
-    return [Setting("min_sample_ms", shown, f"ten times as fast as now ({fastest:.3g} ms) would be implausible", False)]
+    now = duration(fastest / 1000)
+    return [Setting("min_sample_ms", shown, f"ten times as fast as now ({now}) would be implausible", False)]
 
 
 def _rounded_up(value: float) -> float:

@@ -19,15 +19,17 @@ RECORDED = Path(__file__).parents[2] / "benchmarks/data/real_noise.json"
 Noise = Callable[[np.random.Generator, int], "np.typing.NDArray[np.float64]"]
 
 
-def program(metric: str = "ms", warmup: int = 1, timeout: int = 60_000, canary: bool = True, **given: object) -> Program:
+def program(metric: str = "ms", **given: object) -> Program:
+    """A program with these fields of a config, wherever they belong."""
     limits = {name: given.pop(name) for name in list(given) if name in Limits.model_fields}
+    measuring = {name: given.pop(name) for name in list(given) if name in Measuring.model_fields}
     return Program(
         slug="p",
         directory="programs/p",
         text="",
         scripts=("measure.sh",),
         criteria=Criteria.model_validate({"metric_field": metric, "direction": "lower", "rule": "paired", **given}),
-        measuring=Measuring(warmup=warmup, measurement_timeout=timeout, canary=canary),
+        measuring=Measuring.model_validate(measuring),
         limits=Limits.model_validate(limits),
     )
 
@@ -46,9 +48,10 @@ def noisy(cv: float, pairs: int = 10, seed: int = 1) -> "np.typing.NDArray[np.fl
     return 100 * np.exp(cv * np.random.default_rng(seed).standard_normal(2 * pairs))
 
 
-def said(values: object, seconds: float = 1.0, cases: bool = False, ready: float = 0.0, **given: object) -> Validation:
-    timing = Timing((seconds,) * 20, ready)
-    return validated(program(**given), reruns(values), timing, has_cases=cases)  # type: ignore[arg-type]
+def said(
+    values: object, seconds: float = 1.0, cases: bool = False, ready: float = 0.0, cold: tuple[float, ...] = (), **given
+) -> Validation:
+    return validated(program(**given), reruns(values, cold), Timing((seconds,) * 20, ready), has_cases=cases)
 
 
 def setting(found: Validation, field: str) -> object:
@@ -81,7 +84,7 @@ def test_recorded_reruns_fall_into_the_classes_as_the_docstring_says() -> None:
 
 def test_every_recorded_set_can_be_spoken_of() -> None:
     sets = [entry["values"] for entry in json.loads(RECORDED.read_text()) if len(entry["values"]) >= 6]
-    for values in sets[::4]:
+    for values in sets[::8]:
         found = said(values[: len(values) // 2 * 2], metric="loss")
         assert found.lines() and json.dumps(found.as_dict(), allow_nan=False)
 
@@ -103,7 +106,7 @@ def test_every_recorded_set_can_be_spoken_of() -> None:
 def test_what_is_wrong_with_a_measurement_is_seen(finding: str, values: object) -> None:
     assert getattr(see(values), finding)
     lines = "\n".join(said(values, metric="loss").lines())
-    assert "no drift, no warm-up, no outliers" not in lines or finding == "bias" and "warning: two trees" in lines
+    assert "no drift, no warm-up, no outliers" not in lines or (finding == "bias" and "warning: two trees" in lines)
 
 
 def test_chance_alone_is_rarely_taken_for_a_finding() -> None:
@@ -148,7 +151,6 @@ def test_false_keeps_are_bounded_by_alpha_and_a_low_threshold_under_median_has_m
     assert said(noisy(0.02), max_experiments=200).false_keeps == pytest.approx(4)
     low = said(noisy(0.05), rule="median", noise_threshold=0.01, max_experiments=100)
     assert low.false_keeps > 20 and any("below what the noise asks for" in text for text in low.warnings)
-    assert setting(said(noisy(0.05), rule="median", seconds=1500, noise_threshold=0.001, max_hours=1), "rule") == "median"
     fit = said(noisy(0.05), rule="median", noise_threshold=0.2)
     assert fit.false_keeps < 1 and not fit.warnings
 
@@ -160,6 +162,7 @@ def test_reuse_is_for_what_is_expensive_and_cannot_be_seen_to_drift() -> None:
     assert setting(said(noisy(0.005) * np.linspace(1, 1.03, 20), seconds=60, **night), "baseline") == "fresh"
     by_seed = np.repeat(noisy(0.02, pairs=5), 2)[:6]
     assert setting(said(by_seed, seconds=600, **night), "baseline") == "reuse"
+    assert setting(said([7.0] * 6, seconds=600, **night), "baseline") == "reuse"
     figures = said(noisy(0.01), seconds=60, **night).outlook
     assert figures.fresh.experiments < figures.reuse.experiments < 2 * figures.fresh.experiments
 
@@ -177,13 +180,22 @@ def test_what_cannot_be_resolved_is_said_with_what_would_help() -> None:
 
 
 def test_the_recommended_lines_are_a_config_and_differ_from_what_is_there() -> None:
-    found = said(noisy(0.02), seconds=40, timeout=50_000, rule="median", max_pairs=8, min_sample_ms=39_000)
+    values = noisy(0.02)
+    there = {"measurement_timeout": 50_000, "rule": "median", "max_pairs": 8, "min_sample_ms": 39_000}
+    found = said(values, seconds=40, cold=(values[0], values[1]), max_experiments=9, **there)
     config = tomllib.loads("\n".join(setting.line for setting in found.settings))
     assert config["rule"] == "paired" and config["max_pairs"] == 16
     assert config["measurement_timeout"] == 120_000 and config["min_sample_ms"] == 4000
     assert config["warmup"] == 0
-    now = said(noisy(0.02), **{**config, "timeout": config.pop("measurement_timeout")}, seconds=40)
+    now = said(values, seconds=40, max_experiments=9, **config)
     assert tomllib.loads("\n".join(setting.line for setting in now.settings)) == {}
+
+
+def test_medians_are_for_what_leaves_time_for_a_handful_of_pairs() -> None:
+    slow = said(noisy(0.01, pairs=3), seconds=1800, max_hours=8, noise_threshold=0.001)
+    assert setting(slow, "rule") == "median" and setting(slow, "repeats") == 3
+    assert setting(slow, "noise_threshold") == pytest.approx(slow.outlook.noise_asks, rel=0.1)
+    assert setting(said(noisy(0.01), seconds=60, max_hours=8), "rule") == "paired"
 
 
 def test_both_rules_get_the_same_advice() -> None:

@@ -147,12 +147,12 @@ def test_a_warm_up_that_fails_fails_the_sample(bench: Bench) -> None:
 
 def test_a_sample_cut_off_by_a_kill_finds_what_it_had_finished(bench: Bench) -> None:
     """Also after the warm-up that its slot needs first."""
-    bench.checkout.script("measure.sh", 'cd "$AUTOLOOP_SAMPLE_DIR"; cat half 2>/dev/null >> "$LOG"; echo METRIC ms=1\n')
+    bench.checkout.script("measure.sh", 'cd "$AUTOLOOP_SAMPLE_DIR"; echo found $(ls) >> "$LOG"; echo METRIC ms=1\n')
     bench.checkout.configure(measure_env=["LOG"], warmup=1)
     bench.open()
     write(bench.bench.scratch, {f"{KEY}/half": "finished half\n"})
     bench.ms(head(bench))
-    assert bench.logged() == ["finished half"]
+    assert bench.logged() == ["found", "found half"]
     assert list(bench.bench.scratch.iterdir()) == [], "it goes with the sample"
 
 

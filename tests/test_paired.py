@@ -10,7 +10,7 @@ from autoloop.core.events import Baselined, Continued, Decided, Event, Sampled, 
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample
 from autoloop.core.night import Confidence, labels
 from autoloop.core.program import Criteria, Direction, Limits, Program, Rule
-from autoloop.core.reasons import Reason
+from autoloop.core.reasons import Reason, StopReason
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Request, Wishes
 from tests.fakes import FakeBench, FakeTrees, World
@@ -278,3 +278,20 @@ def test_a_screen_discards_without_a_measurement_and_never_keeps() -> None:
     assert decisions(world)[1].decision.reason is Reason.REGRESSED
     assert scripts[2] == {"screen.sh", "measure.sh"}
     assert decisions(world)[2].decision.reason is Reason.IMPROVED
+
+
+def test_a_target_is_not_reached_by_the_luck_of_a_few_samples() -> None:
+    world = World(paired(max_experiments=25, target=95.0), NoisyBench(better_at(), 0.03))
+    state = world.run()
+    assert state.totals.kept or (state.stopped and state.stopped.reason is not StopReason.TARGET)
+    reached = World(paired(max_experiments=25, target=95.0), NoisyBench(better_at(3), 0.01)).run()
+    assert reached.stopped and reached.stopped.reason is StopReason.TARGET
+    assert reached.totals.experiments == 3
+
+
+def test_a_night_bounded_by_hours_leaves_time_for_its_verification() -> None:
+    world = World(paired(max_experiments=500, max_hours=0.5), NoisyBench(better_at(2), 0.01))
+    state = world.run()
+    assert state.stopped and state.stopped.reason is StopReason.MAX_HOURS
+    assert state.verified is not None and state.verified.head == state.head
+    assert state.active_seconds <= 1.1 * 1800

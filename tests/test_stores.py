@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from autoloop import api
+from autoloop.carrying import held
 from autoloop.core.decision import Decision
 from autoloop.core.events import Decided, Event, ExperimentStarted, RunResumed, RunStarted, from_line, to_line
 from autoloop.core.program import Criteria, Direction
@@ -24,7 +25,7 @@ from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError
 from autoloop.stores.directory import RunDirectory, write_atomically
 from autoloop.stores.journal import FileJournal, read_events
-from autoloop.stores.runs import is_alive, trusted_state
+from autoloop.stores.runs import all_runs, is_alive, trusted_state
 from tests.real_run import Checkout
 
 STATE = RunState(Criteria(metric_field="ms", direction=Direction.LOWER))
@@ -332,6 +333,24 @@ def test_the_lock_of_a_dead_process_holds_nobody_up(done: Checkout) -> None:
     holder.wait()
     assert not is_alive(done.directory)
     assert done.resume(limits={"max_experiments": 4}).summary.experiments == 4
+
+
+def test_two_runs_of_one_program_never_go_at_once(done: Checkout) -> None:
+    """They would disturb each other's measurements."""
+    first = done.directory
+    done.run(limits={"max_experiments": 1})
+    [second] = [run for run in all_runs(done.root) if run != first]
+    holder = python(HOLD, first.path)
+    try:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        with pytest.raises(AutoloopError, match="another run of p is going already"), held(second):
+            pass
+        with pytest.raises(AutoloopError, match="is going already"):
+            done.run()
+    finally:
+        holder.kill()
+        holder.wait()
+    assert len(all_runs(done.root)) == 2
 
 
 def test_of_two_that_start_at_once_one_is_refused(checkout: Checkout) -> None:

@@ -93,7 +93,8 @@ def _max_pairs(found: Stability, outlook: Outlook, program: Program, scale: Scal
 
 def _repeats(outlook: Outlook, criteria: Criteria) -> Setting:
     least = max(criteria.repeats, 3)
-    reason = f"with them a gain of {percent(outlook.median)} is found in 9 of 10 cases"
+    seen = "no gain at all" if outlook.median is None else f"a gain of {percent(outlook.median)}"
+    reason = f"with them {seen} is found in 9 of 10 cases"
     if least > criteria.repeats:
         reason = "the median of fewer follows every outlier"
     return Setting("repeats", least, reason, least == criteria.repeats)

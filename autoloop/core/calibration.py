@@ -43,6 +43,11 @@ class Noise(Frozen):
             return gain
         return -math.expm1(-gain) if criteria.direction is Direction.LOWER else math.expm1(gain)
 
+    def moved(self, value: float, gain: float, criteria: Criteria) -> float:
+        """Where a gain on the scale of the pairs brings a value."""
+        sign = -1.0 if criteria.direction is Direction.LOWER else 1.0
+        return value * math.exp(sign * gain) if self.logarithmic else value + sign * gain * (self.unit or 1.0)
+
     def scale(self, criteria: Criteria) -> "Scale":
         """How two values become the gain of a pair."""
         from autoloop.core.noise import Scale

@@ -12,7 +12,7 @@ from autoloop.core.decision import broken_gates, holdout_regressed
 from autoloop.core.measurement import HOLDOUT, Arm, Measurement, Wanted
 from autoloop.core.paired_rule import next_pair, open_pair, pair_gains, paired_rule
 from autoloop.core.program import Limits
-from autoloop.core.run import VERIFICATION, RunState
+from autoloop.core.run import VERIFICATION, RunState, verification_reserve
 from autoloop.core.seeds import coin
 from autoloop.core.verdict import Keep, Verification
 
@@ -64,7 +64,7 @@ def continuation_due(state: RunState, limits: Limits, now: float) -> int | None:
     open_keeps = [keep for keep in state.keeps if not keep.closed]
     if limits.max_hours is None or not open_keeps:
         return None
-    left = limits.max_hours * 3600 - state.seconds_at(now)
+    left = limits.max_hours * 3600 - state.seconds_at(now) - verification_reserve(state, limits)
     if left < 4 * state.sample_seconds:
         return None
     from autoloop.core.evidence import to_continue

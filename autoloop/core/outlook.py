@@ -11,7 +11,7 @@ from autoloop.core.betting import PairedRule
 from autoloop.core.calibration import detectable_beyond, threshold_of
 from autoloop.core.noise import Scale
 from autoloop.core.power import outcomes, resolvable
-from autoloop.core.program import Criteria, Program, Rule
+from autoloop.core.program import Criteria, Direction, Program, Rule
 from autoloop.core.stability import Stability
 
 NIGHT_HOURS = 8.0
@@ -66,7 +66,7 @@ class Outlook:
     """The smallest gain that `paired` finds in 9 of 10 cases with `max_pairs`, noise threshold included."""
     unbounded: float | None
     """The same with no noise threshold: what the noise alone allows."""
-    median: float
+    median: float | None
     """The smallest gain that `median` finds in 9 of 10 cases with `repeats`, where its threshold is not too low."""
     noise_asks: float
     """The noise threshold that a median of `repeats` needs, so that a change without effect passes with `alpha`."""
@@ -98,6 +98,8 @@ def outlook(found: Stability, timing: Timing, program: Program, scale: Scale) ->
     without, with_ = (_cost(2 * pairs, timing, program) for pairs in (played.without_effect, played.with_effect))
     bare = smallest_gain(found, scale, criteria.model_copy(update={"noise_threshold": None}))
     least = smallest_gain(found, scale, criteria)
+    seen_by_median = max(in_force, asks) + detectable_beyond(found.cv, criteria.repeats)
+    possible = seen_by_median < 1 or criteria.direction is Direction.HIGHER
     by_median = _cost(criteria.repeats * (1 + _DRIFT_CHECK), timing, program)
     current = by_median if criteria.rule is Rule.MEDIAN else without
     reuse = _cost(played.without_effect + _AGAIN, timing, program)
@@ -105,7 +107,7 @@ def outlook(found: Stability, timing: Timing, program: Program, scale: Scale) ->
     return Outlook(
         paired=least if least is None or bare is None else max(least, bare),
         unbounded=bare,
-        median=max(in_force, asks) + detectable_beyond(found.cv, criteria.repeats),
+        median=seen_by_median if possible else None,
         noise_asks=asks,
         false_by_median=false,
         without_effect=without,

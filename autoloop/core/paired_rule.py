@@ -159,7 +159,7 @@ def _binary_cases(samples: tuple[Sample, ...]) -> list[dict[str, float]] | None:
 def _tolerated(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> "Judgement | None":
     """Whether a loss beyond the tolerance is ruled out; None when the candidate is no simplification.
 
-    The same test, played against the tolerance instead of 0. Simplifications in a row get a half, a
+    The same test, played against the tolerance instead of 0. The simplifications of a run get a half, a
     quarter, an eighth of it, so that all of them together can lose no more than one tolerance.
     """
     if not (criteria.keep_simplifications and evidence.code_removed > 0):
@@ -168,7 +168,7 @@ def _tolerated(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria)
 
     pool, scale = noise_pool(evidence.pool), evidence.noise.scale(criteria)
     whole = scale.from_fraction(criteria.noise_threshold) if criteria.noise_threshold else pool.sigma
-    allowed = whole / 2 ** (1 + evidence.simplified_in_row)
+    allowed = whole / 2 ** (1 + evidence.simplified)
     rule = replace(paired_rule(criteria, scale), min_gain=0.0)
     return judge([gain + allowed for gain in gains], sigma=pool.sigma, df=pool.df, rule=rule)
 

@@ -48,7 +48,10 @@ def remedies(found: Stability, outlook: Outlook, timing: Timing, program: Progra
     seeds = found.in_seed or found.alike
     offered = (
         (wall, "measure processor time or instructions, not wall time: other work on the machine adds little to them"),
-        (bool(found.outliers), "take the fastest of several runs inside measure.sh: a disturbance only ever adds time"),
+        (
+            wall or bool(found.outliers),
+            "take the fastest of several runs inside measure.sh: a disturbance only ever adds time",
+        ),
         (found.drifts or found.linked, "leave the machine alone, or set `max_load`, so that it stays as it is"),
         (timing.sample < _SHORT or clock, _more_work(found, outlook, timing, program)),
         (seeds, "let one sample average over several seeds derived from AUTOLOOP_SEED: what varies is the seed"),

@@ -24,18 +24,17 @@ from autoloop.core.events import (
     Verified,
     Waited,
 )
+from autoloop.core.learning import learned
 from autoloop.core.measurement import Arm, Sample, Series
 from autoloop.core.notes import Idea, one_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason, Status
 from autoloop.core.results import Row, baseline_row, decided_fields
-from autoloop.core.run import RECENT, Current, RunState, sum_known
-from autoloop.core.verdict import Decision, Keep, Record, record_of
+from autoloop.core.run import RECENT, Current, RunState
+from autoloop.core.totals import sum_known
+from autoloop.core.verdict import Record
 
 _MOST_KEPT_ROWS = 200
-_POOLED = 31
-"""Sequences of two pairs or more that the noise pool is made from: its window of 60 residuals, and one."""
-
 _GAP_SECONDS = 1800.0
 
 
@@ -143,7 +142,7 @@ def _decided(state: RunState, event: Decided) -> RunState:
         what=one_line(event.description),
         outcome=one_line(decision.why),
     )
-    state = _learned(state, current, decision, kept)
+    state = learned(state, current, decision, kept)
     return replace(
         state,
         current=None,
@@ -157,43 +156,6 @@ def _decided(state: RunState, event: Decided) -> RunState:
         recent=(*state.recent, row)[-RECENT:],
         kept=(*state.kept, row)[-_MOST_KEPT_ROWS:] if kept else state.kept,
         backlog=state.backlog.after(idea, current.notes),
-    )
-
-
-def _learned(state: RunState, current: Current, decision: Decision, kept: bool) -> RunState:
-    """What a decision under `paired` says of the noise, of the baseline as it is now, and of the whole gain."""
-    if not decision.pairs:
-        return state
-    arm = Arm.CANDIDATE if kept else Arm.BASELINE
-    samples = current.series.of(arm)
-    record = record_of(samples, current.commit_of(arm), state.criteria) if samples else state.baseline
-    simplified = decision.reason is Reason.SIMPLIFIED
-    keep = _keep(current, decision) if decision.reason is Reason.IMPROVED else None
-    improved = decision.reason is Reason.IMPROVED
-    return replace(
-        state,
-        baseline=record,
-        measured=state.measured + 1,
-        stored=samples if kept else (*state.stored, *samples)[: state.criteria.max_pairs],
-        keeps=(*state.keeps, keep) if keep else state.keeps,
-        pool=(*state.pool, decision.pairs)[-_POOLED:] if len(decision.pairs) > 1 else state.pool,
-        claimed=state.claimed + (decision.claimed or 0.0) * kept,
-        simplified_in_row=0 if improved else state.simplified_in_row + simplified,
-        best_experiment=current.experiment if improved else state.best_experiment,
-    )
-
-
-def _keep(current: Current, decision: Decision) -> Keep:
-    assert current.candidate is not None, "what was measured was captured"
-    return Keep(
-        experiment=current.experiment,
-        commit=current.candidate.commit,
-        parent=current.parent,
-        pairs=decision.pairs,
-        sigma=decision.sigma or 0.0,
-        df=decision.df or 0.0,
-        evidence=decision.evidence or 0.0,
-        claimed=decision.claimed or 0.0,
     )
 
 

@@ -3,8 +3,8 @@
 The state is bounded: windows of the newest results, never the whole history. Only `replay` makes one.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+import math
+from dataclasses import dataclass, field
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
@@ -12,12 +12,11 @@ from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, Run
 from autoloop.core.measurement import Arm, Sample, Series, relative_gain
 from autoloop.core.notes import Backlog, Notes
 from autoloop.core.program import Criteria, Direction, Limits, Rule
-from autoloop.core.reasons import Reason, Status, StopReason
+from autoloop.core.reasons import StopReason
 from autoloop.core.results import Row
 from autoloop.core.session import Session
+from autoloop.core.totals import Totals
 from autoloop.core.verdict import Evidence, Keep, Record, Verification
-
-_Number = TypeVar("_Number", int, float)
 
 RECENT = 15
 CALIBRATION = 0
@@ -25,6 +24,8 @@ CALIBRATION = 0
 VERIFICATION = -1
 """The experiment number of samples of original and head."""
 _DRIFT_EVERY = 5
+_SHARE_FOR_CLOSING = 0.05
+"""Of a night with `max_hours`, at most, for each of verification and continuation."""
 _CHECK_STORED_EVERY = 10
 
 
@@ -48,41 +49,6 @@ class Current:
     def commit_of(self, arm: Arm) -> str:
         """The commit that an arm measures."""
         return self.candidate.commit if arm is Arm.CANDIDATE and self.candidate else self.parent
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Counts and costs. A sum of costs leaves out what is unknown, and says how often that was."""
-
-    experiments: int = 0
-    kept: int = 0
-    discarded: int = 0
-    crashed: int = 0
-    cost_usd: float | None = None
-    unknown_costs: int = 0
-    tokens: int | None = None
-    by_reason: dict[str, int] = field(default_factory=dict)
-
-    def plus(self, reason: Reason) -> "Totals":
-        """The counts with one more experiment."""
-        status = reason.status
-        return replace(
-            self,
-            experiments=self.experiments + 1,
-            kept=self.kept + (status is Status.KEEP),
-            discarded=self.discarded + (status is Status.DISCARD),
-            crashed=self.crashed + (status is Status.CRASH),
-            by_reason={**self.by_reason, reason: self.by_reason.get(reason, 0) + 1},
-        )
-
-    def charged(self, cost_usd: float | None, tokens: int | None = None, *, unknown: bool = False) -> "Totals":
-        """The sums with one more cost; None adds nothing."""
-        return replace(
-            self,
-            cost_usd=sum_known(self.cost_usd, cost_usd),
-            tokens=sum_known(self.tokens, tokens),
-            unknown_costs=self.unknown_costs + unknown,
-        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +77,7 @@ class RunState:
     """Gains of the pairs of calibration and of the newest experiments: what is known of the noise."""
     claimed: float = 0.0
     """The sum of the kept gains on the scale of the pairs, under `paired`."""
-    simplified_in_row: int = 0
+    simplified: int = 0
     stored: tuple[Sample, ...] = ()
     """Samples of the kept tree, by the index of their pair, for `baseline = "reuse"`."""
     stored_checked_at: int = 0
@@ -159,6 +125,13 @@ class RunState:
         return self.original.metrics[self.criteria.metric_field] if self.original else None
 
     @property
+    def reached(self) -> float | None:
+        """Where the keeps have brought the metric. Under `paired` by what they claim, not by the newest samples."""
+        if self.original_metric is None or self.noise is None or self.criteria.rule is not Rule.PAIRED:
+            return self.metric
+        return self.noise.moved(self.original_metric, self.claimed, self.criteria)
+
+    @property
     def gain(self) -> float | None:
         """The gain of the kept tree over the run's first measurement."""
         if self.metric is None or self.original_metric is None or self.noise is None:
@@ -187,11 +160,32 @@ def stop_reason(state: RunState, limits: Limits, now: float) -> StopReason | Non
         return StopReason.MAX_EXPERIMENTS
     if state.discards_in_row >= limits.max_consecutive_discards:
         return StopReason.STAGNATION
-    if limits.max_hours is not None and state.seconds_at(now) >= limits.max_hours * 3600:
+    if limits.max_hours is not None and state.seconds_at(now) >= limits.max_hours * 3600 - _reserve(state, limits):
         return StopReason.MAX_HOURS
     over_cost = limits.max_cost_usd is not None and (totals.cost_usd or 0.0) >= limits.max_cost_usd
     over_tokens = limits.max_tokens is not None and (totals.tokens or 0) >= limits.max_tokens
     return StopReason.BUDGET if over_cost or over_tokens else None
+
+
+def verification_reserve(state: RunState, limits: Limits) -> float:
+    """Seconds of the night to be left for measuring the original against the head; 0 when there is no need."""
+    if limits.max_hours is None or not state.totals.kept or state.criteria.rule is not Rule.PAIRED:
+        return 0.0
+    return min(_SHARE_FOR_CLOSING * limits.max_hours * 3600, 2 * state.criteria.max_pairs * state.sample_seconds)
+
+
+def _reserve(state: RunState, limits: Limits) -> float:
+    """Seconds to be left when the last experiment begins: for itself, and for the end of the night.
+
+    That is the verification, and as much again where keeps are unsure. Without a keep there is nothing to close.
+    """
+    closing = verification_reserve(state, limits)
+    if not closing:
+        return 0.0
+    sure = math.log(10 * max(state.measured, 1))
+    unsure = any(not keep.closed and keep.evidence < sure for keep in state.keeps)
+    usual = state.active_seconds / max(state.totals.experiments, 1)
+    return usual + closing * (2 if unsure else 1)
 
 
 def rebaseline_due(state: RunState) -> BaselineWhy | None:
@@ -229,7 +223,7 @@ def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False)
         run_seed=state.started.seed,
         experiment=current.experiment,
         pool=state.pool,
-        simplified_in_row=state.simplified_in_row,
+        simplified=state.simplified,
         stored=state.stored if reuses(state) else (),
         has_screen=has_screen,
     )
@@ -247,15 +241,7 @@ def stagnation_near(state: RunState, limits: Limits) -> bool:
 
 
 def _target_reached(state: RunState, limits: Limits) -> bool:
-    if limits.target is None or state.metric is None:
+    reached = state.reached
+    if limits.target is None or reached is None:
         return False
-    if state.criteria.direction is Direction.LOWER:
-        return state.metric <= limits.target
-    return state.metric >= limits.target
-
-
-def sum_known(left: _Number | None, right: _Number | None) -> _Number | None:
-    """The sum of what is known; None when nothing is."""
-    if left is None or right is None:
-        return left if right is None else right
-    return left + right
+    return reached <= limits.target if state.criteria.direction is Direction.LOWER else reached >= limits.target

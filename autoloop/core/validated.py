@@ -82,11 +82,13 @@ class Validation:
         seen, figures = self.stability, self.outlook
         if seen.kind is Class.DETERMINISTIC:
             return ["Resolves: any gain at all" + (f" above {percent(self.threshold)}" if self.threshold else "")]
-        by_pairs = "no gain" if figures.paired is None else f"{percent(figures.paired)} and more"
+        by_pairs, by_median = (
+            "no gain" if gain is None else f"{percent(gain)} and more" for gain in (figures.paired, figures.median)
+        )
         drift = " as long as nothing drifts" if seen.steady else ", and what drifts passes for gains"
         lines = [
             f"Resolves, in 9 of 10 cases: {by_pairs} with rule = paired and {self.max_pairs} pairs;",
-            f"  {percent(figures.median)} and more with rule = median of {self.repeats}{drift}",
+            f"  {by_median} with rule = median of {self.repeats}{drift}",
         ]
         alters = "  paired: that is for changes that alter how chance is used; of others it sees any gain in every seed"
         return [

@@ -120,8 +120,8 @@ class Evidence:
     experiment: int = 0
     pool: tuple[tuple[float, ...], ...] = ()
     """Gains of the pairs of calibration and of finished experiments: what is known of the noise."""
-    simplified_in_row: int = 0
-    """Simplifications kept since the last improvement, which share one tolerance."""
+    simplified: int = 0
+    """Simplifications kept so far in the run, which share one tolerance."""
     stored: tuple[Sample, ...] = ()
     """Samples of the baseline that are reused, by the index of their pair; none when pairs are fresh."""
     has_screen: bool = False

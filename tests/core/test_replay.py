@@ -35,9 +35,9 @@ from autoloop.core.run import (
     rebaseline_due,
     stagnation_near,
     stop_reason,
-    sum_known,
 )
 from autoloop.core.session import Session, SessionFailure
+from autoloop.core.totals import sum_known
 from autoloop.core.trials import trials
 from tests.core.histories import CRITERIA, History
 

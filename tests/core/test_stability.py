@@ -177,6 +177,7 @@ def test_what_cannot_be_resolved_is_said_with_what_would_help() -> None:
     target = said(noisy(0.02), target=99.5)
     assert target.unresolved and not said(noisy(0.002), target=90).unresolved
     assert said(noisy(0.02), max_pairs=5).resolvable is None
+    assert said(noisy(0.5), rule="median").resolvable is None, "nothing can be more than 100 % lower"
 
 
 def test_the_recommended_lines_are_a_config_and_differ_from_what_is_there() -> None:

@@ -169,7 +169,8 @@ class SlotBench:
         # In the user's checkout nothing is removed.
         left = [slot.tree / AUTOAUTO_DIAGNOSTICS] if slot in self.slots else []
         said = _read_diagnostics(diagnostics, *left)
-        shutil.rmtree(directory, ignore_errors=True)
+        if not done.cancelled:
+            shutil.rmtree(directory, ignore_errors=True)
         return self._violations(slot) or self._read(request.script, done, output, said, limit)
 
     def _read(

@@ -286,10 +286,11 @@ def test_a_background_child_neither_outlives_a_sample_nor_holds_it_up(bench: Ben
 
 
 def test_a_sample_that_is_cut_short_is_interrupted(bench: Bench) -> None:
-    bench.checkout.script("measure.sh", 'touch "$LOG"; sleep 600\n')
+    bench.checkout.script("measure.sh", 'cd "$AUTOLOOP_SAMPLE_DIR"; touch half "$LOG"; sleep 600\n')
     bench.cancelled = lambda: bench.log.exists()
     bench.open()
     assert bench.failure(head(bench)).reason is Reason.INTERRUPTED
+    assert (bench.bench.scratch / KEY / "half").exists(), "a resume may take the sample again"
 
 
 def test_whatever_carries_the_runs_id_goes_when_the_bench_closes(bench: Bench) -> None:

@@ -290,8 +290,8 @@ def test_a_target_is_not_reached_by_the_luck_of_a_few_samples() -> None:
 
 
 def test_a_night_bounded_by_hours_leaves_time_for_its_verification() -> None:
-    world = World(paired(max_experiments=500, max_hours=0.5), NoisyBench(better_at(2), 0.01))
+    world = World(paired(max_experiments=500, max_hours=0.25), NoisyBench(better_at(2), 0.01))
     state = world.run()
     assert state.stopped and state.stopped.reason is StopReason.MAX_HOURS
     assert state.verified is not None and state.verified.head == state.head
-    assert state.active_seconds <= 1.1 * 1800
+    assert state.active_seconds <= 1.1 * 900

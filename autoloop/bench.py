@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from autoloop import process
@@ -222,14 +223,17 @@ class SlotBench:
 
     def environment(self, tree: Path) -> dict[str, str]:
         """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
-        allowed = {*PASSED_ON, *self.program.measuring.measure_env}
-        kept = {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
         return {
-            **kept,
+            **self._passed_on,
             "AUTOLOOP_PROGRAM_DIR": str(self.sealed.directory),
             "AUTOLOOP_TREE": str(tree),
             "AUTOLOOP_RUN": self.run_id,
         }
+
+    @cached_property
+    def _passed_on(self) -> dict[str, str]:
+        allowed = {*PASSED_ON, *self.program.measuring.measure_env}
+        return {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
 
 
 def _how_it_failed(script: str, done: process.Finished, limit_ms: int) -> str:

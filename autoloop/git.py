@@ -140,6 +140,10 @@ def failed(name: str, code: int, errors: bytes) -> GitFailed:
     return GitFailed(f"git {name}: {lines[0] if lines else f'ended with {code}'}", hint)
 
 
+_NEEDED = ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What git may need of the environment to run at all."""
+
+
 @cache
 def git_program() -> str:
     """The git on the path, looked up once."""
@@ -155,7 +159,7 @@ def outer_environment() -> dict[str, str]:
 
 def bare_environment() -> dict[str, str]:
     """No git variable, no system or global setting: the same answer on every machine."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    kept = {name: os.environ[name] for name in _NEEDED if name in os.environ}
     return kept | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,

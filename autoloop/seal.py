@@ -38,8 +38,9 @@ class SealedProgram:
         purge_bytecode(self.directory)
 
     def _entries(self) -> Iterator[tuple[str, str]]:
-        for path, info in walk(self.directory):
-            name = path.relative_to(self.directory).as_posix()
+        root = str(self.directory)
+        for path, info in walk(root):
+            name = path[len(root) + 1 :]
             signature = signature_of(info)
             known = self._looked.get(name)
             if known is None or known[0] != signature:
@@ -63,7 +64,8 @@ def seal(source: Path, destination: Path) -> dict[str, str]:
         shutil.copytree(source, destination, ignore=left_out)
     except shutil.Error as error:
         raise AutoloopError(f"{source} cannot be sealed: {error.args[0][0][2]}", "Mend or remove that file.") from None
-    return {path.relative_to(destination).as_posix(): digest_of(path, info) for path, info in walk(destination)}
+    start = len(str(destination)) + 1
+    return {path[start:]: digest_of(path, info) for path, info in walk(str(destination))}
 
 
 class ProtectedFiles:
@@ -81,9 +83,10 @@ class ProtectedFiles:
         return tuple(name for name in names if found.get(name) != self._expected.get(name))
 
     def _entries(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        start = len(str(self._tree)) + 1
         for root in self._is_protected.roots:
-            for path, info in walk(self._tree / root):
-                name = os.fsencode(path.relative_to(self._tree)).decode("utf-8", "backslashreplace")
+            for path, info in walk(str(self._tree / root)):
+                name = os.fsencode(path[start:]).decode("utf-8", "backslashreplace")
                 if self._is_protected(name):
                     yield name, signature_of(info)
 
@@ -123,22 +126,26 @@ def purge_bytecode(directory: Path) -> None:
             shutil.rmtree(Path(parent, _BYTECODE), ignore_errors=True)
 
 
-def walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything at or below a path that is not a directory, bytecode left out; links are not followed."""
+def walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Everything at or below a path that is not a directory, bytecode left out; links are not followed.
+
+    Plain strings: this runs twice for each sample, and building paths would be most of its cost.
+    """
     try:
-        info = path.lstat()
+        info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     if not stat.S_ISDIR(info.st_mode):
         yield path, info
         return
-    for entry in os.scandir(path):
-        if entry.name in (_BYTECODE, ".git"):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk(Path(entry.path))
-        else:
-            yield Path(entry.path), entry.stat(follow_symlinks=False)
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name in (_BYTECODE, ".git"):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(entry.path)
+            else:
+                yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def signature_of(info: os.stat_result) -> tuple[int, ...]:
@@ -146,13 +153,13 @@ def signature_of(info: os.stat_result) -> tuple[int, ...]:
     return info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
 
 
-def digest_of(path: Path, info: os.stat_result) -> str:
+def digest_of(path: str, info: os.stat_result) -> str:
     """Type, permission bits and content as one text."""
     kind, mode = stat.S_IFMT(info.st_mode), stat.S_IMODE(info.st_mode)
     if stat.S_ISLNK(info.st_mode):
-        content = hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+        content = hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
     elif stat.S_ISREG(info.st_mode):
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
     else:
         content = "special"

@@ -254,7 +254,7 @@ def measure(files: int, experiments: int, *, improves: bool) -> Figures:
         cpu = campaign(root, improves=improves)
         found = list(api.events(root))
         samples = sum(isinstance(event, Sampled) for event in found)
-        flushes = len([event for event in found if _of_experiment(event, experiments // 2)])
+        flushes = _events_of(found, experiments // 2)
         floor = Floor(root, work / "floor", calls, flushes)
         before, seconds = _children_cpu() + time.process_time(), []
         for number in range(experiments):
@@ -273,8 +273,10 @@ def measure(files: int, experiments: int, *, improves: bool) -> Figures:
         )
 
 
-def _of_experiment(event: Event, number: int) -> bool:
-    return getattr(event, "experiment", None) == number
+def _events_of(found: list[Event], number: int) -> int:
+    """How many events lie between the start of this experiment and of the next."""
+    starts = [index for index, event in enumerate(found) if isinstance(event, ExperimentStarted)]
+    return starts[number] - starts[number - 1]
 
 
 def _idle_cpu(work: Path, files: int) -> float:

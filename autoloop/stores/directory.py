@@ -122,15 +122,15 @@ class ExperimentFiles:
 
 
 def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
-    """Replace a file in one step, so that a reader finds the old text or the new one; after a power cut, if `durable`."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace a file in one step, so that a reader finds the old text or the new; `durable`: also after a power cut."""
+    beside = f"{path.parent}/.{path.name}.{os.getpid()}"
     with _explained(path):
-        with beside.open("w", errors="replace") as file:
+        with open(beside, "w", errors="replace") as file:
             file.write(text)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        beside.replace(path)
+        os.replace(beside, path)
 
 
 def append_text(path: Path, text: str) -> None:

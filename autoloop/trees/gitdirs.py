@@ -85,16 +85,20 @@ def format_of(like: Likeness) -> list[str]:
 
 def write_git_dir(folder: Path, config: str, like: Likeness, head: str, files: Mapping[str, bytes]) -> None:
     """Write a git directory that borrows the user's objects. What exists is overwritten, not emptied."""
+    base = str(folder)
     for part in ("objects/info", "refs/heads", "info"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    (folder / "config").write_text(config, encoding="utf-8")
-    (folder / "HEAD").write_text(f"{head}\n", encoding="utf-8")
-    (folder / "objects/info/alternates").write_bytes(os.fsencode(like.objects) + b"\n")
-    (folder / "info/attributes").write_bytes(ATTRIBUTES)
-    if like.shallow is not None:
-        (folder / "shallow").write_bytes(like.shallow)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+        os.makedirs(f"{base}/{part}", exist_ok=True)
+    contents = {
+        "config": config.encode(),
+        "HEAD": f"{head}\n".encode(),
+        "objects/info/alternates": os.fsencode(like.objects) + b"\n",
+        "info/attributes": ATTRIBUTES,
+        **({"shallow": like.shallow} if like.shallow is not None else {}),
+        **files,
+    }
+    for name, content in contents.items():
+        with open(f"{base}/{name}", "wb", buffering=0) as file:
+            file.write(content)
 
 
 @dataclass(frozen=True)

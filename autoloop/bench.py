@@ -4,6 +4,7 @@ The baseline stays built in one slot while candidates come and go in the other; 
 slots swap roles by themselves, because a slot is asked for by its commit.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -171,7 +172,7 @@ class SlotBench:
         left = [slot.tree / AUTOAUTO_DIAGNOSTICS] if slot in self.slots else []
         said = _read_diagnostics(diagnostics, *left)
         if not done.cancelled:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
         return self._violations(slot) or self._read(request.script, done, output, said, limit)
 
     def _read(
@@ -197,7 +198,6 @@ class SlotBench:
         )
 
     def _violations(self, slot: _Slot) -> MeasurementFailure | None:
-        self.sealed.purge_bytecode()
         changed = (*self.sealed.violations(), *(slot.protected.violations() if slot.protected else ()))
         if not changed:
             return None
@@ -251,13 +251,26 @@ def _interrupted(seconds: float) -> MeasurementFailure:
     return MeasurementFailure(reason=Reason.INTERRUPTED, detail="cut short by a person or a signal", seconds=seconds)
 
 
+def _remove(directory: Path) -> None:
+    """Remove a directory, which is mostly empty."""
+    try:
+        os.rmdir(directory)
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def _read_diagnostics(*paths: Path) -> str:
     """The text of the first file that is there; both are removed."""
     text = ""
     for path in paths:
         with suppress(OSError):
-            if not text and path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    text = file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
-            path.unlink()
+            # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
+            with open(path, "rb", opener=_without_following) as file:
+                text = text or file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
+        with suppress(OSError):
+            os.unlink(path)
     return text
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

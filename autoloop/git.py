@@ -63,6 +63,7 @@ class Git:
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                process_group=0,  # a Ctrl-C is the loop's to heed; git would die of it
             )
         except OSError as error:
             raise GitFailed(f"git cannot be started in {self.folder}: {error.strerror}") from error

@@ -26,20 +26,19 @@ class SealedProgram:
         self._looked: dict[str, tuple[tuple[int, ...], str]] = {}
 
     def violations(self) -> tuple[str, ...]:
-        """The sealed files that changed since the run began."""
+        """The sealed files that changed since the run began.
+
+        Compiled Python goes on the way: it may be planted, and is made again when needed.
+        """
         found = dict(self._entries())
         gone = [f"{path} (gone)" for path in self._digests.keys() - found.keys()]
         added = [f"{path} (added)" for path in found.keys() - self._digests.keys()]
         changed = [path for path, digest in found.items() if self._digests.get(path, digest) != digest]
         return tuple(sorted(f"sealed {text}" for text in (*gone, *added, *changed)))
 
-    def purge_bytecode(self) -> None:
-        """Remove compiled Python, which may be planted and is made again when needed."""
-        purge_bytecode(self.directory)
-
     def _entries(self) -> Iterator[tuple[str, str]]:
         root = str(self.directory)
-        for path, info in walk(root):
+        for path, info in walk(root, purge=True):
             name = path[len(root) + 1 :]
             signature = signature_of(info)
             known = self._looked.get(name)
@@ -118,16 +117,8 @@ def _within(path: str, directory: str) -> bool:
     return directory == "" or path.startswith(directory + "/")
 
 
-def purge_bytecode(directory: Path) -> None:
-    """Remove every `__pycache__` below a directory."""
-    for parent, folders, _ in os.walk(directory):
-        if _BYTECODE in folders:
-            folders.remove(_BYTECODE)
-            shutil.rmtree(Path(parent, _BYTECODE), ignore_errors=True)
-
-
-def walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Everything at or below a path that is not a directory, bytecode left out; links are not followed.
+def walk(path: str, *, purge: bool = False) -> Iterator[tuple[str, os.stat_result]]:
+    """Everything at or below a path that is not a directory, links not followed; bytecode is left out, or removed.
 
     Plain strings: this runs twice for each sample, and building paths would be most of its cost.
     """
@@ -141,9 +132,11 @@ def walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.name in (_BYTECODE, ".git"):
+                if purge and entry.name == _BYTECODE:
+                    shutil.rmtree(entry.path, ignore_errors=True)
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from walk(entry.path)
+                yield from walk(entry.path, purge=purge)
             else:
                 yield entry.path, entry.stat(follow_symlinks=False)
 

@@ -318,7 +318,6 @@ def test_one_ctrl_c_finishes_the_experiment(checkout: Checkout, tmp_path: Path) 
     assert checkout.reasons == ["improved"]
 
 
-@pytest.mark.xfail(reason="git is started in the process group of the terminal", strict=True)
 def test_ctrl_c_at_a_terminal_does_not_reach_the_git_that_is_at_work(
     checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

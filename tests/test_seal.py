@@ -89,7 +89,7 @@ def test_planted_bytecode_goes_before_it_can_be_used(sealed: SealedProgram) -> N
     planted = sealed.directory / "data/__pycache__/json.cpython-311.pyc"
     planted.parent.mkdir()
     planted.write_bytes(b"planted")
-    sealed.purge_bytecode()
+    assert sealed.violations() == ()
     assert not planted.parent.exists() and sealed.violations() == ()
 
 

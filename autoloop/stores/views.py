@@ -1,9 +1,19 @@
 """The views of a journal: `results.tsv`, `ideas.md`, `state.json`. Rebuilt at will, never read by the loop."""
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autoloop.core.events import Baselined, Captured, Decided, Event, ExperimentStarted, RunStopped, SessionEnded
+from autoloop.core.events import (
+    Baselined,
+    Captured,
+    Decided,
+    Event,
+    ExperimentStarted,
+    RunStopped,
+    Sampled,
+    SessionEnded,
+)
 from autoloop.core.program import Limits
 from autoloop.core.replay import after
 from autoloop.core.results import HEADER, Row
@@ -12,6 +22,8 @@ from autoloop.core.summary import Summary, summarise
 from autoloop.ports import OnNews, Progress
 from autoloop.stores.directory import RunDirectory, append_text, write_atomically
 
+_OFTEN_ENOUGH = 0.2
+"""Seconds between two states that differ by a sample alone; who looks in between reads the journal."""
 _PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
 """What comes next, so that the state need not be written again to say so."""
 
@@ -29,6 +41,7 @@ class Views:
         self._phase = "starting"
         self._state: RunState | None = None
         self._length = 0
+        self._written = 0.0
 
     def rebuild(self, events: Iterable[Event], state: RunState) -> RunState:
         """Write every view anew from the journal, and return the state at its end."""
@@ -52,6 +65,8 @@ class Views:
             append_text(self._directory.path / "results.tsv", "".join(row.to_tsv() for row in rows))
         if isinstance(event, Decided):
             write_atomically(self._directory.path / "ideas.md", state.backlog.render())
+        if isinstance(event, Sampled) and time.monotonic() - self._written < _OFTEN_ENOUGH:
+            return
         summary = self._write_state()
         if summary is not None:
             self._on_news(rows, summary)
@@ -66,6 +81,7 @@ class Views:
         if self._state is None or self._state.started is None:
             return None
         summary = summarise(self._state, self._limits, phase=self._phase, sandbox=self._sandbox)
+        self._written = time.monotonic()
         text = summary.model_dump_json()
         write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
         return summary

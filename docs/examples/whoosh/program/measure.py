@@ -19,6 +19,7 @@ def cpu_seconds() -> float:
 
 
 def once(index: Path) -> float:
+    """Milliseconds of one run of the worker, from a process of its own."""
     before = cpu_seconds()
     subprocess.run([*WORKER, index], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     return 1000 * (cpu_seconds() - before)

@@ -19,7 +19,7 @@ from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
-from autoloop.ports import OnNews, OnProgress, Parts, Progress
+from autoloop.ports import Agent, OnNews, OnProgress, Parts, Progress
 from autoloop.preparation import prepare_trees, require_room, services
 from autoloop.profiles import make_agent
 from autoloop.prompts import prompt
@@ -78,31 +78,44 @@ def carry_on(
             bench = _bench(record, trees, sealed, environ, steering.now)
             state = _with_session_at_hand(state, trees, journal)
             _make_ready(record, state, trees, bench, environ, progress)
-            parts = Parts(
-                agent=make_agent(record.profile, repository.root, environ),
-                trees=trees,
-                bench=bench,
-                seal=sealed,
-                journal=journal,
-                steering=steering,
-                machine=ThisMachine(directory.path),
-                files=ExperimentFiles(directory),
-                prompt=prompt("experiment").text,
-                on_progress=progress,
-            )
             with awake(), services(bench, repository.root):
                 if state.baseline is None:
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
                     return None
-                calibrations = Calibrations(
+                known = Calibrations(
                     cache_directory(environ), record.program, record.seal, tree_of(repository, record.start)
                 )
-                state = _recalled(state, calibrations, record, journal, progress)
+                state = _recalled(state, known, record, journal, progress)
+                agent = make_agent(record.profile, repository.root, environ)
+                parts = _parts(directory, agent, trees, bench, journal, steering, progress)
                 state = work(Loop(record.program, parts, state))
-                calibrations.remember(journal.read(), record.seed)
+                known.remember(journal.read(), record.seed)
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
+
+
+def _parts(
+    directory: RunDirectory,
+    agent: Agent,
+    trees: GitTrees,
+    bench: SlotBench,
+    journal: FileJournal,
+    steering: FileSteering,
+    progress: OnProgress,
+) -> Parts:
+    return Parts(
+        agent=agent,
+        trees=trees,
+        bench=bench,
+        seal=bench.sealed,
+        journal=journal,
+        steering=steering,
+        machine=ThisMachine(directory.path),
+        files=ExperimentFiles(directory),
+        prompt=prompt("experiment").text,
+        on_progress=progress,
+    )
 
 
 def _recalled(

@@ -263,10 +263,9 @@ def _read_diagnostics(*paths: Path) -> str:
     """The text of the first file that is there; both are removed."""
     text = ""
     for path in paths:
-        with suppress(OSError):
-            # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
-            with open(path, "rb", opener=_without_following) as file:
-                text = text or file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
+        # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
+        with suppress(OSError), open(path, "rb", opener=_without_following) as file:
+            text = text or file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
         with suppress(OSError):
             os.unlink(path)
     return text

@@ -24,7 +24,7 @@ def brief(program: Program, state: RunState, current: Current, limits: Limits, p
         experiment=number,
         seed=seed_for(state.started.seed, number, _SESSION),
         limits=limits,
-        history=lambda: trials(parts.journal.read()),
+        history=lambda: trials(parts.journal.read(), program.criteria.direction),
         transcript=files.transcript(number),
         cancelled=parts.steering.now,
     )

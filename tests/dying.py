@@ -27,8 +27,10 @@ from autoloop.steering import Signals
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.runs import all_runs
 
-LONGEST_LIFE = 0.5
+LONGEST_LIFE = 0.4
 """Seconds until a shot at random."""
+SHORT_LIFE = 0.1
+"""The same, once nothing is left to do but to take up a run and end it."""
 
 
 class DyingJournal(FileJournal):
@@ -98,7 +100,7 @@ def main() -> int:
         pid = born(root)
         doomed = mode == "random" and killed < kills
         if doomed:
-            time.sleep(dice.uniform(0, LONGEST_LIFE))
+            time.sleep(dice.uniform(0, SHORT_LIFE if is_over(root) else LONGEST_LIFE))
             os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
         killed += os.WIFSIGNALED(status)

@@ -174,9 +174,7 @@ class World:
 
 def program(**limits: object) -> Program:
     """A program that wants fewer `ms`, with three samples a measurement and a threshold of 2 %."""
-    criteria = Criteria(
-        metric_field="ms", direction=Direction.LOWER, rule=Rule.MEDIAN, noise_threshold=0.02, repeats=3
-    )
+    criteria = Criteria(metric_field="ms", direction=Direction.LOWER, rule=Rule.MEDIAN, noise_threshold=0.02, repeats=3)
     return Program(
         slug="p",
         directory="programs/p",

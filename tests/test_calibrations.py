@@ -84,9 +84,7 @@ def test_a_run_from_the_same_start_measures_nothing_before_its_first_experiment(
     assert run() == 20
     record = find_run(root, None).read_record()
     repository = find(root)
-    known = Calibrations(
-        cache_directory(environ), record.program, record.seal, tree_of(repository, repository.head)
-    )
+    known = Calibrations(cache_directory(environ), record.program, record.seal, tree_of(repository, repository.head))
     dear = [event for event in api.events(root) if isinstance(event, Sampled | Baselined)]
     known.remember([_dearer(event) for event in dear], seed=record.seed)
     assert run() == 0

@@ -22,7 +22,7 @@ from autoloop.cli.app import app
 from autoloop.cli.render import clean, duration, percent
 
 PACKAGE = Path(__file__).resolve().parent.parent
-VERBS = ["init", "validate", "run", "status", "results", "show", "ideas", "packet", "guide", "stop", "limit", "verify", "compare", "audit", "demo"]
+VERBS = ("init validate run status results show ideas packet guide stop limit verify compare audit demo").split()
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
 CONFIG = """
 metric_field = "lines"
@@ -163,7 +163,7 @@ def test_a_run_tells_each_experiment_the_gain_and_how_to_merge_it(told: tuple[Pl
         (3, "crash +no_candidate"),
     ):
         assert any(re.match(rf" *{number}  {verdict} ", line) for line in lines), text
-    assert "30 -> 24, +20.0 %" in text
+    assert "30 at the start, 24 now: a gain of +20.0 %" in text
     assert "sandbox: none" in text
     merge = next(line for line in lines if line.startswith("merge it: ")).removeprefix("merge it: git ")
     git(place.root, "branch", "before")

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from autoloop.agents import edits
 from autoloop.agents.knobs import check, locate, rounded, turned
@@ -55,13 +55,13 @@ class TunerAgent:
         """Write one new setting to the files."""
         began = time.monotonic()
         try:
-            setting = _turn(task)
+            setting, turned_knobs = _turn(task)
         except (AutoloopError, OSError) as error:
             message = error.message if isinstance(error, AutoloopError) else str(error)
             return self._session(began, failure=SessionFailure.EXITED, detail=message)
         except ImportError:
             return self._session(began, failure=SessionFailure.UNREACHABLE, detail=f"{MISSING}. {HINT}")
-        said = "set " + ", ".join(f"{name}={value}" for name, value in setting.items())
+        said = "set " + ", ".join(f"{name}={setting[name]}" for name in turned_knobs)
         text = notes_block({"hypothesis": said})
         with Transcript(task, on_progress) as transcript:
             transcript.say("stdout", [said])
@@ -71,7 +71,13 @@ class TunerAgent:
         return Session(seconds=time.monotonic() - began, cost_usd=0.0, tokens=0, **fields)
 
 
-def _turn(task: Task) -> Setting:
+class _Turned(NamedTuple):
+    setting: Setting
+    names: list[str]
+    """The knobs whose value is another one now."""
+
+
+def _turn(task: Task) -> _Turned:
     """Choose a setting and write it."""
     knobs = task.program.tuning.knobs
     if not knobs:
@@ -83,7 +89,7 @@ def _turn(task: Task) -> Setting:
     setting = search.propose(present)
     for file, text in texts.items():
         edits.write(task.tree, file, turned(text, [spot for spot in spots if spot.knob.file == file], setting))
-    return setting
+    return _Turned(setting, [name for name, value in setting.items() if present.get(name) != value])
 
 
 @dataclass

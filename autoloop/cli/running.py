@@ -172,8 +172,11 @@ def _tell(path: Path, outcome: Outcome) -> None:
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
     say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
     if summary.kept:
-        change = f"{number(summary.original_baseline)} -> {number(summary.baseline)}"
-        say(f"{summary.metric_field} {change}, {percent(summary.gain)}; {summary.direction} is better")
+        change = f"{number(summary.original_baseline)} at the start, {number(summary.baseline)} now"
+        gain = f"a gain of {percent(summary.gain)}{' side by side' if summary.confirmed is not None else ''}"
+        say(f"{summary.metric_field} {change}: {gain}; {summary.direction} is better")
+        if summary.verified is not None:
+            say(f"verified: {verified_line(summary.verified.model_dump(mode='json'))}")
         say(f"branch: {summary.branch}\nmerge it: git merge {summary.branch}")
     elif outcome.why_nothing_kept:
         say("nothing was kept:")

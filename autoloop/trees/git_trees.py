@@ -131,7 +131,12 @@ class GitTrees:
         held = self._contents(self._indexed[self._index(slot)])
         root = os.fsencode(self.path(slot)) + b"/"
         doomed = [
-            folder + name for folder, names in held.files.items() for name in names if remove(display(folder + name))
+            folder + name
+            for folder, names in held.files.items()
+            for name in names
+            # What is shared leads into the user's checkout.
+            if not (folder + name + b"/").startswith(tuple(share + b"/" for share in self._shares))
+            and remove(display(folder + name))
         ]
         for path in doomed:
             with suppress(FileNotFoundError):

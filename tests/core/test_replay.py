@@ -322,12 +322,18 @@ def test_what_is_known_of_an_experiment_is_handed_to_the_decision() -> None:
 
 def test_a_searching_agent_finds_its_trials_in_the_journal() -> None:
     told = History().start().experience(Reason.REGRESSED, 120).kept(90).experience(Reason.BUILD_FAILED)
-    found = list(trials(told.events))
+    found = list(trials(told.events, Direction.LOWER))
     assert [(trial.experiment, trial.parameters, trial.kept) for trial in found] == [
         (1, {"k": 1}, False),
         (2, {"k": 2}, True),
         (3, {"k": 3}, False),
     ]
+    assert [trial.metric for trial in found] == [pytest.approx(1.2), pytest.approx(0.9), None]
+
+
+def test_a_search_is_not_led_on_by_what_broke_a_gate() -> None:
+    told = History().start().experience(Reason.GATE_FAILED, 50)
+    assert [trial.metric for trial in trials(told.events, Direction.LOWER)] == [None]
 
 
 def test_a_long_night_is_remembered_in_a_small_state() -> None:

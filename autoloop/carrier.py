@@ -5,8 +5,9 @@ from autoloop.core.measurement import MeasurementFailure, Sample, Taken, Wanted
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Reason, StopReason
 from autoloop.core.replay import after
-from autoloop.core.run import CALIBRATION, VERIFICATION, RunState, limits_in_force, reuses
+from autoloop.core.run import CALIBRATION, VERIFICATION, RunState, reuses
 from autoloop.core.seeds import seed_for
+from autoloop.core.stopping import limits_in_force
 from autoloop.ports import Parts, Progress, Request
 
 __all__ = ["CALIBRATION", "VERIFICATION", "Carrier", "Ended"]

@@ -15,8 +15,9 @@ from autoloop.core.measurement import HOLDOUT, SCREEN, MeasurementFailure, Wante
 from autoloop.core.notes import parse_notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.rebaseline import next_baseline
-from autoloop.core.run import Current, RunState, evidence_of, rebaseline_due, stop_reason
+from autoloop.core.run import Current, RunState, evidence_of, rebaseline_due
 from autoloop.core.session import SessionFailure
+from autoloop.core.stopping import stop_reason
 from autoloop.errors import AutoloopError
 
 

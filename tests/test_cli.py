@@ -22,7 +22,23 @@ from autoloop.cli.app import app
 from autoloop.cli.render import clean, duration, percent
 
 PACKAGE = Path(__file__).resolve().parent.parent
-VERBS = ("init validate run status results show ideas packet guide stop limit verify compare audit demo").split()
+VERBS = [
+    "init",
+    "validate",
+    "run",
+    "status",
+    "results",
+    "show",
+    "ideas",
+    "packet",
+    "guide",
+    "stop",
+    "limit",
+    "verify",
+    "compare",
+    "audit",
+    "demo",
+]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
 CONFIG = """
 metric_field = "lines"

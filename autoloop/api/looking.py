@@ -107,7 +107,8 @@ def packet(path: Path, slug: str, *, environ: Mapping[str, str] = os.environ) ->
     import time
 
     from autoloop.core.packet import build_packet, recent_discards, render
-    from autoloop.core.run import RunState, limits_in_force
+    from autoloop.core.run import RunState
+    from autoloop.core.stopping import limits_in_force
     from autoloop.prompts import prompt
     from autoloop.repository import find
     from autoloop.starting import program_of

@@ -9,6 +9,8 @@ from autoloop.cli.render import count, duration, money, number, percent, say, sa
 
 Facts = dict[str, Any]
 
+_WORTH_SAYING = 0.02
+"""A drift below this is not worth a line."""
 _FINAL = {"stagnation", "target"}
 _RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
 _CONFINED = {"none": "none: measured code is not confined"}
@@ -30,6 +32,7 @@ def lines(facts: Facts, now: float) -> list[str]:
         "done": _done(facts),
         "left": _left(facts, now),
         "metric": _metric(facts),
+        "drift": _drift(facts),
         "keeps": _keeps(facts),
         "verified": verified_line(facts.get("verified")),
         "last": _last(facts["last"]),
@@ -91,6 +94,13 @@ def _metric(facts: Facts) -> str:
     noise = f"; a gain must pass {100 * facts['noise_threshold']:.2g} %" if facts["noise_threshold"] else ""
     target = f"; target {number(facts['target'])}" if facts.get("target") is not None else ""
     return f"{facts['metric_field']} {change}; {facts['direction']} is better{noise}{target}"
+
+
+def _drift(facts: Facts) -> str:
+    drift = facts.get("drift")
+    if drift is None or abs(drift) < _WORTH_SAYING:
+        return ""
+    return f"the machine moved by {percent(drift)}: this is what the kept code measures now; pairs are not misled by it"
 
 
 def _keeps(facts: Facts) -> str:

@@ -12,8 +12,9 @@ from autoloop.core.decision import broken_gates, holdout_regressed
 from autoloop.core.measurement import HOLDOUT, Arm, Measurement, Wanted
 from autoloop.core.paired_rule import next_pair, open_pair, pair_gains, paired_rule
 from autoloop.core.program import Limits
-from autoloop.core.run import VERIFICATION, RunState, verification_reserve
+from autoloop.core.run import VERIFICATION, RunState
 from autoloop.core.seeds import coin
+from autoloop.core.stopping import verification_reserve
 from autoloop.core.verdict import Keep, Verification
 
 MOST_PAIRS = 60

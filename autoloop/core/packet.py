@@ -8,7 +8,8 @@ from autoloop.core.notes import one_line
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Status
 from autoloop.core.results import Row
-from autoloop.core.run import RunState, stagnation_near
+from autoloop.core.run import RunState
+from autoloop.core.stopping import stagnation_near
 
 LONGEST = 60_000
 """Characters in a whole packet."""

@@ -1,4 +1,4 @@
-"""What a run is at one instant, and the judgements read from it: stop? rebaseline?
+"""What a run is at one instant.
 
 The state is bounded: windows of the newest results, never the whole history. Only `replay` makes one.
 """
@@ -11,8 +11,7 @@ from autoloop.core.candidate import Candidate
 from autoloop.core.events import BaselineWhy, Captured, Decided, RunStarted, RunStopped, VerificationStarted
 from autoloop.core.measurement import Arm, Sample, Series, relative_gain
 from autoloop.core.notes import Backlog, Notes
-from autoloop.core.program import Criteria, Direction, Limits, Rule
-from autoloop.core.reasons import StopReason
+from autoloop.core.program import Criteria, Rule
 from autoloop.core.results import Row
 from autoloop.core.session import Session
 from autoloop.core.totals import Totals
@@ -24,8 +23,6 @@ CALIBRATION = 0
 VERIFICATION = -1
 """The experiment number of samples of original and head."""
 _DRIFT_EVERY = 5
-_SHARE_FOR_CLOSING = 0.05
-"""Of a night with `max_hours`, at most, for each of verification and continuation."""
 _CHECK_STORED_EVERY = 10
 
 
@@ -132,6 +129,19 @@ class RunState:
         return self.noise.moved(self.original_metric, self.claimed, self.criteria)
 
     @property
+    def drift(self) -> float | None:
+        """How far the machine has moved: the kept code as it measures now against what its keeps add up to.
+
+        0 when it is not more than noise.
+        """
+        if self.metric is None or not self.reached or self.criteria.rule is not Rule.PAIRED:
+            return None
+        drift = (self.metric - self.reached) / abs(self.reached)
+        samples = len(self.baseline.values) if self.baseline else 0
+        noise = 3 * ((self.noise.spread if self.noise else None) or 0.0) / math.sqrt(max(samples, 1))
+        return drift if abs(drift) > noise else 0.0
+
+    @property
     def gain(self) -> float | None:
         """The gain of the kept tree over the run's first measurement."""
         if self.metric is None or self.original_metric is None or self.noise is None:
@@ -144,48 +154,6 @@ class RunState:
     def gain_over(self, baseline: float, value: float) -> float:
         """Relative improvement of a value over a baseline, in this run's direction and unit."""
         return relative_gain(baseline, value, self.criteria.direction, self.noise.unit if self.noise else None)
-
-
-def limits_in_force(state: RunState, limits: Limits) -> Limits:
-    """The program's limits with what people changed while the run went."""
-    return limits.model_copy(update=state.limits)
-
-
-def stop_reason(state: RunState, limits: Limits, now: float) -> StopReason | None:
-    """Why the run should end before its next experiment; None to go on."""
-    totals = state.totals
-    if _target_reached(state, limits):
-        return StopReason.TARGET
-    if totals.experiments >= limits.max_experiments:
-        return StopReason.MAX_EXPERIMENTS
-    if state.discards_in_row >= limits.max_consecutive_discards:
-        return StopReason.STAGNATION
-    if limits.max_hours is not None and state.seconds_at(now) >= limits.max_hours * 3600 - _reserve(state, limits):
-        return StopReason.MAX_HOURS
-    over_cost = limits.max_cost_usd is not None and (totals.cost_usd or 0.0) >= limits.max_cost_usd
-    over_tokens = limits.max_tokens is not None and (totals.tokens or 0) >= limits.max_tokens
-    return StopReason.BUDGET if over_cost or over_tokens else None
-
-
-def verification_reserve(state: RunState, limits: Limits) -> float:
-    """Seconds of the night to be left for measuring the original against the head; 0 when there is no need."""
-    if limits.max_hours is None or not state.totals.kept or state.criteria.rule is not Rule.PAIRED:
-        return 0.0
-    return min(_SHARE_FOR_CLOSING * limits.max_hours * 3600, 2 * state.criteria.max_pairs * state.sample_seconds)
-
-
-def _reserve(state: RunState, limits: Limits) -> float:
-    """Seconds to be left when the last experiment begins: for itself, and for the end of the night.
-
-    That is the verification, and as much again where keeps are unsure. Without a keep there is nothing to close.
-    """
-    closing = verification_reserve(state, limits)
-    if not closing:
-        return 0.0
-    sure = math.log(10 * max(state.measured, 1))
-    unsure = any(not keep.closed and keep.evidence < sure for keep in state.keeps)
-    usual = state.active_seconds / max(state.totals.experiments, 1)
-    return usual + closing * (2 if unsure else 1)
 
 
 def rebaseline_due(state: RunState) -> BaselineWhy | None:
@@ -233,15 +201,3 @@ def reuses(state: RunState) -> bool:
     """Whether samples of the baseline serve all candidates: asked for, and not seen to move."""
     criteria = state.criteria
     return criteria.rule is Rule.PAIRED and criteria.baseline == "reuse" and not state.stored_moved
-
-
-def stagnation_near(state: RunState, limits: Limits) -> bool:
-    """Whether two thirds of the experiments before stagnation have been spent."""
-    return 3 * state.discards_in_row >= 2 * limits.max_consecutive_discards
-
-
-def _target_reached(state: RunState, limits: Limits) -> bool:
-    reached = state.reached
-    if limits.target is None or reached is None:
-        return False
-    return reached <= limits.target if state.criteria.direction is Direction.LOWER else reached >= limits.target

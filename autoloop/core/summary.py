@@ -5,7 +5,8 @@ from collections import Counter
 from autoloop.core.model import Frozen
 from autoloop.core.night import Confidence, labels
 from autoloop.core.program import Limits, Rule
-from autoloop.core.run import RunState, limits_in_force
+from autoloop.core.run import RunState
+from autoloop.core.stopping import limits_in_force
 from autoloop.core.verdict import Verification
 
 
@@ -34,6 +35,8 @@ class Summary(Frozen):
     baseline: float | None
     original_baseline: float | None
     gain: float | None
+    drift: float | None
+    """How far the kept code measures now from what its keeps add up to; null under `median`, which follows it."""
     noise_threshold: float | None
     best_experiment: int | None
     confirmed: int | None
@@ -86,6 +89,7 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
         baseline=state.metric,
         original_baseline=state.original_metric,
         gain=state.gain,
+        drift=state.drift,
         noise_threshold=state.noise.threshold if state.noise else None,
         best_experiment=state.best_experiment,
         confirmed=counted[Confidence.CONFIRMED] if by_pairs else None,

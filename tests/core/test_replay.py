@@ -27,16 +27,9 @@ from autoloop.core.reasons import Reason, Status, StopReason
 from autoloop.core.rebaseline import Spoken, next_baseline
 from autoloop.core.replay import replay
 from autoloop.core.results import COLUMNS, HEADER, Row, baseline_row
-from autoloop.core.run import (
-    RECENT,
-    RunState,
-    evidence_of,
-    limits_in_force,
-    rebaseline_due,
-    stagnation_near,
-    stop_reason,
-)
+from autoloop.core.run import RECENT, RunState, evidence_of, rebaseline_due
 from autoloop.core.session import Session, SessionFailure
+from autoloop.core.stopping import limits_in_force, stagnation_near, stop_reason
 from autoloop.core.totals import sum_known
 from autoloop.core.trials import trials
 from tests.core.histories import CRITERIA, History

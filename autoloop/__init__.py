@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         validate,
         verify,
     )
+    from autoloop.arena import CompareOptions
     from autoloop.core.candidate import Candidate, Change
     from autoloop.core.evidence import Judgement, NoisePool, PairedRule, judge, judge_cases
     from autoloop.core.measurement import Measurement, MeasurementFailure, Sample
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from autoloop.core.verdict import Decision, Verification
     from autoloop.errors import AutoloopError
     from autoloop.ports import Agent, Progress, Task
+    from autoloop.steering import Signals
 
 _HOMES = {
     "api": "RunOptions audit compare detach events guide ideas init limit look packet results resume run show status "
@@ -54,6 +56,8 @@ _HOMES = {
     "core.verdict": "Decision Verification",
     "errors": "AutoloopError",
     "ports": "Agent Progress Task",
+    "arena": "CompareOptions",
+    "steering": "Signals",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

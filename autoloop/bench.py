@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autoloop import process
-from autoloop.core.measurement import MEASURE, Arm, MeasurementFailure, Sample, parse_output
+from autoloop.core.measurement import HOLDOUT, MEASURE, Arm, MeasurementFailure, Sample, parse_output
 from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
@@ -58,6 +58,8 @@ class _Slot:
     tree: Path = Path()
     protected: ProtectedFiles | None = None
     ready: bool = False
+    warmed: set[str] = field(default_factory=set)
+    """The scripts that have run in the tree."""
 
 
 @dataclass
@@ -80,13 +82,13 @@ class SlotBench:
         self.base = self.slots[0]
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
-        """Make a slot ready for the commit where that is still to do, then measure once."""
+        """Make a slot ready for the commit and the script where that is still to do, then measure once."""
         slot = self._slot_for(request)
-        if not slot.ready:
-            failure = self._make_ready(slot, request, on_progress)
-            if failure is not None:
-                slot.commit = ""
-                return failure
+        failure = None if slot.ready else self._make_ready(slot, request, on_progress)
+        failure = failure or self._warm_up(slot, request)
+        if failure is not None:
+            slot.commit = ""
+            return failure
         return self._measure(slot, request)
 
     def sample_without(
@@ -131,12 +133,21 @@ class SlotBench:
         failure = self._run_script("checks.sh", slot, Reason.CHECKS_FAILED) or self._run_script(
             "build.sh", slot, Reason.BUILD_FAILED
         )
-        for _ in range(0 if failure else self.program.measuring.warmup):
+        slot.ready = failure is None
+        slot.warmed.clear()
+        return failure
+
+    def _warm_up(self, slot: _Slot, request: Request) -> MeasurementFailure | None:
+        """Samples that are thrown away, before the first one of a script in a tree; how one failed, if it did."""
+        if request.script in slot.warmed or request.script == HOLDOUT:
+            return None
+        for _ in range(self.program.measuring.warmup):
             # Not in the sample's own directory, which may hold what a killed process had finished of it.
             warm = self._measure(slot, replace(request, key=f"{request.key}-warmup"))
-            failure = failure or (warm if isinstance(warm, MeasurementFailure) else None)
-        slot.ready = failure is None
-        return failure
+            if isinstance(warm, MeasurementFailure):
+                return warm
+        slot.warmed.add(request.script)
+        return None
 
     def _run_script(self, script: str, slot: _Slot, reason: Reason) -> MeasurementFailure | None:
         """Run an optional script in the slot; how it failed, if it did."""

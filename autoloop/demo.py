@@ -164,8 +164,12 @@ def _headline(outcome: Outcome) -> tuple[str, ...]:
     counts = f"{summary.experiments} experiments: {summary.kept} kept, {summary.discarded + summary.crashed} not."
     if not summary.kept or summary.gain is None:
         return (counts, *(f"  {sentence}" for sentence in outcome.why_nothing_kept))
-    figures = f"{summary.metric_field} from {summary.original_baseline:.4g} to {summary.baseline:.4g}"
-    return (counts, f"Gain: {summary.gain:.1%}, {figures}, on the branch {summary.branch}.")
+    headline = f"Gain: {summary.gain:.1%} in {summary.metric_field}, on the branch {summary.branch}."
+    found = summary.verified
+    if found is None or found.gain is None or found.low is None or found.high is None:
+        return (counts, headline)
+    fresh = f"Verified: {found.gain:.1%} ({found.low:.1%} to {found.high:.1%}), original against head, measured afresh."
+    return (counts, headline, fresh)
 
 
 def _to_find_autoloop(environ: Mapping[str, str]) -> list[Pointer]:

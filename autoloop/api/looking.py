@@ -77,6 +77,8 @@ class Shown:
     events: tuple[Event, ...]
     patch: str
     directory: Path
+    gains: tuple[float, ...]
+    """The gain of each pair as a fraction, under `paired`."""
 
 
 def show(path: Path, experiment: int, name: str | None = None) -> Shown:
@@ -93,7 +95,13 @@ def show(path: Path, experiment: int, name: str | None = None) -> Shown:
     folder = directory.experiment(experiment)
     patch = folder / "diff.patch"
     criteria = directory.read_record().program.criteria
-    return Shown(rows[0], criteria, own, patch.read_text(errors="replace") if patch.exists() else "", folder)
+    text = patch.read_text(errors="replace") if patch.exists() else ""
+    return Shown(rows[0], criteria, own, text, folder, _fractions(replayed(directory), own))
+
+
+def _fractions(state: RunState, own: tuple[Event, ...]) -> tuple[float, ...]:
+    pairs = next((event.decision.pairs for event in own if event.kind == "decided"), ())
+    return tuple(state.noise.fraction(gain, state.criteria) for gain in pairs) if state.noise else ()
 
 
 def ideas(path: Path, name: str | None = None) -> str:

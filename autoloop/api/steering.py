@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autoloop.api.looking import root_of
 from autoloop.errors import AutoloopError
 from autoloop.stores.runs import find_run, is_alive
-
-if TYPE_CHECKING:
-    pass
 
 
 def guide(path: Path, text: str, name: str | None = None) -> str:

@@ -93,7 +93,7 @@ def _evidence(shown: api.Shown) -> list[str]:
     bound = math.log(1 / shown.criteria.alpha)
     noise = f"noise of one pair {100 * (decision.sigma or 0):.3g} % ({decision.df or 0:.0f} residuals)"
     lines = [f"  evidence  a keep needs {math.exp(bound):.0f} : 1, a log of {bound:.2f}; {noise}"]
-    for number_, (gain, log_evidence) in enumerate(zip(decision.pairs, decision.trace, strict=False), 1):
+    for number_, (gain, log_evidence) in enumerate(zip(shown.gains, decision.trace, strict=False), 1):
         lines.append(f"  pair      {number_:2}: gain {percent(gain)}, log evidence {log_evidence:+.2f}")
     if decision.low is not None and decision.high is not None:
         lines.append(f"  claimed   {percent(decision.gain)}, 95 %: {percent(decision.low)} to {percent(decision.high)}")

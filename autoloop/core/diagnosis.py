@@ -4,7 +4,7 @@ from autoloop.core.reasons import Reason
 from autoloop.core.run import RunState
 
 _ADVICE = {
-    Reason.WITHIN_NOISE: "the noise hides smaller gains: measure more work per sample, or raise `repeats`",
+    Reason.WITHIN_NOISE: "the noise hides smaller gains: measure more work per sample, see `autoloop validate`",
     Reason.REGRESSED: "the ideas made it worse: steer with `autoloop guide`",
     Reason.GATE_FAILED: "see which gate with `autoloop results`, and whether its bound is meant",
     Reason.HOLDOUT_FAILED: "gains did not carry over to the holdout",

@@ -5,7 +5,7 @@ from string import Template
 
 from autoloop.core.night import Confidence, labels
 from autoloop.core.notes import one_line
-from autoloop.core.program import Limits, Program
+from autoloop.core.program import Limits, Program, Rule
 from autoloop.core.reasons import Status
 from autoloop.core.results import Row
 from autoloop.core.run import RunState
@@ -115,13 +115,11 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
     lines = [
         f"- Baseline, to be beaten now: {_number(state.metric)}",
         f"- Original: {_number(state.original_metric)}; gain so far {percent(state.gain)}",
-        f"- Best kept: {_number(state.best)}",
         f"- Experiments: {totals.experiments} done ({totals.kept} kept, {totals.discarded} discarded, "
         f"{totals.crashed} crashed), {max(0, limits.max_experiments - totals.experiments)} left",
         f"- In a row without a keep: {state.discards_in_row}; the run stops at {limits.max_consecutive_discards}",
     ]
-    if state.noise:
-        lines.insert(3, f"- Noise threshold: a gain must pass {100 * state.noise.threshold:.3g} % to be kept")
+    lines.insert(2, _what_is_kept(program, state))
     if limits.max_hours is not None:
         lines.append(f"- Time left: {limits.max_hours - state.seconds_at(now) / 3600:.1f} h")
     if limits.target is not None:
@@ -133,6 +131,13 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
     if unsure:
         lines.append(f"- Kept, but not sure yet in view of the whole night: {', '.join(unsure[:20])}")
     return "\n".join(lines)
+
+
+def _what_is_kept(program: Program, state: RunState) -> str:
+    threshold = f"more than {100 * state.noise.threshold:.3g} %" if state.noise and state.noise.threshold else "a gain"
+    if program.criteria.rule is Rule.PAIRED:
+        return f"- Kept is {threshold} that pairs of samples, old against new, show beyond doubt"
+    return f"- Best kept: {_number(state.best)}; kept is {threshold} over the baseline, the noise threshold"
 
 
 def _results(state: RunState) -> str:

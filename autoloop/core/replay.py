@@ -32,7 +32,7 @@ from autoloop.core.reasons import Reason, Status
 from autoloop.core.results import Row, baseline_row, decided_fields
 from autoloop.core.run import RECENT, Current, RunState
 from autoloop.core.totals import sum_known
-from autoloop.core.verdict import Record
+from autoloop.core.verdict import Record, Verification
 
 _MOST_KEPT_ROWS = 200
 _GAP_SECONDS = 1800.0
@@ -97,7 +97,7 @@ def _applied(state: RunState, event: Event) -> RunState:
         case VerificationStarted():
             return replace(state, verifying=event, series=Series(), continuing=None)
         case Verified():
-            return replace(state, verified=event.verification, verifying=None, series=Series())
+            return replace(state, verified=_more_precise(state, event), verifying=None, series=Series())
         case Continued():
             keeps = tuple(event.keep if keep.experiment == event.keep.experiment else keep for keep in state.keeps)
             return replace(state, keeps=keeps, continuing=None, series=Series())
@@ -120,7 +120,7 @@ def _session_ended(state: RunState, event: SessionEnded) -> RunState:
 def _sampled(state: RunState, event: Sampled) -> RunState:
     result = event.taken.result
     cost = result.cost_usd if isinstance(result, Sample) else None
-    state = replace(state, totals=state.totals.charged(cost), diagnostics=result.diagnostics or state.diagnostics)
+    state = replace(state, totals=state.totals.charged(cost), diagnostics=_said(state, event))
     state = replace(state, sample_seconds=result.seconds or state.sample_seconds)
     current = state.current
     if current is not None and event.experiment == current.experiment:
@@ -128,6 +128,20 @@ def _sampled(state: RunState, event: Sampled) -> RunState:
     # Between experiments: the baseline, a kept change that is continued, or a verification.
     continuing = event.experiment if event.experiment > 0 else None
     return replace(state, series=state.series.plus(event.taken), continuing=continuing)
+
+
+def _more_precise(state: RunState, event: Verified) -> Verification:
+    """Of two verifications of the same head, the one with more pairs."""
+    known, new = state.verified, event.verification
+    better = known is not None and known.head == new.head and len(known.pairs) > len(new.pairs)
+    return known if known is not None and better else new
+
+
+def _said(state: RunState, event: Sampled) -> str:
+    """The newest diagnostics, the old baseline's aside while a candidate is measured."""
+    if state.current is not None and event.taken.wanted.arm is Arm.BASELINE:
+        return state.diagnostics
+    return event.taken.result.diagnostics or state.diagnostics
 
 
 def _decided(state: RunState, event: Decided) -> RunState:

@@ -254,7 +254,7 @@ def measure(files: int, experiments: int, *, improves: bool) -> Figures:
         cpu = campaign(root, improves=improves)
         found = list(api.events(root))
         samples = sum(isinstance(event, Sampled) for event in found)
-        flushes = _events_of(found, experiments // 2)
+        flushes = _usual_events(found)
         floor = Floor(root, work / "floor", calls, flushes)
         before, seconds = _children_cpu() + time.process_time(), []
         for number in range(experiments):
@@ -273,10 +273,10 @@ def measure(files: int, experiments: int, *, improves: bool) -> Figures:
         )
 
 
-def _events_of(found: list[Event], number: int) -> int:
-    """How many events lie between the start of this experiment and of the next."""
+def _usual_events(found: list[Event]) -> int:
+    """How many events lie between the start of an experiment and of the next, as a median."""
     starts = [index for index, event in enumerate(found) if isinstance(event, ExperimentStarted)]
-    return starts[number] - starts[number - 1]
+    return int(median(later - earlier for earlier, later in pairwise(starts)))
 
 
 def _idle_cpu(work: Path, files: int) -> float:

@@ -5,6 +5,7 @@ A fresh run is the resume of an empty journal; there is no second code path for 
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from autoloop.core.events import (
     Baselined,
@@ -118,16 +119,17 @@ def _session_ended(state: RunState, event: SessionEnded) -> RunState:
 
 
 def _sampled(state: RunState, event: Sampled) -> RunState:
-    result = event.taken.result
-    cost = result.cost_usd if isinstance(result, Sample) else None
-    state = replace(state, totals=state.totals.charged(cost), diagnostics=_said(state, event))
-    state = replace(state, sample_seconds=result.seconds or state.sample_seconds)
-    current = state.current
+    result, current = event.taken.result, state.current
+    changes: dict[str, Any] = {
+        "totals": state.totals.charged(result.cost_usd if isinstance(result, Sample) else None),
+        "diagnostics": _said(state, event),
+        "sample_seconds": result.seconds or state.sample_seconds,
+    }
     if current is not None and event.experiment == current.experiment:
-        return replace(state, current=replace(current, series=current.series.plus(event.taken)))
+        return replace(state, current=replace(current, series=current.series.plus(event.taken)), **changes)
     # Between experiments: the baseline, a kept change that is continued, or a verification.
     continuing = event.experiment if event.experiment > 0 else None
-    return replace(state, series=state.series.plus(event.taken), continuing=continuing)
+    return replace(state, series=state.series.plus(event.taken), continuing=continuing, **changes)
 
 
 def _more_precise(state: RunState, event: Verified) -> Verification:

@@ -35,6 +35,8 @@ class Totals:
 
     def charged(self, cost_usd: float | None, tokens: int | None = None, *, unknown: bool = False) -> "Totals":
         """The sums with one more cost; None adds nothing."""
+        if cost_usd is None and tokens is None and not unknown:
+            return self
         return replace(
             self,
             cost_usd=sum_known(self.cost_usd, cost_usd),

@@ -4,10 +4,7 @@ The baseline stays built in one slot while candidates come and go in the other; 
 slots swap roles by themselves, because a slot is asked for by its commit.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,37 +15,11 @@ from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
 from autoloop.ports import OnProgress, Progress, Request, Trees
+from autoloop.scripts import PASSED_ON, how_it_failed, read_diagnostics, remove
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram
 
-_DIAGNOSTICS_BYTES = 8_000
 AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
 """Where a program written for AutoAuto leaves its diagnostics, in the tree."""
-PASSED_ON = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "TZ",
-    "TMPDIR",
-    "TERM",
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "PYENV_ROOT",
-    "PYENV_VERSION",
-    "JAVA_HOME",
-    "CARGO_HOME",
-    "RUSTUP_HOME",
-    "GOPATH",
-    "GOROOT",
-    "GOCACHE",
-    "NVM_DIR",
-    "LD_LIBRARY_PATH",
-    "CC",
-    "CXX",
-]
-"""What a measurement needs to find its tools. Not PYTHONDONTWRITEBYTECODE: imports would recompile at each sample."""
 
 
 @dataclass
@@ -161,7 +132,7 @@ class SlotBench:
         if done.cancelled:
             return _interrupted(done.seconds)
         if not done.ok:
-            return MeasurementFailure(reason=reason, detail=_how_it_failed(script, done, limit), seconds=done.seconds)
+            return MeasurementFailure(reason=reason, detail=how_it_failed(script, done, limit), seconds=done.seconds)
         return self._violations(slot)
 
     def _measure(self, slot: _Slot, request: Request) -> Sample | MeasurementFailure:
@@ -181,9 +152,9 @@ class SlotBench:
         done = self._run([request.script], slot, extra, limit, on_stdout=output.feed)
         # In the user's checkout nothing is removed.
         left = [slot.tree / AUTOAUTO_DIAGNOSTICS] if slot in self.slots else []
-        said = _read_diagnostics(diagnostics, *left)
+        said = read_diagnostics(diagnostics, *left)
         if not done.cancelled:
-            _remove(directory)
+            remove(directory)
         return self._violations(slot) or self._read(request.script, done, output, said, limit)
 
     def _read(
@@ -194,7 +165,7 @@ class SlotBench:
             return _interrupted(done.seconds)
         criteria = self.program.criteria
         if not done.ok:
-            detail = _how_it_failed(script, done, limit)
+            detail = how_it_failed(script, done, limit)
         elif output.overflowed:
             detail = f"{script} printed more metric lines than can be read"
         elif isinstance(parsed := parse_output(output.text(), criteria), Sample):
@@ -247,40 +218,5 @@ class SlotBench:
         return {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
 
 
-def _how_it_failed(script: str, done: process.Finished, limit_ms: int) -> str:
-    """One clear line: the exit and the last words."""
-    if done.timed_out:
-        return f"{script} took longer than {limit_ms / 1000:g} s and was ended"
-    words = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
-    last = f": {words[-1][:300]}" if words else " without a word"
-    if done.exit_code < 0:
-        return f"{script} was killed by signal {-done.exit_code}{last}"
-    return f"{script} ended with exit code {done.exit_code}{last}"
-
-
 def _interrupted(seconds: float) -> MeasurementFailure:
     return MeasurementFailure(reason=Reason.INTERRUPTED, detail="cut short by a person or a signal", seconds=seconds)
-
-
-def _remove(directory: Path) -> None:
-    """Remove a directory, which is mostly empty."""
-    try:
-        os.rmdir(directory)
-    except OSError:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _read_diagnostics(*paths: Path) -> str:
-    """The text of the first file that is there; both are removed."""
-    text = ""
-    for path in paths:
-        # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
-        with suppress(OSError), open(path, "rb", opener=_without_following) as file:
-            text = text or file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
-        with suppress(OSError):
-            os.unlink(path)
-    return text
-
-
-def _without_following(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -11,11 +11,11 @@ from pathlib import Path
 from statistics import fmean
 
 from autoloop import process
-from autoloop.bench import PASSED_ON
 from autoloop.core.measurement import Sample, parse_output
 from autoloop.core.program import Criteria, Direction
 from autoloop.errors import AutoloopError
 from autoloop.metrics_output import MetricsOutput
+from autoloop.scripts import PASSED_ON
 
 _LAST_WORDS = 300
 

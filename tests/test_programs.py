@@ -313,12 +313,12 @@ def test_a_program_outside_the_repository_is_named_by_its_whole_path(tmp_path: P
 
 
 def test_a_linked_program_directory_is_protected_at_both_its_names(tmp_path: Path) -> None:
-    make(tmp_path, place="shared")
+    make(tmp_path, place="elsewhere")
     (tmp_path / "programs").mkdir()
-    (tmp_path / "programs/x").symlink_to("../shared/x")
+    (tmp_path / "programs/x").symlink_to("../elsewhere/x")
     scope = load_program(tmp_path, tmp_path / "programs/x").scope
     assert scope.is_protected("programs/x/measure.sh")
-    assert scope.is_protected("shared/x/measure.sh")
+    assert scope.is_protected("elsewhere/x/measure.sh")
 
 
 def test_glob_characters_in_a_path_do_not_unprotect_the_program(tmp_path: Path) -> None:

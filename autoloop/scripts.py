@@ -1,0 +1,73 @@
+"""What a program's scripts may see of the environment, and how to read what they leave behind."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from autoloop.process import Finished
+
+_DIAGNOSTICS_BYTES = 8_000
+PASSED_ON = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "PYENV_ROOT",
+        "PYENV_VERSION",
+        "JAVA_HOME",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "GOPATH",
+        "GOROOT",
+        "GOCACHE",
+        "NVM_DIR",
+        "LD_LIBRARY_PATH",
+        "CC",
+        "CXX",
+    ]
+)
+"""What a measurement needs to find its tools. Not PYTHONDONTWRITEBYTECODE: imports would recompile at each sample."""
+
+
+def how_it_failed(script: str, done: Finished, limit_ms: int) -> str:
+    """One clear line: the exit and the last words."""
+    if done.timed_out:
+        return f"{script} took longer than {limit_ms / 1000:g} s and was ended"
+    words = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
+    last = f": {words[-1][:300]}" if words else " without a word"
+    if done.exit_code < 0:
+        return f"{script} was killed by signal {-done.exit_code}{last}"
+    return f"{script} ended with exit code {done.exit_code}{last}"
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory, which is mostly empty."""
+    try:
+        os.rmdir(directory)
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def read_diagnostics(*paths: Path) -> str:
+    """The text of the first file that is there; both are removed."""
+    text = ""
+    for path in paths:
+        # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
+        with suppress(OSError), open(path, "rb", opener=_without_following) as file:
+            text = text or file.read(_DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
+        with suppress(OSError):
+            os.unlink(path)
+    return text
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

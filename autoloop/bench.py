@@ -148,10 +148,13 @@ class SlotBench:
             "AUTOLOOP_SAMPLE_DIR": str(directory),
             "AUTOLOOP_DIAGNOSTICS": str(diagnostics),
         }
+        beside = slot.tree / AUTOAUTO_DIAGNOSTICS
+        if slot not in self.slots:
+            # The user's checkout stays as it is: no file of theirs is removed, and none is left behind.
+            extra["PYTHONPYCACHEPREFIX"] = str(self.scratch / "bytecode")
+        left = [beside] if slot in self.slots or not beside.exists() else []
         limit = self.program.measuring.measurement_timeout
         done = self._run([request.script], slot, extra, limit, on_stdout=output.feed)
-        # In the user's checkout nothing is removed.
-        left = [slot.tree / AUTOAUTO_DIAGNOSTICS] if slot in self.slots else []
         said = read_diagnostics(diagnostics, *left)
         if not done.cancelled:
             remove(directory)

@@ -61,6 +61,10 @@ def spoiler(trees: GitTrees) -> Callable[[str, Chosen], int]:
             return path in found
 
         count = trees.strip(slot, noted)
+        if not found and not isinstance(chosen, Emptied):
+            raise AutoloopError(
+                "`editable` matches no file that git tracks", "Its globs count from the repository's root."
+            )
         for path in found if isinstance(chosen, Emptied) else ():
             file = trees.path(slot) / path
             file.parent.mkdir(parents=True, exist_ok=True)

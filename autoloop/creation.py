@@ -97,13 +97,13 @@ def refuse_second_run(root: Path, slug: str) -> None:
 
 
 def unfinished_run(root: Path, slug: str) -> RunDirectory | None:
-    """The latest run of a program, when its journal has no end: it was killed."""
-    runs = all_runs(root, slug)
-    if not runs or is_alive(runs[-1]):
-        return None
-    lines = runs[-1].journal.read_bytes()[-4000:].splitlines()
-    ended = bool(lines) and b'"kind":"run_stopped"' in lines[-1]
-    return None if ended else runs[-1]
+    """The newest run of a program whose journal has no end: it was killed."""
+    return next((run for run in reversed(all_runs(root, slug)) if not _has_ended(run) and not is_alive(run)), None)
+
+
+def _has_ended(run: RunDirectory) -> bool:
+    lines = run.journal.read_bytes()[-4000:].splitlines() if run.journal.exists() else []
+    return bool(lines) and b'"kind":"run_stopped"' in lines[-1]
 
 
 def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees:

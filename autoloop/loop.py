@@ -152,7 +152,8 @@ class Loop(Carrier):
             if isinstance(step, Wanted):
                 self.sample(CALIBRATION, step, commit=self.state.head, base=self.state.head)
             elif isinstance(step, MeasurementFailure):
-                raise AutoloopError(f"the code as it is cannot be measured: {step.detail}")
+                hint = f"Look closer with `autoloop validate {self.program.slug}`."
+                raise AutoloopError(f"the code as it is cannot be measured: {step.detail}", hint)
             else:
                 self.append(events.Baselined(at=self.now(), why=why, **vars(step)))
 

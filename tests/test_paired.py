@@ -295,3 +295,40 @@ def test_a_night_bounded_by_hours_leaves_time_for_its_verification() -> None:
     assert state.stopped and state.stopped.reason is StopReason.MAX_HOURS
     assert state.verified is not None and state.verified.head == state.head
     assert state.active_seconds <= 1.1 * 900
+
+
+def test_a_pass_rate_is_decided_by_its_cases_and_its_gain_is_said_of_the_metric() -> None:
+    passed = {"c0": 5, "c1": 13, "c2": 20}
+
+    class Suite(FakeBench):
+        def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+            self.requests.append(request)
+            count = passed[request.commit]
+            cases = {f"t{number}": float(number < count) for number in range(20)}
+            return Sample(metrics={"ms": count / 20}, cases=cases, seconds=1.0)
+
+    program = paired(max_experiments=2)
+    higher = program.criteria.model_copy(update={"direction": Direction.HIGHER})
+    world = World(program.model_copy(update={"criteria": higher}), Suite(lambda commit, count: 0.0))
+    state = world.run()
+    assert [event.decision.gain for event in decisions(world).values()] == [pytest.approx(1.6), pytest.approx(7 / 13)]
+    assert state.gain == pytest.approx(3.0)
+    assert state.verified is not None and state.verified.gain == pytest.approx(3.0)
+
+
+def test_the_seconds_of_a_row_leave_out_the_time_that_the_run_was_dead() -> None:
+    world = World(paired(max_experiments=2), NoisyBench(better_at(), 0.01))
+    left = [60]
+
+    def die(event: Event) -> None:
+        left[0] -= 1
+        if left[0] == 0 or event.kind == "captured":
+            raise _KilledError
+
+    world.journal.on_append = die
+    with pytest.raises(_KilledError):
+        world.run()
+    world.journal.on_append = lambda event: None
+    world.machine.time += 5000
+    state = world.run()
+    assert all(row.seconds is not None and row.seconds < 500 for row in state.recent)

@@ -131,11 +131,14 @@ def resume(
 ) -> Outcome:
     """Go on with a run, also past a limit that is raised here."""
     from autoloop.carrying import carry_on
+    from autoloop.creation import unfinished_run
     from autoloop.repository import find
     from autoloop.steering import ask, check_limits, read_control
 
     repository = find(path)
-    directory = find_run(repository.root, run_id or slug)
+    # Without a run named and a limit raised, what was killed is meant rather than what has ended.
+    killed = None if run_id or options.limits else unfinished_run(repository.root, slug)
+    directory = killed or find_run(repository.root, run_id or slug)
     record = directory.read_record()
     if options.rule not in (None, record.program.criteria.rule.value):
         raise AutoloopError("the rule of a run cannot change", "Start a new run with the other rule.")

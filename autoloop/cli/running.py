@@ -149,7 +149,7 @@ def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:
     if as_json:
         say_json({"run_id": run_id, "log": log})
     else:
-        say(f"run {run_id} goes on in the background; its log: {log}")
+        say(f"run {run_id} goes on in the background, with its first measurement; its log: {log}")
         say(f"look: autoloop status {run_id}   steer: autoloop guide TEXT   end: autoloop stop {run_id}")
     return DONE
 

@@ -134,10 +134,10 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
 
 
 def _what_is_kept(program: Program, state: RunState) -> str:
-    threshold = f"more than {100 * state.noise.threshold:.3g} %" if state.noise and state.noise.threshold else "a gain"
+    least = f" of more than {100 * state.noise.threshold:.3g} %" if state.noise and state.noise.threshold else ""
     if program.criteria.rule is Rule.PAIRED:
-        return f"- Kept is {threshold} that pairs of samples, old against new, show beyond doubt"
-    return f"- Best kept: {_number(state.best)}; kept is {threshold} over the baseline, the noise threshold"
+        return f"- Kept is a gain{least} that pairs of samples, old against new, show beyond doubt"
+    return f"- Best kept: {_number(state.best)}; kept is a gain{least} over the baseline, the noise threshold"
 
 
 def _results(state: RunState) -> str:

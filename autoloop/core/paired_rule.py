@@ -6,7 +6,7 @@ noise, what a simplification may cost.
 
 import math
 from dataclasses import replace
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from autoloop.core.measurement import MEASURE, SCREEN, Arm, Measurement, Sample, Series, Wanted
@@ -126,13 +126,17 @@ def paired_rule(criteria: Criteria, scale: "Scale") -> "PairedRule":
 def _judged(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> "Judgement":
     from autoloop.core.evidence import judge, judge_cases
 
-    rule = paired_rule(criteria, evidence.noise.scale(criteria))
-    cases = [_binary_cases(evidence.series.of(arm)) for arm in (Arm.BASELINE, Arm.CANDIDATE)]
-    if cases[0] and cases[1]:
-        return judge_cases(cases[0], cases[1], rule=rule)
-    pool = noise_pool(evidence.pool)
-    shared = _shared(evidence, criteria)
-    return judge(gains, sigma=pool.sigma, df=pool.df, rule=rule, shared=shared)
+    rule, pool = paired_rule(criteria, evidence.noise.scale(criteria)), noise_pool(evidence.pool)
+    by_metric = judge(gains, sigma=pool.sigma, df=pool.df, rule=rule, shared=_shared(evidence, criteria))
+    before, after = (_binary_cases(evidence.series.of(arm)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
+    if not before or not after:
+        return by_metric
+    passed = fmean(sum(scores.values()) for scores in before)
+    plain = replace(rule, min_gain=criteria.noise_threshold or 0.0)
+    by_cases = judge_cases(before, after, rule=plain, reference=passed or None)
+    # The cases decide; how much it is worth is said of the metric, on the scale of the run, where gains add up.
+    size = {name: getattr(by_metric, name) for name in ("gain", "claimed", "low", "high")}
+    return replace(by_cases, **size)
 
 
 def _shared(evidence: Evidence, criteria: Criteria) -> "Shared | None":

@@ -75,7 +75,7 @@ def _applied(state: RunState, event: Event) -> RunState:
         case Waited():
             return state
         case ExperimentStarted():
-            current = Current(event.experiment, event.parent, event.at)
+            current = Current(event.experiment, event.parent, event.at, active=state.seconds_at(event.at))
             return replace(
                 state,
                 current=current,
@@ -183,7 +183,7 @@ def _row(state: RunState, current: Current, event: Decided) -> Row:
             **fields,
             "experiment": event.experiment,
             "commit": candidate.commit if candidate else "",
-            "seconds": max(0.0, event.at - current.started),
+            "seconds": max(0.0, state.seconds_at(event.at) - current.active),
             "cost_usd": _experiment_cost(current),
             "lines_added": candidate.lines_added if candidate else None,
             "lines_removed": candidate.lines_removed if candidate else None,

@@ -33,6 +33,8 @@ class Current:
     experiment: int
     parent: str
     started: float
+    active: float = 0.0
+    """How long the run had been active when it began."""
     session: Session | None = None
     notes: Notes = Notes()
     captured: Captured | None = None

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from autoloop.stores.record import RunRecord
 
 
+FORMAT = 1
+"""Of `run.json`."""
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """Where everything of one run lies."""
@@ -59,23 +63,28 @@ class RunDirectory:
 
     def read_record(self) -> RunRecord:
         """`run.json`; AutoloopError when it is missing, damaged or from a newer version."""
-        from autoloop.stores.record import FORMAT, RunRecord
+        from autoloop.stores.record import RunRecord
 
         path = self.path / "run.json"
+        self.refuse_newer()
         try:
-            text = path.read_text()
-            found = json.loads(text)
-            if isinstance(found, dict) and found.get("format", 0) > FORMAT:
-                raise AutoloopError(
-                    f"{self.path} was written by a newer autoloop (format {found['format']}, this one reads {FORMAT})",
-                    "Update autoloop, or finish the run with the version that began it.",
-                )
-            return RunRecord.model_validate_json(text)
+            return RunRecord.model_validate_json(path.read_text())
         except FileNotFoundError:
             raise AutoloopError(f"{path} is missing, so this is not a run", "See `autoloop status`.") from None
         except ValueError as error:
             reason = str(error).splitlines()[0]
             raise AutoloopError(f"{path} is damaged: {reason}", "Restore it, or start a new run.") from None
+
+    def refuse_newer(self) -> None:
+        """Stop at a directory that a newer version wrote. What is damaged is said by whoever needs it."""
+        with suppress(OSError, ValueError):
+            found = json.loads((self.path / "run.json").read_text())
+            written = found.get("format", 0) if isinstance(found, dict) else 0
+            if isinstance(written, int) and written > FORMAT:
+                raise AutoloopError(
+                    f"{self.path} was written by a newer autoloop (format {written}, this one reads {FORMAT})",
+                    "Update autoloop, or finish the run with the version that began it.",
+                )
 
     def write_record(self, record: RunRecord) -> None:
         """Save `run.json`, once."""

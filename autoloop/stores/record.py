@@ -3,8 +3,7 @@
 from autoloop.core.model import Frozen
 from autoloop.core.program import Program
 from autoloop.profiles import Profile
-
-FORMAT = 1
+from autoloop.stores.directory import FORMAT
 
 
 class RunRecord(Frozen):

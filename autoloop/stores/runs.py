@@ -24,6 +24,7 @@ def find_run(root: Path, name: str | None) -> RunDirectory:
     runs = all_runs(root)
     meant = [run for run in runs if name is None or name in (run.run_id, run.slug)]
     if meant:
+        meant[-1].refuse_newer()
         return meant[-1]
     if not runs:
         raise AutoloopError(f"there is no run in {root} yet", "Start one: `autoloop run SLUG`.")

@@ -116,7 +116,7 @@ def test_the_state_says_what_must_be_beaten_and_what_is_left() -> None:
     for said in (
         "to be beaten now: 90",
         "Original: 100; gain so far +10 %",
-        "kept is more than 2 % over the baseline, the noise threshold",
+        "kept is a gain of more than 2 % over the baseline, the noise threshold",
         "3 done (1 kept, 2 discarded, 0 crashed), 7 left",
         "In a row without a keep: 2; the run stops at 10",
         "Time left: 2.0 h",

@@ -72,8 +72,16 @@ def test_a_script_that_names_the_checkout_is_refused_and_named(checkout: Checkou
 
 
 def test_a_scope_that_holds_nothing_measured_is_refused(checkout: Checkout) -> None:
+    (checkout.root / "docs").mkdir()
+    (checkout.root / "docs/guide.md").write_text("read me\n")
+    commit_all(checkout.root)
     checkout.configure(editable=["docs/**"])
     assert "`editable` names the code that it measures" in refused(checkout).hint
+
+
+def test_a_scope_that_matches_no_file_is_called_that(checkout: Checkout) -> None:
+    checkout.configure(editable=["nowhere.py"])
+    assert "`editable` matches no file" in refused(checkout).message
 
 
 def test_a_measurement_of_noise_alone_is_refused(checkout: Checkout) -> None:

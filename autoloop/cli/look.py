@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from autoloop import api
 from autoloop.cli.render import count, duration, money, number, on_terminal, percent, say, say_json, table
+from autoloop.cli.status import keeps_line, verified_line
 
 if TYPE_CHECKING:
     from autoloop.core.results import Row
@@ -47,6 +48,10 @@ def results(path: Path, run: str | None, as_json: bool) -> None:
         say_json([row.cells() for row in rows])
     elif on_terminal():
         results_table(rows)
+        facts = api.status(path, run)
+        for name, text in (("keeps", keeps_line(facts)), ("verified", verified_line(facts.get("verified")))):
+            if text:
+                say(f"{name}: {text}")
     else:
         say((HEADER + "".join(row.to_tsv() for row in rows)).rstrip("\n"))
 

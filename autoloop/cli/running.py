@@ -12,7 +12,7 @@ from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
 from autoloop.cli.live import Watcher
 from autoloop.cli.look import results_table
 from autoloop.cli.render import complain, count, number, percent, say, say_json
-from autoloop.cli.status import verified_line
+from autoloop.cli.status import keeps_line, verified_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import StopReason
 from autoloop.core.summary import Summary
@@ -177,7 +177,8 @@ def _tell(path: Path, outcome: Outcome) -> None:
         say(f"{summary.metric_field} {change}: {gain}; {summary.direction} is better")
         if summary.verified is not None:
             say(f"verified: {verified_line(summary.verified.model_dump(mode='json'))}")
-        say(f"branch: {summary.branch}\nmerge it: git merge {summary.branch}")
+        keeps = keeps_line(summary.model_dump(mode="json"))
+        say(f"branch: {summary.branch}{f' ({keeps})' if keeps else ''}\nmerge it: git merge {summary.branch}")
     elif outcome.why_nothing_kept:
         say("nothing was kept:")
         for sentence in outcome.why_nothing_kept:

@@ -33,7 +33,7 @@ def lines(facts: Facts, now: float) -> list[str]:
         "left": _left(facts, now),
         "metric": _metric(facts),
         "drift": _drift(facts),
-        "keeps": _keeps(facts),
+        "keeps": keeps_line(facts),
         "verified": verified_line(facts.get("verified")),
         "last": _last(facts["last"]),
         "cost": _cost(facts),
@@ -103,7 +103,8 @@ def _drift(facts: Facts) -> str:
     return f"the machine moved by {percent(drift)}: this is what the kept code measures now; pairs are not misled by it"
 
 
-def _keeps(facts: Facts) -> str:
+def keeps_line(facts: Facts) -> str:
+    """What the whole night says of the keeps."""
     if not facts["kept"] or facts.get("confirmed") is None:
         return ""
     ruled_out = f", {facts['ruled_out']} ruled out by later pairs" if facts["ruled_out"] else ""

@@ -1,9 +1,9 @@
 """What the loop needs of the world, as protocols. Vendors and files stay on the other side."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from autoloop.core.candidate import Capture
 from autoloop.core.events import Event
@@ -14,6 +14,10 @@ from autoloop.core.run import RunState
 from autoloop.core.session import Session
 from autoloop.core.summary import Summary
 from autoloop.core.trials import Trial
+
+Tier = Literal["bwrap", "landlock", "none"]
+Network = Literal["off", "loopback", "on"]
+"""`off` has a loopback of its own, `loopback` shares one with the run's services, `on` has no bounds."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,52 @@ class Bench(Protocol):
 
     def close(self) -> None:
         """Stop what was started for the run."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one command may reach. Everything else it can read at most, and what is private not even that."""
+
+    tree: Path
+    """Its working directory, which it may write."""
+    home: Path
+    """A directory that takes the place of the user's home."""
+    reads: tuple[Path, ...] = ()
+    """What it can read although it lies in a place that is hidden."""
+    writes: tuple[Path, ...] = ()
+    """What it can write beside the tree."""
+    kept: tuple[Path, ...] = ()
+    """Parts of the user's home that it may write, at their own paths: the settings and the sign-in of a client."""
+    network: Network = "off"
+    devices: tuple[str, ...] = ()
+    """Globs of device nodes."""
+    sockets: tuple[str, ...] = ()
+    """Globs of sockets."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A cell made ready: how to start a command in it, and where the command finds things."""
+
+    prefix: tuple[str, ...]
+    """What stands before the command."""
+    cwd: Path
+    """Where the process is started."""
+    env: Mapping[str, str]
+    """Variables that take the place of the command's own."""
+    seen: Callable[[Path], Path]
+    """Where the command finds a path of the cell, or one below it."""
+    wrappers: int = 0
+    """Processes that stand between ours and the command; what is asked to end is not these."""
+
+
+class Sandbox(Protocol):
+    """What keeps a command in its cell."""
+
+    tier: Tier
+
+    def enter(self, cell: Cell) -> Room:
+        """How to start one command in the cell."""
 
 
 class Seal(Protocol):

@@ -4,18 +4,20 @@ The baseline stays built in one slot while candidates come and go in the other; 
 slots swap roles by themselves, because a slot is asked for by its commit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from autoloop import process
+from autoloop.confined import Confined
 from autoloop.core.measurement import HOLDOUT, MEASURE, Arm, MeasurementFailure, Sample, parse_output
 from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
-from autoloop.ports import OnProgress, Progress, Request, Trees
-from autoloop.scripts import PASSED_ON, how_it_failed, read_diagnostics, remove
+from autoloop.ports import OnProgress, Progress, Request, Sandbox, Trees
+from autoloop.sandbox.none import NoSandbox
+from autoloop.scripts import how_it_failed, read_diagnostics, remove
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram
 
 AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
@@ -31,6 +33,8 @@ class _Slot:
     ready: bool = False
     warmed: set[str] = field(default_factory=set)
     """The scripts that have run in the tree."""
+    held_out: bool = False
+    """Whether `holdout.sh` ran in the tree, and may have left something of what only it can see."""
 
 
 @dataclass
@@ -45,6 +49,11 @@ class SlotBench:
     run_id: str
     environ: Mapping[str, str]
     cancelled: Callable[[], bool] = lambda: False
+    homes: Path = Path("/nonexistent")
+    """Where private homes are; without a sandbox there are none."""
+    sandbox: Sandbox = field(default_factory=NoSandbox)
+    holdout_paths: tuple[Path, ...] = ()
+    """What only `holdout.sh` can see."""
     slots: tuple[_Slot, _Slot] = field(default_factory=lambda: (_Slot("a"), _Slot("b")))
     base: _Slot = field(init=False)
     """The slot that holds the baseline."""
@@ -69,6 +78,7 @@ class SlotBench:
         slot = self.slots[1]
         slot.commit, slot.ready = "", False
         slot.tree = self.trees.place(slot.name, commit)
+        self.scripts.empty_home(slot.name)
         if removed is not None:
             strip(slot.name, removed)
         slot.protected = None
@@ -84,6 +94,20 @@ class SlotBench:
         """Kill what the run left behind."""
         process.sweep_run(self.run_id)
 
+    @cached_property
+    def scripts(self) -> Confined:
+        """How the program's scripts are run."""
+        return Confined(
+            self.program,
+            self.sealed,
+            self.run_id,
+            self.environ,
+            self.homes,
+            self.holdout_paths,
+            self.sandbox,
+            self.cancelled,
+        )
+
     def _slot_for(self, request: Request) -> _Slot:
         """The baseline's slot is the one that holds what must stay built; candidates go to the other one."""
         a, b = self.slots
@@ -91,15 +115,16 @@ class SlotBench:
         if self.base not in holding:
             self.base = holding[0] if holding else a
         slot = self.base if request.arm is Arm.BASELINE else (b if self.base is a else a)
-        if slot.commit != request.commit:
+        if slot.commit != request.commit or (slot.held_out and request.script != HOLDOUT):
             slot.ready = False
         return slot
 
     def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
         if self.program.has("build.sh") or self.program.has("checks.sh"):
             on_progress(Progress("building"))
-        slot.commit = request.commit
+        slot.commit, slot.held_out = request.commit, False
         slot.tree = self.trees.place(slot.name, request.commit)
+        self.scripts.empty_home(slot.name)
         slot.protected = ProtectedFiles(slot.tree, Protected(self.program.scope.protected))
         failure = self._run_script("checks.sh", slot, Reason.CHECKS_FAILED) or self._run_script(
             "build.sh", slot, Reason.BUILD_FAILED
@@ -128,7 +153,7 @@ class SlotBench:
         if changed is not None:
             return changed
         limit = self.program.measuring.build_timeout
-        done = self._run([script], slot, {}, limit)
+        done = self._run(script, slot, limit)
         if done.cancelled:
             return _interrupted(done.seconds)
         if not done.ok:
@@ -139,23 +164,19 @@ class SlotBench:
         changed = self._violations(slot)
         if changed is not None:
             return changed
+        slot.held_out = slot.held_out or request.script == HOLDOUT
         directory = self.scratch / request.key
         directory.mkdir(parents=True, exist_ok=True)
-        diagnostics = directory / "diagnostics"
         output = MetricsOutput()
-        extra = {
-            "AUTOLOOP_SEED": str(request.seed),
-            "AUTOLOOP_SAMPLE_DIR": str(directory),
-            "AUTOLOOP_DIAGNOSTICS": str(diagnostics),
-        }
+        extra = {"AUTOLOOP_SEED": str(request.seed)}
         beside = slot.tree / AUTOAUTO_DIAGNOSTICS
         if slot not in self.slots:
             # The user's checkout stays as it is: no file of theirs is removed, and none is left behind.
             extra["PYTHONPYCACHEPREFIX"] = str(self.scratch / "bytecode")
         left = [beside] if slot in self.slots or not beside.exists() else []
         limit = self.program.measuring.measurement_timeout
-        done = self._run([request.script], slot, extra, limit, on_stdout=output.feed)
-        said = read_diagnostics(diagnostics, *left)
+        done = self._run(request.script, slot, limit, extra, directory, output.feed)
+        said = read_diagnostics(directory / "diagnostics", *left)
         if not done.cancelled:
             remove(directory)
         return self._violations(slot) or self._read(request.script, done, output, said, limit)
@@ -190,35 +211,18 @@ class SlotBench:
 
     def _run(
         self,
-        script: Sequence[str],
+        script: str,
         slot: _Slot,
-        extra: Mapping[str, str],
         limit_ms: int,
+        values: Mapping[str, str] | None = None,
+        sample: Path | None = None,
         on_stdout: Callable[[bytes], object] | None = None,
     ) -> process.Finished:
-        name, *arguments = script
-        return process.run(
-            ["bash", self.sealed.directory / name, *arguments],
-            cwd=slot.tree,
-            env={**self.environment(slot.tree), **extra},
-            deadline=limit_ms / 1000 if limit_ms else None,
-            on_stdout=on_stdout,
-            cancelled=self.cancelled,
+        # The user's own checkout is measured as the user would.
+        scripts = self.scripts if slot in self.slots else replace(self.scripts, sandbox=NoSandbox())
+        return scripts.run(
+            [script], slot.tree, slot.name, limit_ms=limit_ms, values=values, sample=sample, on_stdout=on_stdout
         )
-
-    def environment(self, tree: Path) -> dict[str, str]:
-        """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
-        return {
-            **self._passed_on,
-            "AUTOLOOP_PROGRAM_DIR": str(self.sealed.directory),
-            "AUTOLOOP_TREE": str(tree),
-            "AUTOLOOP_RUN": self.run_id,
-        }
-
-    @cached_property
-    def _passed_on(self) -> dict[str, str]:
-        allowed = {*PASSED_ON, *self.program.measuring.measure_env}
-        return {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
 
 
 def _interrupted(seconds: float) -> MeasurementFailure:

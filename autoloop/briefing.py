@@ -1,5 +1,7 @@
 """What a session is given: the packet, the tree, the limits."""
 
+from dataclasses import replace
+
 from autoloop.core.packet import build_packet, recent_discards, render
 from autoloop.core.program import Limits, Program
 from autoloop.core.run import Current, RunState
@@ -15,9 +17,10 @@ def brief(program: Program, state: RunState, current: Current, limits: Limits, p
     """The task of the experiment in progress, with the agent's tree made equal to its parent."""
     assert state.started is not None, "a journal begins with its run"
     packet, files, number = packet_text(program, state, limits, parts), parts.files, current.experiment
+    packet_path = files.packet(number, packet)
     return Task(
         packet=packet,
-        packet_path=files.packet(number, packet),
+        packet_path=packet_path,
         tree=parts.trees.place("agent", current.parent),
         run_id=state.started.run_id,
         program=program,
@@ -27,6 +30,8 @@ def brief(program: Program, state: RunState, current: Current, limits: Limits, p
         history=lambda: trials(parts.journal.read(), program.criteria.direction),
         transcript=files.transcript(number),
         cancelled=parts.steering.now,
+        sandbox=parts.sandbox,
+        cell=replace(parts.cell, reads=(packet_path, *parts.cell.reads)),
     )
 
 

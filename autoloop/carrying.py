@@ -9,6 +9,7 @@ from pathlib import Path
 from autoloop import process
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
+from autoloop.confining import HOMES, agents_cell, sandbox_for, withheld
 from autoloop.core.diagnosis import diagnose
 from autoloop.core.events import ExperimentStarted, Sampled
 from autoloop.core.measurement import MeasurementFailure, Sample
@@ -19,7 +20,7 @@ from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
-from autoloop.ports import Agent, OnNews, OnProgress, Parts, Progress
+from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress, Sandbox
 from autoloop.preparation import prepare_trees, require_room, services
 from autoloop.profiles import make_agent
 from autoloop.prompts import prompt
@@ -75,7 +76,8 @@ def carry_on(
             steering = FileSteering(directory, signals)
             trees = trees_of(repository, record, cache_directory(environ))
             sealed = SealedProgram(directory.sealed, record.seal)
-            bench = _bench(record, trees, sealed, environ, steering.now)
+            sandbox = _sandbox(repository, record, environ, progress)
+            bench = _bench(repository, record, trees, sealed, environ, steering.now, sandbox)
             state = _with_session_at_hand(state, trees, journal)
             _make_ready(record, state, trees, bench, environ, progress)
             with awake(), services(bench, repository.root):
@@ -88,7 +90,8 @@ def carry_on(
                 )
                 state = _recalled(state, known, record, journal, progress)
                 agent = make_agent(record.profile, repository.root, environ)
-                parts = _parts(directory, agent, trees, bench, journal, steering, progress)
+                cell = agents_cell(trees, home_of(record.run_id, cache_directory(environ)), record.program)
+                parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell)
                 state = work(Loop(record.program, parts, state))
                 known.remember(journal.read(), record.seed)
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
@@ -103,6 +106,7 @@ def _parts(
     journal: FileJournal,
     steering: FileSteering,
     progress: OnProgress,
+    cell: Cell,
 ) -> Parts:
     return Parts(
         agent=agent,
@@ -113,6 +117,8 @@ def _parts(
         steering=steering,
         machine=ThisMachine(directory.path),
         files=ExperimentFiles(directory),
+        sandbox=bench.sandbox,
+        cell=cell,
         prompt=prompt("experiment").text,
         on_progress=progress,
     )
@@ -178,11 +184,36 @@ def _with_session_at_hand(state: RunState, trees: GitTrees, journal: FileJournal
     return begun
 
 
+def _sandbox(repository: Repository, record: RunRecord, environ: Mapping[str, str], on_progress: OnProgress) -> Sandbox:
+    """The sandbox that the run began with: with another, its results would not compare."""
+    choice = sandbox_for(record.sandbox, repository, record.program, cache_directory(environ), environ)
+    if choice.warning:
+        on_progress(Progress("warning", text=choice.warning))
+    return choice.sandbox
+
+
 def _bench(
-    record: RunRecord, trees: GitTrees, sealed: SealedProgram, environ: Mapping[str, str], cancelled: Callable[[], bool]
+    repository: Repository,
+    record: RunRecord,
+    trees: GitTrees,
+    sealed: SealedProgram,
+    environ: Mapping[str, str],
+    cancelled: Callable[[], bool],
+    sandbox: Sandbox,
 ) -> SlotBench:
-    scratch = home_of(record.run_id, cache_directory(environ)) / "scratch"
-    return SlotBench(record.program, trees, sealed, scratch, record.run_id, environ, cancelled)
+    home = home_of(record.run_id, cache_directory(environ))
+    return SlotBench(
+        record.program,
+        trees,
+        sealed,
+        home / "scratch",
+        record.run_id,
+        environ,
+        cancelled,
+        homes=home / HOMES,
+        sandbox=sandbox,
+        holdout_paths=withheld(repository, record.program, environ),
+    )
 
 
 def _make_ready(

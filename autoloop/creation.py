@@ -12,13 +12,14 @@ from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from autoloop.bench import AUTOAUTO_DIAGNOSTICS
+from autoloop.confining import tree_options
 from autoloop.core.events import RunStarted
 from autoloop.core.program import Program
 from autoloop.core.replay import after
 from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError
 from autoloop.git import refs_git
+from autoloop.ports import Tier
 from autoloop.profiles import Profile
 from autoloop.prompts import prompt
 from autoloop.repository import Repository, tree_of
@@ -28,7 +29,7 @@ from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
 from autoloop.stores.runs import RUNS, all_runs, is_alive
-from autoloop.trees import GitTrees, TreeOptions
+from autoloop.trees import GitTrees
 
 
 def create_run(
@@ -38,7 +39,7 @@ def create_run(
     profile: Profile,
     *,
     seed: int | None,
-    sandbox: str,
+    sandbox: Tier,
     cache: Path,
 ) -> RunDirectory:
     """Make the run's directory, seal the program, and write the journal's first line."""
@@ -109,19 +110,7 @@ def _has_ended(run: RunDirectory) -> bool:
 def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees:
     """The trees of a run, in the user's cache directory."""
     home = home_of(record.run_id, cache)
-    return GitTrees(repository, home, record.run_id, record.branch, tree_options(record.program))
-
-
-def tree_options(program: Program) -> TreeOptions:
-    """What a program wants of its trees."""
-    scope = program.scope
-    return TreeOptions(
-        cache_paths=scope.cache_paths,
-        share_paths=scope.share_paths,
-        sparse=scope.sparse,
-        max_candidate_mb=scope.max_candidate_mb,
-        keep_out=(AUTOAUTO_DIAGNOSTICS,),
-    )
+    return GitTrees(repository, home, record.run_id, record.branch, tree_options(record.program, record.sandbox))
 
 
 def home_of(run_id: str, cache: Path) -> Path:

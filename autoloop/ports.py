@@ -32,6 +32,9 @@ class Parts:
     steering: "Steering"
     machine: "Machine"
     files: "Files"
+    sandbox: "Sandbox"
+    cell: "Cell"
+    """Of the agent; each session adds its packet."""
     prompt: str
     """The template of the context packet."""
     on_progress: "OnProgress"
@@ -69,6 +72,9 @@ class Task:
     transcript: Path
     """Where the session is recorded as it happens."""
     cancelled: Callable[[], bool]
+    sandbox: "Sandbox"
+    cell: "Cell"
+    """What the agent's processes may reach. An agent may widen it by what it needs to sign in."""
 
 
 class Agent(Protocol):
@@ -127,6 +133,10 @@ class Cell:
     """What it can read although it lies in a place that is hidden."""
     writes: tuple[Path, ...] = ()
     """What it can write beside the tree."""
+    hides: tuple[Path, ...] = ()
+    """Parts of what it can read that it cannot see after all."""
+    shows: tuple[Path, ...] = ()
+    """What it can read at its own path although it is hidden or secret."""
     kept: tuple[Path, ...] = ()
     """Parts of the user's home that it may write, at their own paths: the settings and the sign-in of a client."""
     network: Network = "off"
@@ -155,7 +165,9 @@ class Room:
 class Sandbox(Protocol):
     """What keeps a command in its cell."""
 
-    tier: Tier
+    @property
+    def tier(self) -> Tier:
+        """What it is called in settings and records."""
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from autoloop import process
 from autoloop.bench import SlotBench
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress
@@ -40,13 +39,9 @@ def prepare_trees(bench: SlotBench, commit: str, home: Path, say: OnProgress) ->
         say(Progress("preparing", text=f"prepare.sh in tree {slot}"))
         tree = bench.trees.place(slot, commit)
         limit = bench.program.measuring.build_timeout
-        done = process.run(
-            ["bash", bench.sealed.directory / "prepare.sh"],
-            cwd=tree,
-            env=bench.environment(tree),
-            deadline=limit / 1000 if limit else None,
-            cancelled=bench.cancelled,
-        )
+        bench.scripts.empty_home(slot)
+        # It fetches what the tree needs; what is measured has the network that the program says.
+        done = bench.scripts.run(["prepare.sh"], tree, slot, limit_ms=limit, network="on")
         if not done.ok:
             if done.cancelled:
                 raise KeyboardInterrupt
@@ -79,7 +74,7 @@ def _call_services(bench: SlotBench, root: Path, verb: str) -> None:
         job = subprocess.Popen(
             ["bash", bench.sealed.directory / "services.sh", verb],
             cwd=root,
-            env=bench.environment(root),
+            env=bench.scripts.environment(root),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

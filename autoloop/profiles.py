@@ -40,6 +40,7 @@ class ProfileTable(Frozen):
     fallback: Text | None = Field(None, description="another profile's name, as a text")
     prompt: Text | None = Field(None, description="the path of a prompt, as a text")
     env: tuple[str, ...] | None = Field(None, description="a list of names of variables; their values stand in .env")
+    home: tuple[Text, ...] | None = Field(None, description="a list of paths in the home directory")
     options: dict[str, Any] | None = Field(None, description="a table")
 
 
@@ -69,6 +70,8 @@ class Profile(Frozen):
     """Path from the repository's root."""
     env: tuple[str, ...] = ()
     """Names of variables that the agent needs; their values come from the environment or `.env`."""
+    home: tuple[str, ...] = ()
+    """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
     options: dict[str, Any] = {}
     """Keyword arguments of an agent class of the user's own."""
 

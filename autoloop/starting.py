@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoloop.confining import sandbox_for
 from autoloop.core.program import Program, Rule
 from autoloop.core.replay import replay
 from autoloop.core.run import RunState
 from autoloop.creation import cache_directory, create_run, discard_run, trees_of, unfinished_run
 from autoloop.ports import OnProgress, Progress
-from autoloop.profiles import Profile, choose, load_settings, make_agent, user_config
+from autoloop.profiles import Profile, Settings, choose, load_settings, make_agent, user_config
 from autoloop.programs import find_program, load_program
 from autoloop.repository import Repository, find, is_dirty, is_tracked, read_at_head
 from autoloop.steering import check_limits
@@ -29,7 +30,8 @@ def create(
     repository = find(path)
     program, source = program_of(repository, path, slug)
     program = _with_options(program, options)
-    profile = _profile(repository, program, options, environ)
+    settings = load_settings(repository.root, environ, user_config(environ))
+    profile = _profile(repository, program, options, environ, settings)
     unfinished = unfinished_run(repository.root, program.slug)
     if unfinished is not None:
         command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
@@ -37,9 +39,9 @@ def create(
     if is_dirty(repository):
         text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
         on_progress(Progress("notice", text=text))
-    return repository, create_run(
-        repository, program, source, profile, seed=options.seed, sandbox="none", cache=cache_directory(environ)
-    )
+    cache = cache_directory(environ)
+    tier = sandbox_for(settings.sandbox, repository, program, cache, environ).sandbox.tier
+    return repository, create_run(repository, program, source, profile, seed=options.seed, sandbox=tier, cache=cache)
 
 
 def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
@@ -57,9 +59,10 @@ def _with_options(program: Program, options: RunOptions) -> Program:
     return program.model_copy(update={"limits": program.limits.model_copy(update=limits), "criteria": criteria})
 
 
-def _profile(repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str]) -> Profile:
+def _profile(
+    repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str], settings: Settings
+) -> Profile:
     """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
-    settings = load_settings(repository.root, environ, user_config(environ))
     profile = choose(settings, options.profile, has_knobs=bool(program.tuning.knobs))
     make_agent(profile, repository.root, environ)
     if profile.agent == "tuner":

@@ -16,6 +16,7 @@ from statistics import median
 
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
+from autoloop.confining import HOMES, sandbox_for, tree_options, withheld
 from autoloop.core.calibration import calibration_wanted
 from autoloop.core.decision import broken_gates
 from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample, Series, Taken, Wanted
@@ -26,7 +27,7 @@ from autoloop.core.run import CALIBRATION
 from autoloop.core.seeds import seed_for
 from autoloop.core.stability import Reruns
 from autoloop.core.validated import Validation, validated
-from autoloop.creation import cache_directory, tree_options
+from autoloop.creation import cache_directory
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress, Request
 from autoloop.preparation import prepare_trees, require_room, services
@@ -49,12 +50,13 @@ def validate(
     source: Path,
     *,
     runs: int,
+    sandbox: str,
     environ: Mapping[str, str],
     on_progress: OnProgress,
 ) -> Validation:
     """Measure here and there, and say what can be resolved. AutoloopError names the first place that fails."""
     with (
-        _workshop(repository, program, source, environ) as (bench, trees, home),
+        _workshop(repository, program, source, sandbox, environ) as (bench, trees, home),
         services(bench, repository.root),
     ):
         here = _in_checkout(repository, bench, environ, on_progress)
@@ -171,18 +173,28 @@ def _ask_canary(
 
 @contextmanager
 def _workshop(
-    repository: Repository, program: Program, source: Path, environ: Mapping[str, str]
+    repository: Repository, program: Program, source: Path, wanted: str, environ: Mapping[str, str]
 ) -> Iterator[tuple[SlotBench, GitTrees, Path]]:
     """Trees and a sealed copy that are gone afterwards."""
     name = f"validate-{secrets.token_hex(4)}"
     home = cache_directory(environ) / name
-    trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program))
+    cache = cache_directory(environ)
+    sandbox = sandbox_for(wanted, repository, program, cache, environ).sandbox
+    trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program, sandbox.tier))
     sealed = home.with_name(f"{name}-sealed") / "program"
     sealed.parent.mkdir(parents=True)
     # Warm-up samples are taken by hand, because they show what a cold start does.
     unwarmed = program.model_copy(update={"measuring": program.measuring.model_copy(update={"warmup": 0})})
     bench = SlotBench(
-        unwarmed, trees, SealedProgram(sealed, seal(source, sealed)), sealed.parent / "scratch", name, environ
+        unwarmed,
+        trees,
+        SealedProgram(sealed, seal(source, sealed)),
+        sealed.parent / "scratch",
+        name,
+        environ,
+        homes=home / HOMES,
+        sandbox=sandbox,
+        holdout_paths=withheld(repository, program, environ),
     )
     try:
         yield bench, trees, home

@@ -14,8 +14,9 @@ from autoloop.core.results import Row
 from autoloop.core.run import RunState
 from autoloop.core.session import Session
 from autoloop.loop import Loop
-from autoloop.ports import OnProgress, Parts, Progress, Request, Task, Wishes
+from autoloop.ports import Cell, OnProgress, Parts, Progress, Request, Task, Wishes
 from autoloop.prompts import prompt
+from autoloop.sandbox.none import NoSandbox
 
 
 class MemoryJournal:
@@ -160,6 +161,8 @@ class World:
             steering=self.steering,
             machine=self.machine,
             files=NoFiles(),
+            sandbox=NoSandbox(),
+            cell=Cell(tree=Path("/nowhere/agent"), home=Path("/nowhere/home")),
             prompt=prompt("experiment").text,
             on_progress=self.seen.append,
         )

@@ -44,6 +44,7 @@ def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("XDG_CACHE_HOME", str(folder / "home/.cache"))
     patch.setenv("XDG_CONFIG_HOME", str(folder / "home/.config"))
     patch.setenv("AUTOLOOP_CACHE_DIR", str(folder / "cache"))
+    patch.setenv("AUTOLOOP_SANDBOX", "none")
     (folder / "home").mkdir()
 
 

@@ -23,7 +23,8 @@ from autoloop.core.program import Criteria, Direction, Knob, Limits, Tuning
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.trials import Trial
 from autoloop.errors import AutoloopError
-from autoloop.ports import Agent, Progress, Task
+from autoloop.ports import Agent, Cell, Progress, Task
+from autoloop.sandbox.none import NoSandbox
 from tests.fakes import program
 
 ENV = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
@@ -57,6 +58,8 @@ class Place:
             history=lambda: [],
             transcript=self.home / "experiments" / "0007" / "session.jsonl",
             cancelled=lambda: False,
+            sandbox=NoSandbox(),
+            cell=Cell(tree=self.tree, home=self.home / "private"),
         )
         return replace(task, **fields)
 

@@ -11,7 +11,7 @@ import pytest
 from autoloop.bench import SlotBench
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample
 from autoloop.core.reasons import Reason
-from autoloop.creation import tree_options
+from autoloop.confining import tree_options
 from autoloop.ports import Progress, Request
 from autoloop.programs import load_program
 from autoloop.repository import find
@@ -40,7 +40,7 @@ class Bench:
         root = self.checkout.root
         repository = find(root)
         program = load_program(root, self.checkout.program)
-        self.trees = GitTrees(repository, self.checkout.cache / "r", "r", "autoloop/p/r", tree_options(program))
+        self.trees = GitTrees(repository, self.checkout.cache / "r", "r", "autoloop/p/r", tree_options(program, "none"))
         self.trees.open(repository.head)
         self.sealed = self.checkout.cache / "sealed"
         sealed = SealedProgram(self.sealed, seal(self.checkout.program, self.sealed))

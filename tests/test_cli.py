@@ -89,7 +89,8 @@ class Place:
         }
         home = str(self.root.parent)
         mine = {"PYTHONPATH": str(PACKAGE), "HOME": home, "XDG_CONFIG_HOME": f"{home}/config"}
-        return {**kept, **mine, "AUTOLOOP_CACHE_DIR": f"{home}/cache", "TERM": "xterm", **self.extra}
+        where = {"AUTOLOOP_CACHE_DIR": f"{home}/cache", "AUTOLOOP_SANDBOX": "none"}
+        return {**kept, **mine, **where, "TERM": "xterm", **self.extra}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from autoloop import process
+from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
 from autoloop.agents.transcript import Transcript, reported
 from autoloop.core.notes import one_line
 from autoloop.core.program import Limits
@@ -22,7 +23,7 @@ from autoloop.core.session import Session, SessionFailure
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted
-from autoloop.ports import OnProgress, Task
+from autoloop.ports import OnProgress, Room, Task
 from autoloop.process import Finished
 from autoloop.profiles import Profile
 
@@ -40,10 +41,12 @@ class CommandAgent:
 
     command: str
     env: Mapping[str, str] = field(repr=False)
+    kept: tuple[Path, ...] = ()
+    """Parts of the user's home that the command may write."""
 
     @classmethod
     def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> Self:
-        """The loop's environment, and from `.env` the variables that the profile names."""
+        """What agents may see of the environment, and from it or `.env` the variables that the profile names."""
         if not profile.command.strip():
             raise AutoloopError(
                 f'profile {quoted(profile.name)} has agent = "command" and no command',
@@ -55,16 +58,18 @@ class CommandAgent:
                 f"profile {quoted(profile.name)} needs the variable {missing[0]}, which is not set",
                 "Set it in the environment, or in .env at the repository's root.",
             )
-        return cls(profile.command, {**environ, **{name: known[name] for name in profile.env}})
+        own = {name: known[name] for name in profile.env}
+        return cls(profile.command, {**agents_environment(environ), **own}, kept_at_home(profile, environ))
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
         """Run the command until it exits or a limit ends it."""
         began = _tick_after(task.tree)
+        room = session_room(task, self.kept)
         with Transcript(task, on_progress) as transcript:
             done = process.run(
-                ["sh", "-c", self.command],
-                cwd=task.tree,
-                env=self._environment(task),
+                [*room.prefix, "sh", "-c", self.command],
+                cwd=room.cwd,
+                env={**self._environment(task, room), **room.env},
                 deadline=task.limits.agent_timeout / 1000 or None,
                 idle=task.limits.agent_idle_timeout / 1000 or None,
                 keep=_KEPT,
@@ -72,6 +77,7 @@ class CommandAgent:
                 on_stderr=transcript.stderr.feed,
                 cancelled=task.cancelled,
                 first_signal=signal.SIGINT,
+                wrappers=room.wrappers,
             )
         failure = _failure(done, task.tree, began)
         notes = transcript.closing.notes
@@ -85,16 +91,12 @@ class CommandAgent:
             text=transcript.closing.text(),
         )
 
-    def _environment(self, task: Task) -> dict[str, str]:
-        inherited = {
-            name: value
-            for name, value in self.env.items()
-            if not name.startswith("GIT_") and name != "PYTHONDONTWRITEBYTECODE"
-        }
-        return inherited | {
-            "AUTOLOOP_PACKET": str(task.packet_path.absolute()),
+    def _environment(self, task: Task, room: Room) -> dict[str, str]:
+        return {
+            **self.env,
+            "AUTOLOOP_PACKET": str(room.seen(task.packet_path.absolute())),
             "AUTOLOOP_PACKET_TEXT": _fitting(task.packet),
-            "AUTOLOOP_TREE": str(task.tree),
+            "AUTOLOOP_TREE": str(room.seen(task.tree)),
             "AUTOLOOP_RUN": task.run_id,
             "AUTOLOOP_EXPERIMENT": str(task.experiment),
             "AUTOLOOP_PROGRAM": task.program.slug,

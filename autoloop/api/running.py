@@ -45,12 +45,16 @@ def validate(
 ) -> Validation:
     """Measure in the checkout and in a tree of its own; what can be resolved, and what it costs."""
     from autoloop import validation
+    from autoloop.profiles import load_settings, user_config
     from autoloop.repository import find
     from autoloop.starting import program_of
 
     repository = find(path)
     program, source = program_of(repository, path, slug)
-    return validation.validate(repository, program, source, runs=runs, environ=environ, on_progress=on_progress)
+    wanted = load_settings(repository.root, environ, user_config(environ)).sandbox
+    return validation.validate(
+        repository, program, source, runs=runs, sandbox=wanted, environ=environ, on_progress=on_progress
+    )
 
 
 def run(

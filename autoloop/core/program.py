@@ -117,6 +117,8 @@ class Measuring(Frozen):
     measure_env: tuple[Name, ...] = Field((), description="a list of environment variables")
     devices: tuple[Name, ...] = Field((), description="a list of device nodes")
     sockets: tuple[Name, ...] = Field((), description="a list of socket paths")
+    read_paths: tuple[Name, ...] = Field((), description="a list of paths")
+    holdout_paths: tuple[Name, ...] = Field((), description="a list of paths")
     canary: bool = Field(True, description="true or false")
     warmup: int = Field(1, ge=0, description="a whole number from 0: samples thrown away after each build")
 

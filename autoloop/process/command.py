@@ -22,6 +22,8 @@ from autoloop.process.reaper import Child
 _CHUNK = 1 << 16
 _ASK = 0.1
 """Seconds between two looks at `cancelled`."""
+_SIGNALLED = 128
+"""What is added to a signal's number where an exit code has to tell of it."""
 _TIDY = 5.0
 """Seconds between two rounds for orphans that ended while the command runs."""
 _WITHOUT_PIDFD = 0.01
@@ -63,18 +65,19 @@ def run(
     grace: float = 2.0,
     first_signal: signal.Signals = signal.SIGTERM,
     log: BinaryIO | None = None,
+    wrappers: int = 0,
 ) -> Finished:
     """Run a command to its end, with nothing on its standard input.
 
     `deadline` is in seconds, `idle` in seconds without output; `keep` is bytes of each stream, half from
     its head and half from its tail. A command that has to end gets `first_signal`, SIGTERM and SIGKILL,
-    `grace` seconds apart. `log` receives a copy of everything. Whatever raises, the command's processes
-    are gone first.
+    `grace` seconds apart. `log` receives a copy of everything. `wrappers` is how many processes of a sandbox
+    stand before the command's own. Whatever raises, the command's processes are gone first.
     """
     began = time.monotonic()
     command = [os.fspath(word) for word in argv]
     try:
-        child = Child(command, cwd=cwd, env=env)
+        child = Child(command, cwd=cwd, env=env, wrappers=wrappers)
     except OSError as error:
         if error.filename != command[0]:  # the directory, or the system's limits: not the command's fault
             raise
@@ -93,6 +96,8 @@ def run(
     code = child.popen.returncode
     if code is None:  # the kernel did not let go of it
         code = -signal.SIGKILL
+    if wrappers and _SIGNALLED < code <= _SIGNALLED + signal.SIGRTMAX:  # as a shell has it: so do wrappers
+        code = _SIGNALLED - code
     return _finished(code, seconds, out.text(), err.text(), watch.ending, strays)
 
 

@@ -119,6 +119,15 @@ def descendants(pid: int) -> set[int]:
     return _below({pid}, list(_everyone()))
 
 
+def below(pid: int, levels: int) -> set[int]:
+    """The members of a process's group that descend from it by at least so many generations."""
+    rows = list(_everyone())
+    upper = {pid}
+    for _ in range(levels - 1):
+        upper |= {row for row, parent, _ in rows if parent in upper}
+    return {row for row in _below({pid}, rows) - upper if (about := look(row)) and about.group == pid}
+
+
 def _below(roots: set[int], rows: list[Row]) -> set[int]:
     found = set(roots)
     while grown := {pid for pid, parent, _ in rows if parent in found} - found:

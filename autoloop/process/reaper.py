@@ -42,7 +42,8 @@ class Child:
     exit_fd: int | None = None
     """Readable once the command is over; None where the system has no such thing."""
 
-    def __init__(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], wrappers: int = 0) -> None:
+        self.wrappers = wrappers
         self.call = os.urandom(8).hex()
         self.loose: set[int] = set()
         self.adopts = _become_subreaper(os.getpid())
@@ -76,9 +77,13 @@ class Child:
         return _exited(self.pid) if hasattr(os, "waitid") else self.popen.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal the command's process group, as a terminal would."""
+        """Signal the command's process group, as a terminal would; a sandbox around it dies of SIGKILL alone."""
         if not self.adopts and not self.exited():  # once it is gone, nothing tells what it had started
             self.loose |= proctable.descendants(self.pid)
+        if self.wrappers and number != signal.SIGKILL:
+            for pid in proctable.below(self.pid, self.wrappers):
+                _signal(pid, number)
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 

@@ -2,6 +2,7 @@
 
 from autoloop.core.model import Frozen
 from autoloop.core.program import Program
+from autoloop.ports import Tier
 from autoloop.profiles import Profile
 from autoloop.stores.directory import FORMAT
 
@@ -13,7 +14,7 @@ class RunRecord(Frozen):
     run_id: str
     program: Program
     profile: Profile
-    sandbox: str
+    sandbox: Tier
     """The tier in force."""
     seal: dict[str, str]
     """Digest of each sealed file, by its path in `sealed/`."""

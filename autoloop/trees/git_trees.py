@@ -8,7 +8,7 @@ a tree is kept outside of it.
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +19,12 @@ from autoloop.git import Git, GitFailed, bare_environment, display, users_git
 from autoloop.repository import Repository
 from autoloop.trees.commits import capture_files
 from autoloop.trees.contents import Contents, Tracked, cone_patterns
-from autoloop.trees.gitdirs import SmallGit, own_config, write_git_dir
+from autoloop.trees.gitdirs import Likeness, SmallGit, own_config, write_git_dir
 from autoloop.trees.inspection import Layer, Rules
 from autoloop.trees.missing import complete, promisor
 from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, warnings
 from autoloop.trees.refs import Refs
-from autoloop.trees.walk import Spared, clean, explained, link, make_real, remove_folder
+from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove_folder
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""
@@ -43,6 +43,10 @@ class TreeOptions:
     max_candidate_mb: float = 100
     keep_out: tuple[str, ...] = ()
     """Paths that never enter a candidate, though they may be written to."""
+    bound: bool = False
+    """Whether a sandbox puts what is shared in its place; else there are symlinks."""
+    objects: Path | None = None
+    """Where the git of a tree finds the repository's objects, if not at their own path."""
 
 
 class GitTrees:
@@ -97,7 +101,7 @@ class GitTrees:
             for path in self._caches if keep_caches else ():
                 make_real(root, path)
             for path in self._shares:
-                link(root, path, self._real(path))
+                (mount_point if self.options.bound else link)(root, path, self._real(path))
             self._small_git.write(tree, commit, self._index(slot))
         return tree
 
@@ -167,8 +171,8 @@ class GitTrees:
         if self._cone:
             files["info/sparse-checkout"] = cone_patterns(self._cone)
         with explained(folder):
-            config = own_config(self._small_git.like, sparse=bool(self._cone))
-            write_git_dir(folder, config, self._small_git.like, "ref: refs/heads/none", files)
+            config = own_config(self._like, sparse=bool(self._cone))
+            write_git_dir(folder, config, self._like, "ref: refs/heads/none", files)
         places = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": str(self.repository.common_dir / "objects")}
         return Git(self.home, bare_environment() | places)
 
@@ -176,7 +180,12 @@ class GitTrees:
     def _small_git(self) -> SmallGit:
         exclude = b"".join(b"/%s\n" % path for path in (*self._caches, *self._shares))
         sparse = cone_patterns(self._cone) if self._cone else b""
-        return SmallGit(likeness(self.repository), self._branch, exclude, sparse)
+        like = replace(self._like, objects=self.options.objects or self._like.objects)
+        return SmallGit(like, self._branch, exclude, sparse)
+
+    @cached_property
+    def _like(self) -> Likeness:
+        return likeness(self.repository)
 
     @cached_property
     def _promisor(self) -> str | None:

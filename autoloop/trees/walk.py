@@ -161,6 +161,18 @@ def link(root: bytes, path: bytes, target: bytes) -> None:
         os.symlink(target, at)
 
 
+def mount_point(root: bytes, path: bytes, target: bytes) -> None:
+    """Make `path` below `root` what `target` can be bound over: a folder or an empty file, or nothing."""
+    at = root + b"/" + path
+    if os.path.isdir(target):
+        make_real(root, path)
+    elif not os.path.isfile(at) or os.path.islink(at):
+        remove(at)
+        if os.path.exists(target):
+            make_real(root, split(path)[0][:-1])
+            open(at, "wb").close()
+
+
 @contextmanager
 def explained(place: Path) -> Iterator[None]:
     """Turn what the system refuses into something a person can act on."""

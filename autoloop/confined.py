@@ -1,0 +1,102 @@
+"""Runs a program's scripts, each in a cell: what it may see is its tree, the sealed program and its sample."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from autoloop import process
+from autoloop.core.measurement import HOLDOUT
+from autoloop.core.program import Program
+from autoloop.ports import Cell, Network, Room, Sandbox
+from autoloop.sandbox.homes import emptied
+from autoloop.sandbox.none import NoSandbox
+from autoloop.scripts import PASSED_ON
+from autoloop.seal import SealedProgram
+
+HOLDOUT_DATA = "holdout"
+"""A directory of the program that only `holdout.sh` can see."""
+
+
+@dataclass(frozen=True)
+class Confined:
+    """How the scripts of one run are started."""
+
+    program: Program
+    sealed: SealedProgram
+    run_id: str
+    environ: Mapping[str, str]
+    homes: Path
+    """Where the private homes are, one for each tree."""
+    holdout_paths: tuple[Path, ...] = ()
+    """What only `holdout.sh` can see, beside its part of the program."""
+    sandbox: Sandbox = field(default_factory=NoSandbox)
+    cancelled: Callable[[], bool] = lambda: False
+
+    def run(
+        self,
+        script: Sequence[str],
+        tree: Path,
+        home: str,
+        *,
+        limit_ms: int,
+        values: Mapping[str, str] | None = None,
+        sample: Path | None = None,
+        network: Network | None = None,
+        on_stdout: Callable[[bytes], object] | None = None,
+    ) -> process.Finished:
+        """Run a sealed script in a tree; `sample` is the directory that it may write beside it."""
+        name, *arguments = script
+        room = self.sandbox.enter(self._cell(name, tree, home, sample, network))
+        environment = {**self.environment(tree, room), **(values or {})}
+        if sample is not None:
+            seen = room.seen(sample)
+            environment |= {"AUTOLOOP_SAMPLE_DIR": str(seen), "AUTOLOOP_DIAGNOSTICS": str(seen / "diagnostics")}
+        return process.run(
+            [*room.prefix, "bash", room.seen(self.sealed.directory / name), *arguments],
+            cwd=room.cwd,
+            env={**environment, **room.env},
+            deadline=limit_ms / 1000 if limit_ms else None,
+            on_stdout=on_stdout,
+            cancelled=self.cancelled,
+            wrappers=room.wrappers,
+        )
+
+    def environment(self, tree: Path, room: Room | None = None) -> dict[str, str]:
+        """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
+        seen = room.seen if room else lambda path: path
+        return {
+            **self._passed_on,
+            "AUTOLOOP_PROGRAM_DIR": str(seen(self.sealed.directory)),
+            "AUTOLOOP_TREE": str(seen(tree)),
+            "AUTOLOOP_RUN": self.run_id,
+        }
+
+    def empty_home(self, name: str) -> None:
+        """Forget what was left in a private home."""
+        if self.sandbox.tier != "none":
+            emptied(self.homes / name)
+
+    def _cell(self, script: str, tree: Path, home: str, sample: Path | None, network: Network | None) -> Cell:
+        measuring, holding = self.program.measuring, script == HOLDOUT
+        return Cell(
+            tree=tree,
+            home=self.homes / home,
+            reads=(self.sealed.directory,),
+            writes=(sample,) if sample else (),
+            hides=() if holding else tuple(self._withheld),
+            shows=tuple(path for path in self.holdout_paths if path.exists()) if holding else (),
+            network=network or measuring.measure_network,
+            devices=measuring.devices,
+            sockets=measuring.sockets,
+        )
+
+    @cached_property
+    def _withheld(self) -> list[Path]:
+        places: Iterator[Path] = (self.sealed.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
+        return [path for path in places if path.exists()]
+
+    @cached_property
+    def _passed_on(self) -> dict[str, str]:
+        allowed = {*PASSED_ON, *self.program.measuring.measure_env}
+        return {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}

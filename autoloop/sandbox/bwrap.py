@@ -1,0 +1,170 @@
+"""The tier `bwrap`: bubblewrap gives each command namespaces of its own.
+
+The tree appears at the checkout's own path, so that editable installs, workspace links and absolute paths
+lead to the tree in use and both arms share one path. Everything else is read-only, absent, or private to the
+command. Without capabilities nothing of this can be undone from inside: with them, a bind can be unmounted.
+As root the command gets another user id, because only so can it make a sandbox of its own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from glob import glob
+from pathlib import Path
+
+from autoloop.ports import Cell, Room, Tier
+from autoloop.sandbox.places import RESOLVER, Places
+
+OWN = Path("/run/autoloop")
+"""Where a command finds what a cell names."""
+OBJECTS = OWN / "objects"
+"""Where the git of a tree finds the repository's objects: their own path lies under the tree."""
+PROGRAM = "bwrap"
+_UID = 1000
+"""For root, which cannot nest user namespaces as itself."""
+
+
+@dataclass(frozen=True)
+class BwrapSandbox:
+    """Runs commands under bubblewrap."""
+
+    places: Places
+    holder: int | None = None
+    """A process whose network is shared by all commands whose network is `loopback`."""
+    tier: Tier = "bwrap"
+
+    def enter(self, cell: Cell) -> Room:
+        """How to start one command in the cell."""
+        seen = _Seen(self.places.root, cell)
+        mounts = [
+            *self._system,
+            *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
+            *self._hidden,
+            *_bind("--bind", cell.home, self.places.home),
+            *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
+            *(word for path in self._secrets for word in _masked(path)),
+            *(word for path in cell.kept for word in _bind("--bind", path, path)),
+            *_bind("--bind", cell.tree, self.places.root),
+            *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
+            *(word for path in cell.shows for word in _bind("--ro-bind", path, path)),
+            *_bind("--ro-bind", self.places.objects, OBJECTS),
+            *(word for path in cell.reads for word in _bind("--ro-bind", path, seen(path))),
+            *(word for path in cell.writes for word in _bind("--bind", path, seen(path))),
+            *(word for path in cell.hides if path.exists() for word in _masked(path, seen(path))),
+            *(word for path in _matching(cell.sockets) for word in ("--bind", path, path)),
+        ]
+        shared = cell.network != "off" and not (cell.network == "loopback" and self.holder is None)
+        entering = ("nsenter", "-t", str(self.holder), "-U", "-n", "--preserve-credentials", "--")
+        inner = cell.network == "loopback" and self.holder is not None
+        return Room(
+            prefix=(
+                *(entering if inner else ()),
+                *_START,
+                *mounts,
+                *(() if shared else ("--unshare-net",)),
+                "--chdir",
+                str(self.places.root),
+                "--",
+            ),
+            cwd=cell.tree,
+            env={"TMPDIR": "/tmp", "HOME": str(self.places.home)},
+            seen=seen,
+            wrappers=2,
+        )
+
+    @cached_property
+    def _system(self) -> tuple[str, ...]:
+        """The machine as it is, to be read; devices and processes of the command's own."""
+        return ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+
+    @cached_property
+    def _hidden(self) -> tuple[str, ...]:
+        words: list[str] = []
+        for path in self.places.hidden:
+            if path == self.places.root:
+                continue
+            # What anybody may write to stays so.
+            words += ["--perms", "1777" if path.stat().st_mode & 0o002 else "0755", "--tmpfs", str(path)]
+        return (*words, *(word for path in self._resolver for word in _bind("--ro-bind", path, path)))
+
+    @cached_property
+    def _resolver(self) -> tuple[Path, ...]:
+        real = {Path(path).resolve() for path in RESOLVER}
+        return tuple(path for path in sorted(real) if path.exists() and self.places.is_hidden(path))
+
+    @cached_property
+    def _tools_outside(self) -> tuple[Path, ...]:
+        return tuple(path for path in self.places.tools if not path.is_relative_to(self.places.root))
+
+    @cached_property
+    def _secrets(self) -> tuple[Path, ...]:
+        """Those that would show: the others lie where nothing does."""
+        places, tools = self.places, self._tools_outside
+        return tuple(
+            path
+            for path in places.secret
+            if not places.is_hidden(path) or any(path.is_relative_to(tool) for tool in tools)
+        )
+
+    @cached_property
+    def _shown_inside(self) -> tuple[Path, ...]:
+        """What of the checkout itself shows through the tree."""
+        tools = (path for path in self.places.tools if path.is_relative_to(self.places.root))
+        return (*tools, *self.places.shares)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Where a command finds what is outside."""
+
+    root: Path
+    cell: Cell
+
+    def __call__(self, path: Path) -> Path:
+        """The path inside of the sandbox."""
+        if path.is_relative_to(self.cell.tree):
+            return self.root / path.relative_to(self.cell.tree)
+        for number, given in enumerate((*self.cell.reads, *self.cell.writes)):
+            if path.is_relative_to(given):
+                return OWN / str(number) / given.name / path.relative_to(given)
+        return path
+
+
+def user_words() -> tuple[str, ...]:
+    """Whom the command runs as."""
+    return ("--uid", str(_UID), "--gid", str(_UID)) if os.geteuid() == 0 else ()
+
+
+_START = (
+    PROGRAM,
+    "--unshare-user",
+    *user_words(),
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    "--cap-drop",
+    "ALL",
+    "--die-with-parent",
+)
+
+
+def found() -> bool:
+    """Whether there is a bubblewrap to try."""
+    return shutil.which(PROGRAM) is not None
+
+
+def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
+    return how, str(real), str(seen)
+
+
+def _masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:
+    """Something in whose place there is nothing."""
+    place = str(seen or real)
+    return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--ro-bind", "/dev/null", place)
+
+
+def _matching(patterns: Iterable[str]) -> Iterator[str]:
+    return (path for pattern in patterns for path in sorted(glob(os.path.expanduser(pattern))))

@@ -1,0 +1,148 @@
+"""Starts a command that Landlock keeps in bounds: `restrict.py RULE... -- COMMAND [ARGUMENT...]`.
+
+Runs as a script of its own before each command of a cell, so it imports little and nothing of the package.
+A rule is one of `RIGHTS` and an absolute path. When the bounds cannot be set, the command is not started.
+"""
+
+import ctypes
+import os
+import sys
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
+MAKE_CHAR, MAKE_BLOCK = 1 << 6, 1 << 11
+TRUNCATE, IOCTL_DEV, RESOLVE_UNIX = 1 << 14, 1 << 15, 1 << 16
+HANDLED = (0, 13, 14, 15, 15, 16, 16, 16, 16, 17)
+"""How many rights each version of Landlock knows; they were added in the order of their bits."""
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX
+RIGHTS = {
+    "r": EXECUTE | READ_FILE | READ_DIR,
+    "w": (1 << 17) - 1 & ~(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV),
+    "d": WRITE_FILE | READ_FILE | READ_DIR | TRUNCATE | IOCTL_DEV,
+    "l": READ_DIR,
+    "s": RESOLVE_UNIX,
+}
+"""Reading, writing, using a device, listing directories, connecting to a socket. Nobody may make a device."""
+ABSTRACT_SOCKETS_AND_SIGNALS = 3
+SCOPED_SINCE = 6
+CAPABILITIES = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 10))
+"""What root keeps: owners and modes of files (0, 1, 3, 4), its own processes and users (5, 6, 7), low ports (10)."""
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION = 1
+_PATH_BENEATH = 1
+_NO_NEW_PRIVS = 38
+_CAPABILITY_HEADER = (0x20080522).to_bytes(4, sys.byteorder) + bytes(4)
+_IGNORED_BY_PYTHON = (13, 25)
+"""SIGPIPE and SIGXFSZ."""
+_EINVAL = 22
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def abi() -> int:
+    """The version of Landlock here; 0 where there is none."""
+    if sys.platform != "linux" or os.uname().machine.startswith(("alpha", "mips")):  # other numbers for system calls
+        return 0
+    return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
+
+
+def main(words: list[str]) -> None:
+    """Set the bounds, then become the command. 126 and 127 are as the shell has them."""
+    end = words.index("--")
+    command = words[end + 1 :]
+    environ = _given_environment()
+    try:
+        _restrict(words[:end])
+    except OSError as error:
+        _give_up(126, f"the sandbox cannot be set up: {error.strerror}")
+    for number in _IGNORED_BY_PYTHON:
+        _libc.signal(number, None)
+    failure = _become(command, environ)
+    _give_up(127 if isinstance(failure, FileNotFoundError) else 126, f"{command[0]}: {failure.strerror}")
+
+
+def _restrict(rules: list[str]) -> None:
+    version = abi()
+    if not version:
+        raise OSError(0, "this kernel has no Landlock")
+    handled = (1 << HANDLED[min(version, len(HANDLED) - 1)]) - 1
+    scoped = ABSTRACT_SOCKETS_AND_SIGNALS if version >= SCOPED_SINCE else 0
+    bounds = b"".join(number.to_bytes(8, sys.byteorder) for number in (handled, 0, scoped))
+    ruleset = _call(_CREATE_RULESET, bounds, ctypes.c_size_t(len(bounds)), 0)
+    for rule in rules:
+        _allow(ruleset, rule[1:], RIGHTS[rule[0]] & handled)
+    _drop_capabilities()
+    _checked(_libc.prctl(_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))))
+    _call(_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    """What is not there, or not for us, needs no rule."""
+    try:
+        place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for allowed in (rights, rights & OF_FILES):
+            if not allowed:
+                return
+            rule = allowed.to_bytes(8, sys.byteorder) + place.to_bytes(4, sys.byteorder)
+            if _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0) == 0:
+                return
+            if ctypes.get_errno() != _EINVAL:  # which a directory's rights are for a file
+                break
+        _checked(-1)
+    finally:
+        os.close(place)
+
+
+def _drop_capabilities() -> None:
+    """Root without those that reach past files: modules, raw disks, clocks, other processes."""
+    held = ctypes.create_string_buffer(24)  # effective, permitted and inheritable, of the first 32 and of the rest
+    _checked(_libc.capget(_CAPABILITY_HEADER, held))
+    low = [int.from_bytes(held.raw[at : at + 4], sys.byteorder) & CAPABILITIES for at in (0, 4, 8)]
+    kept = b"".join(number.to_bytes(4, sys.byteorder) for number in (*low, 0, 0, 0))
+    if kept != held.raw:
+        _checked(_libc.capset(_CAPABILITY_HEADER, kept))
+
+
+def _become(command: list[str], environ: dict[bytes, bytes]) -> OSError:
+    """Become the command; why that failed, if it did. A directory that has no such file is passed over."""
+    name = command[0]
+    path = os.fsdecode(environ.get(b"PATH", os.fsencode(os.defpath)))
+    found: OSError | None = None
+    for place in [""] if "/" in name else path.split(os.pathsep):
+        try:
+            os.execve(os.path.join(place, name), command, environ)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            missing = FileNotFoundError(error.errno, error.strerror)
+        except OSError as error:
+            found = found or error
+    return found or missing
+
+
+def _given_environment() -> dict[bytes, bytes]:
+    """As it was before this interpreter set LC_CTYPE in it."""
+    with open("/proc/self/environ", "rb") as block:
+        pairs = (entry.split(b"=", 1) for entry in block.read().split(b"\0") if b"=" in entry)
+        return {name: value for name, value in pairs}
+
+
+def _call(number: int, *arguments: object) -> int:
+    return _checked(_libc.syscall(number, *arguments))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def _give_up(code: int, why: str) -> None:
+    os.write(2, f"{why}\n".encode(errors="surrogateescape"))
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from autoloop.api import (
         RunOptions,
         audit,
+        clean,
         compare,
         detach,
         events,
         guide,
+        holdings,
         ideas,
         init,
         limit,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from autoloop.arena import CompareOptions
     from autoloop.core.candidate import Candidate, Change
     from autoloop.core.evidence import Judgement, NoisePool, PairedRule, judge, judge_cases
+    from autoloop.core.keeping import CleanOptions
     from autoloop.core.measurement import Measurement, MeasurementFailure, Sample
     from autoloop.core.program import Criteria, Direction, Limits, Program, Rule, Scope
     from autoloop.core.reasons import Reason, Status, StopReason
@@ -43,10 +46,11 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit compare detach events guide ideas init limit look packet results resume run show status "
-    "stop validate verify",
+    "api": "RunOptions audit clean compare detach events guide holdings ideas init limit look packet results resume run "
+    "show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
+    "core.keeping": "CleanOptions",
     "core.measurement": "Measurement MeasurementFailure Sample",
     "core.program": "Criteria Direction Limits Program Rule Scope",
     "core.reasons": "Reason Status StopReason",

@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from autoloop import process
-from autoloop.confined import Confined
+from autoloop.confined import PREPARE, Confined
 from autoloop.core.measurement import HOLDOUT, MEASURE, Arm, MeasurementFailure, Sample, parse_output
 from autoloop.core.program import Program
 from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
 from autoloop.ports import OnProgress, Progress, Request, Sandbox, Trees
 from autoloop.sandbox.none import NoSandbox
-from autoloop.scripts import how_it_failed, read_diagnostics, remove
+from autoloop.scripts import WARM_UP, how_it_failed, read_diagnostics, remove
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram
 
 AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
@@ -33,6 +33,8 @@ class _Slot:
     ready: bool = False
     warmed: set[str] = field(default_factory=set)
     """The scripts that have run in the tree."""
+    fresh: bool = False
+    """Whether the tree was made without caches."""
     held_out: bool = False
     """Whether `holdout.sh` ran in the tree, and may have left something of what only it can see."""
 
@@ -54,6 +56,8 @@ class SlotBench:
     sandbox: Sandbox = field(default_factory=NoSandbox)
     holdout_paths: tuple[Path, ...] = ()
     """What only `holdout.sh` can see."""
+    loopback: tuple[str, ...] = ()
+    """What stands before a command that shares a loopback with the run's services."""
     slots: tuple[_Slot, _Slot] = field(default_factory=lambda: (_Slot("a"), _Slot("b")))
     base: _Slot = field(init=False)
     """The slot that holds the baseline."""
@@ -64,8 +68,9 @@ class SlotBench:
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Make a slot ready for the commit and the script where that is still to do, then measure once."""
         slot = self._slot_for(request)
+        slot.ready = slot.ready and not request.alone
         failure = None if slot.ready else self._make_ready(slot, request, on_progress)
-        failure = failure or self._warm_up(slot, request)
+        failure = failure or (None if request.alone else self._warm_up(slot, request))
         if failure is not None:
             slot.commit = ""
             return failure
@@ -90,6 +95,11 @@ class SlotBench:
         request = Request(commit="", keep="", arm=Arm.CANDIDATE, script=MEASURE, seed=0, key=key)
         return self._measure(_Slot("elsewhere", tree=tree), request)
 
+    def share(self, loopback: tuple[str, ...]) -> None:
+        """From now on scripts share a loopback, or no longer do."""
+        self.loopback = loopback
+        self.__dict__.pop("scripts", None)
+
     def close(self) -> None:
         """Kill what the run left behind."""
         process.sweep_run(self.run_id)
@@ -105,6 +115,7 @@ class SlotBench:
             self.homes,
             self.holdout_paths,
             self.sandbox,
+            self.loopback,
             self.cancelled,
         )
 
@@ -115,20 +126,21 @@ class SlotBench:
         if self.base not in holding:
             self.base = holding[0] if holding else a
         slot = self.base if request.arm is Arm.BASELINE else (b if self.base is a else a)
-        if slot.commit != request.commit or (slot.held_out and request.script != HOLDOUT):
+        is_other = (slot.commit, slot.fresh) != (request.commit, request.fresh)
+        if is_other or (slot.held_out and request.script != HOLDOUT):
             slot.ready = False
         return slot
 
     def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
         if self.program.has("build.sh") or self.program.has("checks.sh"):
             on_progress(Progress("building"))
-        slot.commit, slot.held_out = request.commit, False
-        slot.tree = self.trees.place(slot.name, request.commit)
+        slot.commit, slot.fresh, slot.held_out = request.commit, request.fresh, False
+        slot.tree = self.trees.place(slot.name, request.commit, keep_caches=not request.fresh)
         self.scripts.empty_home(slot.name)
         slot.protected = ProtectedFiles(slot.tree, Protected(self.program.scope.protected))
-        failure = self._run_script("checks.sh", slot, Reason.CHECKS_FAILED) or self._run_script(
-            "build.sh", slot, Reason.BUILD_FAILED
-        )
+        failure = self._run_script(PREPARE, slot, Reason.BUILD_FAILED) if request.fresh else None
+        failure = failure or self._run_script("checks.sh", slot, Reason.CHECKS_FAILED)
+        failure = failure or self._run_script("build.sh", slot, Reason.BUILD_FAILED)
         slot.ready = failure is None
         slot.warmed.clear()
         return failure
@@ -139,7 +151,7 @@ class SlotBench:
             return None
         for _ in range(self.program.measuring.warmup):
             # Not in the sample's own directory, which may hold what a killed process had finished of it.
-            warm = self._measure(slot, replace(request, key=f"{request.key}-warmup"))
+            warm = self._measure(slot, replace(request, key=request.key + WARM_UP))
             if isinstance(warm, MeasurementFailure):
                 return warm
         slot.warmed.add(request.script)
@@ -164,7 +176,9 @@ class SlotBench:
         changed = self._violations(slot)
         if changed is not None:
             return changed
-        slot.held_out = slot.held_out or request.script == HOLDOUT
+        if request.script == HOLDOUT:
+            slot.held_out = True
+            self.trees.trust(slot.name, False)
         directory = self.scratch / request.key
         directory.mkdir(parents=True, exist_ok=True)
         output = MetricsOutput()
@@ -193,10 +207,7 @@ class SlotBench:
         elif output.overflowed:
             detail = f"{script} printed more metric lines than can be read"
         elif isinstance(parsed := parse_output(output.text(), criteria), Sample):
-            too_fast = criteria.min_sample_ms is not None and done.seconds * 1000 < criteria.min_sample_ms
-            if not too_fast:
-                return parsed.model_copy(update={"seconds": done.seconds, "diagnostics": diagnostics})
-            detail = f"{script} took {done.seconds * 1000:.3g} ms, implausible below min_sample_ms"
+            return parsed.model_copy(update={"seconds": done.seconds, "diagnostics": diagnostics})
         else:
             detail = f"{script}: {parsed}"
         return MeasurementFailure(

@@ -10,6 +10,9 @@ from autoloop.core.seeds import seed_for
 from autoloop.core.stopping import limits_in_force
 from autoloop.ports import Parts, Progress, Request
 
+_FRESH_SEEDS = 1_000_000
+"""Where the seeds of samples in fresh trees begin: what was remembered outside of a tree knows others."""
+
 __all__ = ["CALIBRATION", "VERIFICATION", "Carrier", "Ended"]
 
 
@@ -40,10 +43,13 @@ class Carrier:
             keep=base,
             arm=wanted.arm,
             script=wanted.script,
-            seed=seed_for(self.started.seed, seeded_by, wanted.index),
-            key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}",
+            seed=seed_for(self.started.seed, seeded_by, wanted.index + _FRESH_SEEDS * wanted.fresh),
+            key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}{'-fresh' if wanted.fresh else ''}",
+            fresh=wanted.fresh or (experiment == VERIFICATION and bool(self.program.scope.cache_paths)),
+            alone=wanted.fresh,
         )
-        self.progress("measuring", f"{wanted.arm} sample {wanted.index + 1}")
+        where = " in a fresh tree" if wanted.fresh else ""
+        self.progress("measuring", f"{wanted.arm} sample {wanted.index + 1}{where}")
         result = self.parts.bench.sample(request, self.parts.on_progress)
         waiting = current is not None and current.experiment == experiment
         if isinstance(result, MeasurementFailure) and result.reason is Reason.INTERRUPTED and not waiting:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop import process
+from autoloop.agents.making import make_agent
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
-from autoloop.confining import HOMES, agents_cell, sandbox_for, withheld
+from autoloop.confining import HOMES, agents_cell, sandbox_of_run, withheld
 from autoloop.core.diagnosis import diagnose
 from autoloop.core.events import ExperimentStarted, Sampled
 from autoloop.core.measurement import MeasurementFailure, Sample
@@ -21,10 +22,10 @@ from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
 from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress, Sandbox
-from autoloop.preparation import prepare_trees, require_room, services
-from autoloop.profiles import make_agent
+from autoloop.preparation import build_trees, prepare_trees, require_room, services, vacant_slots
 from autoloop.prompts import prompt
 from autoloop.repository import Repository, tree_of
+from autoloop.scripts import forget_old_samples
 from autoloop.seal import SealedProgram
 from autoloop.steering import FileSteering, Signals, ask
 from autoloop.stores.calibrations import Calibrations
@@ -33,6 +34,7 @@ from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
 from autoloop.stores.views import Views
 from autoloop.trees import GitTrees
+from autoloop.trees.homes import occupied
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def carry_on(
     With `until_prepared` only what happens once per tree is done: for a run that another process will carry.
     """
     record = directory.read_record()
-    with held(directory):
+    with held(directory), occupied(home_of(record.run_id, cache_directory(environ)), repository.root):
         process.sweep_run(record.run_id)
         views = Views(directory, record.program.limits, record.sandbox, on_news)
 
@@ -76,7 +78,7 @@ def carry_on(
             steering = FileSteering(directory, signals)
             trees = trees_of(repository, record, cache_directory(environ))
             sealed = SealedProgram(directory.sealed, record.seal)
-            sandbox = _sandbox(repository, record, environ, progress)
+            sandbox = sandbox_of_run(record, repository, cache_directory(environ), environ, progress)
             bench = _bench(repository, record, trees, sealed, environ, steering.now, sandbox)
             state = _with_session_at_hand(state, trees, journal)
             _make_ready(record, state, trees, bench, environ, progress)
@@ -85,12 +87,14 @@ def carry_on(
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
                     return None
+                home = home_of(record.run_id, cache_directory(environ))
+                build_trees(bench, state.head, home, progress, vacant_slots(state))
                 known = Calibrations(
                     cache_directory(environ), record.program, record.seal, tree_of(repository, record.start)
                 )
                 state = _recalled(state, known, record, journal, progress)
-                agent = make_agent(record.profile, repository.root, environ)
-                cell = agents_cell(trees, home_of(record.run_id, cache_directory(environ)), record.program)
+                agent = make_agent(record.profile, repository.root, environ, record.fallback)
+                cell = agents_cell(trees, home, record.program)
                 parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell)
                 state = work(Loop(record.program, parts, state))
                 known.remember(journal.read(), record.seed)
@@ -184,14 +188,6 @@ def _with_session_at_hand(state: RunState, trees: GitTrees, journal: FileJournal
     return begun
 
 
-def _sandbox(repository: Repository, record: RunRecord, environ: Mapping[str, str], on_progress: OnProgress) -> Sandbox:
-    """The sandbox that the run began with: with another, its results would not compare."""
-    choice = sandbox_for(record.sandbox, repository, record.program, cache_directory(environ), environ)
-    if choice.warning:
-        on_progress(Progress("warning", text=choice.warning))
-    return choice.sandbox
-
-
 def _bench(
     repository: Repository,
     record: RunRecord,
@@ -202,6 +198,7 @@ def _bench(
     sandbox: Sandbox,
 ) -> SlotBench:
     home = home_of(record.run_id, cache_directory(environ))
+    forget_old_samples(home / "scratch")
     return SlotBench(
         record.program,
         trees,
@@ -232,7 +229,7 @@ def _make_ready(
     if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
-    prepare_trees(bench, state.head, home, on_progress)
+    prepare_trees(bench, state.head, home, on_progress, vacant_slots(state))
 
 
 def _ask_canary(

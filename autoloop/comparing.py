@@ -18,6 +18,7 @@ from autoloop.preparation import require_room
 from autoloop.repository import Repository, resolve
 from autoloop.stopwatch import Measure, Stopwatch
 from autoloop.trees import GitTrees, TreeOptions
+from autoloop.trees.homes import occupied
 
 
 def compare(
@@ -57,14 +58,15 @@ def arena(
     stopwatch = Stopwatch(
         command, options.measure, options.metric, options.timeout, environ, options.env, name, cancelled
     )
-    try:
-        opening = trees.open(start.commit)
-        require_room(opening.bytes_needed, home)
-        seed = secrets.randbits(31) if options.seed is None else options.seed
-        yield Arena(trees, stopwatch, options, seed, on_progress, opening.warnings)
-    finally:
-        process.sweep_run(name)
-        trees.forget(pins=True)
+    with occupied(home, repository.root):
+        try:
+            opening = trees.open(start.commit)
+            require_room(opening.bytes_needed, home)
+            seed = secrets.randbits(31) if options.seed is None else options.seed
+            yield Arena(trees, stopwatch, options, seed, on_progress, opening.warnings)
+        finally:
+            process.sweep_run(name)
+            trees.forget(pins=True)
 
 
 def _refuse(options: CompareOptions) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from autoloop import process
 from autoloop.core.measurement import HOLDOUT
 from autoloop.core.program import Program
-from autoloop.ports import Cell, Network, Room, Sandbox
+from autoloop.ports import Cell, Room, Sandbox
 from autoloop.sandbox.homes import emptied
 from autoloop.sandbox.none import NoSandbox
 from autoloop.scripts import PASSED_ON
 from autoloop.seal import SealedProgram
 
+PREPARE = "prepare.sh"
 HOLDOUT_DATA = "holdout"
 """A directory of the program that only `holdout.sh` can see."""
 
@@ -31,6 +32,8 @@ class Confined:
     holdout_paths: tuple[Path, ...] = ()
     """What only `holdout.sh` can see, beside its part of the program."""
     sandbox: Sandbox = field(default_factory=NoSandbox)
+    loopback: tuple[str, ...] = ()
+    """What stands before a command that shares a loopback with the run's services."""
     cancelled: Callable[[], bool] = lambda: False
 
     def run(
@@ -42,18 +45,17 @@ class Confined:
         limit_ms: int,
         values: Mapping[str, str] | None = None,
         sample: Path | None = None,
-        network: Network | None = None,
         on_stdout: Callable[[bytes], object] | None = None,
     ) -> process.Finished:
         """Run a sealed script in a tree; `sample` is the directory that it may write beside it."""
         name, *arguments = script
-        room = self.sandbox.enter(self._cell(name, tree, home, sample, network))
+        room = self.sandbox.enter(self._cell(name, tree, home, sample))
         environment = {**self.environment(tree, room), **(values or {})}
         if sample is not None:
             seen = room.seen(sample)
             environment |= {"AUTOLOOP_SAMPLE_DIR": str(seen), "AUTOLOOP_DIAGNOSTICS": str(seen / "diagnostics")}
         return process.run(
-            [*room.prefix, "bash", room.seen(self.sealed.directory / name), *arguments],
+            [*(self.loopback if name != PREPARE else ()), *room.prefix, "bash", room.seen(self.sealed.directory / name), *arguments],
             cwd=room.cwd,
             env={**environment, **room.env},
             deadline=limit_ms / 1000 if limit_ms else None,
@@ -77,7 +79,7 @@ class Confined:
         if self.sandbox.tier != "none":
             emptied(self.homes / name)
 
-    def _cell(self, script: str, tree: Path, home: str, sample: Path | None, network: Network | None) -> Cell:
+    def _cell(self, script: str, tree: Path, home: str, sample: Path | None) -> Cell:
         measuring, holding = self.program.measuring, script == HOLDOUT
         return Cell(
             tree=tree,
@@ -86,7 +88,8 @@ class Confined:
             writes=(sample,) if sample else (),
             hides=() if holding else tuple(self._withheld),
             shows=tuple(path for path in self.holdout_paths if path.exists()) if holding else (),
-            network=network or measuring.measure_network,
+            # What prepares fetches what the tree needs; what is measured has the network that the program says.
+            network="on" if script == PREPARE or self.loopback else measuring.measure_network,
             devices=measuring.devices,
             sockets=measuring.sockets,
         )

@@ -5,11 +5,15 @@ from pathlib import Path
 
 from autoloop.bench import AUTOAUTO_DIAGNOSTICS
 from autoloop.core.program import Program
-from autoloop.ports import Cell, Tier
-from autoloop.repository import Repository
+from autoloop.errors import AutoloopError
+from autoloop.ports import Cell, OnProgress, Progress, Sandbox, Tier
+from autoloop.profiles import load_settings, user_config
+from autoloop.repository import Repository, is_tracked
 from autoloop.sandbox.bwrap import OBJECTS
-from autoloop.sandbox.choosing import Choice, choose
+from autoloop.sandbox.choosing import WARNING, Choice, choose
+from autoloop.sandbox.none import NoSandbox
 from autoloop.sandbox.places import Places, chosen_path, survey
+from autoloop.stores.record import RunRecord
 from autoloop.stores.runs import RUNS
 from autoloop.trees import GitTrees, TreeOptions
 
@@ -26,18 +30,55 @@ def sandbox_for(
     return choose(wanted, places_of(repository, program, cache, environ), cache)
 
 
+def sandbox_of_run(
+    record: RunRecord, repository: Repository, cache: Path, environ: Mapping[str, str], on_progress: OnProgress
+) -> Sandbox:
+    """The sandbox that a run began with: with another its results would not compare. What it leaves open is said."""
+    wanted = load_settings(repository.root, environ, user_config(environ)).sandbox
+    if wanted not in ("auto", record.sandbox):
+        raise AutoloopError(
+            f"run {record.run_id} began with sandbox {record.sandbox}, and the setting `sandbox` is {wanted} now",
+            "Set it to what the run began with, or to auto; a new run takes the new setting.",
+        )
+    choice = sandbox_for(wanted, repository, record.program, cache, environ)  # which knows why it is not a better one
+    if record.sandbox == "none" != choice.sandbox.tier:
+        better = f"{WARNING}. The run began so; a new one would have the sandbox {choice.sandbox.tier}"
+        choice = Choice(NoSandbox(), better)
+    elif choice.sandbox.tier != record.sandbox:
+        choice = sandbox_for(record.sandbox, repository, record.program, cache, environ)
+    for text in cautions(choice, record.program):
+        on_progress(Progress("warning", text=text))
+    return choice.sandbox
+
+
+def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
+    """What people should know of the sandbox in force."""
+    tier, network = choice.sandbox.tier, program.measuring.measure_network
+    said = [choice.warning] if choice.warning else []
+    if (tier, network) == ("landlock", "off") or (tier != "bwrap" and network == "loopback"):
+        open_door = "measured code has the network of this machine"
+        said.append(f'measure_network = "{network}" is not enforced with sandbox {tier}: {open_door}')
+    return tuple(said)
+
+
 def places_of(repository: Repository, program: Program, cache: Path, environ: Mapping[str, str]) -> Places:
     """What commands of this program find of the machine."""
-    measuring = program.measuring
+    measuring, scope = program.measuring, program.scope
     runs = repository.root / RUNS
+
+    def in_trees(path: Path) -> bool:
+        kept = any(path.is_relative_to(cached) for cached in scope.cache_paths)
+        return kept or is_tracked(repository, path.as_posix())
+
     return survey(
         repository.root,
         repository.common_dir / "objects",
         cache,
         environ,
-        share_paths=program.scope.share_paths,
+        share_paths=scope.share_paths,
         read_paths=measuring.read_paths,
         secret_paths=(*withheld(repository, program, environ), runs),
+        in_trees=in_trees,
     )
 
 

@@ -37,6 +37,7 @@ def create_run(
     program: Program,
     source: Path,
     profile: Profile,
+    fallback: Profile | None = None,
     *,
     seed: int | None,
     sandbox: Tier,
@@ -57,6 +58,7 @@ def create_run(
             run_id=directory.run_id,
             program=program,
             profile=profile,
+            fallback=fallback,
             sandbox=sandbox,
             seal=digests,
             prompt_sha256=prompt("experiment").sha256,
@@ -99,10 +101,11 @@ def refuse_second_run(root: Path, slug: str) -> None:
 
 def unfinished_run(root: Path, slug: str) -> RunDirectory | None:
     """The newest run of a program whose journal has no end: it was killed."""
-    return next((run for run in reversed(all_runs(root, slug)) if not _has_ended(run) and not is_alive(run)), None)
+    return next((run for run in reversed(all_runs(root, slug)) if not has_ended(run) and not is_alive(run)), None)
 
 
-def _has_ended(run: RunDirectory) -> bool:
+def has_ended(run: RunDirectory) -> bool:
+    """Whether the journal has an end; without one the run was killed, or goes on."""
     lines = run.journal.read_bytes()[-4000:].splitlines() if run.journal.exists() else []
     return bool(lines) and b'"kind":"run_stopped"' in lines[-1]
 

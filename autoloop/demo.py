@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop import api
+from autoloop.agents.making import make_agent
 from autoloop.carrying import Outcome
 from autoloop.core.results import Row
 from autoloop.core.summary import Summary
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, bare_environment
 from autoloop.ports import OnNews, OnProgress
-from autoloop.profiles import Profile, make_agent
+from autoloop.profiles import Profile
 from autoloop.prompts import shipped
 from autoloop.steering import Signals
+from autoloop.trees.homes import DEMO
 
 EXAMPLE = "word-index"
 BRANCH = "main"
@@ -144,7 +146,7 @@ def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
 def _fresh(directory: Path | None) -> Path:
     try:
         if directory is None:
-            return Path(tempfile.mkdtemp(prefix="autoloop-demo-")).resolve()
+            return Path(tempfile.mkdtemp(prefix=DEMO)).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         taken = any(directory.iterdir())
     except OSError as error:

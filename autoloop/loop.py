@@ -16,7 +16,6 @@ from autoloop.core.notes import parse_notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.rebaseline import next_baseline
 from autoloop.core.run import Current, RunState, evidence_of, rebaseline_due
-from autoloop.core.session import SessionFailure
 from autoloop.core.stopping import stop_reason
 from autoloop.errors import AutoloopError
 
@@ -98,6 +97,14 @@ class Loop(Carrier):
         if (reason := self._why_stop()) is not None:
             raise Ended(reason)
 
+    def _wait(self, why: str, seconds: float) -> bool:
+        """Sit out what an agent has to wait for; False when a person ended it."""
+        since = self.now()
+        self.progress("waiting", why)
+        self.parts.machine.sleep(seconds, self._is_to_end)
+        self.append(events.Waited(at=self.now(), why=why, seconds=self.now() - since))
+        return not self._is_to_end()
+
     def _is_to_end(self) -> bool:
         return self.parts.steering.now() or self.parts.steering.wishes().stop
 
@@ -105,10 +112,10 @@ class Loop(Carrier):
         current = self._current
         if current.session is not None:
             return
-        task = brief(self.program, self.state, current, self.limits, self.parts)
+        task = brief(self.program, self.state, current, self.limits, self.parts, self._wait)
         self.progress("agent")
         session = self.parts.agent.run(task, self.parts.on_progress)
-        if session.failure is SessionFailure.UNREACHABLE:
+        if session.failure and session.failure.out_of_reach:
             raise Ended(StopReason.AGENT_UNAVAILABLE, session.detail)
         notes = parse_notes(session.text)
         self.append(events.SessionEnded(at=self.now(), experiment=current.experiment, session=session, notes=notes))
@@ -121,8 +128,8 @@ class Loop(Carrier):
         message = commit_message(current.experiment, self.program.slug, current.notes)
         found = self.parts.trees.capture(current.experiment, current.parent, at=current.started, message=message)
         self.parts.files.patch(current.experiment, found.patch)
-        changed = self.parts.seal.violations()
-        self.append(inspect(found, self.program.scope, changed, experiment=current.experiment, at=self.now()))
+        changed, cases = self.parts.seal.violations(), self.state.baseline.cases if self.state.baseline else ()
+        self.append(inspect(found, self.program, changed, cases=cases, experiment=current.experiment, at=self.now()))
 
     def _judge(self) -> Decision:
         while isinstance(step := self._decided(), Wanted):

@@ -25,6 +25,10 @@ class ThisMachine:
         """Unix seconds."""
         return time.time()
 
+    def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        """Return after so many seconds, or soon after `cancelled`."""
+        _sleep(seconds, cancelled)
+
     def wait_until_fit(
         self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]
     ) -> str | None:

@@ -55,6 +55,16 @@ OnNews = Callable[[list[Row], Summary], None]
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a run still allows when a session begins; None without a limit."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    """Until `max_hours` are over."""
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything that one session is given."""
 
@@ -75,6 +85,11 @@ class Task:
     sandbox: "Sandbox"
     cell: "Cell"
     """What the agent's processes may reach. An agent may widen it by what it needs to sign in."""
+    left: Left = Left()
+    wait: Callable[[str, float], bool] = lambda why, seconds: False
+    """Sit out so many seconds for a reason that is journaled and shown. False when a person ended it."""
+    begin_again: Callable[[], object] = lambda: None
+    """Make the tree once more what it was when the session began."""
 
 
 class Agent(Protocol):
@@ -87,14 +102,17 @@ class Agent(Protocol):
 class Trees(Protocol):
     """The agent's tree and the refs of a run."""
 
-    def place(self, slot: str, commit: str) -> Path:
-        """Make the slot's tree equal to the commit, whatever is in it now."""
+    def place(self, slot: str, commit: str, *, keep_caches: bool = True) -> Path:
+        """Make the slot's tree equal to the commit, whatever is in it now; caches as what is kept left them."""
 
     def capture(self, experiment: int, parent: str, *, at: float, message: str) -> Capture:
         """Commit and pin what the agent's tree holds. The same files give the same commit."""
 
     def settle(self, *, head: str, previous: str) -> str | None:
         """Move the run's head and branch; repeatable. A sentence when the branch was left alone."""
+
+    def trust(self, slot: str, trusted: bool) -> None:
+        """Say whether the slot's caches, as they are now, are what later commits may begin from."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,10 @@ class Request:
     seed: int
     key: str
     """Names the sample; its scratch directory survives a resume of the same sample."""
+    fresh: bool = False
+    """Measure a tree without anything that earlier builds left in caches."""
+    alone: bool = False
+    """Measure a fresh tree that is placed and built for this sample alone, without a warm-up."""
 
 
 class Bench(Protocol):
@@ -215,6 +237,9 @@ class Machine(Protocol):
 
     def now(self) -> float:
         """Unix seconds."""
+
+    def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        """Return after so many seconds, or soon after `cancelled`."""
 
     def wait_until_fit(
         self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]

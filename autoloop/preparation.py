@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from autoloop.bench import SlotBench
+from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress
+from autoloop.process import Finished
+from autoloop.sandbox.loopback import shared_loopback
+from autoloop.trees.caches import AGENT, BUILD, PREPARE, mark
 
-SLOTS = ("agent", "a", "b")
+SLOTS = (AGENT, "a", "b")
 
 
 def require_room(bytes_needed: int, home: Path) -> None:
@@ -28,27 +32,48 @@ def require_room(bytes_needed: int, home: Path) -> None:
         )
 
 
-def prepare_trees(bench: SlotBench, commit: str, home: Path, say: OnProgress) -> None:
+def vacant_slots(state: RunState) -> tuple[str, ...]:
+    """The trees in which nothing lies that has still to be looked at: an agent's files, when its session is over."""
+    current = state.current
+    waits = current is not None and current.session is not None and current.captured is None
+    return tuple(slot for slot in SLOTS if not (waits and slot == AGENT))
+
+
+def prepare_trees(bench: SlotBench, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
     """Run `prepare.sh` once in each tree. A mark beside the tree says that it is done; it goes with the tree."""
-    if not bench.program.has("prepare.sh"):
-        return
-    for slot in SLOTS:
-        mark = home / f"prepared-{slot}"
-        if mark.exists():
-            continue
-        say(Progress("preparing", text=f"prepare.sh in tree {slot}"))
-        tree = bench.trees.place(slot, commit)
-        limit = bench.program.measuring.build_timeout
-        bench.scripts.empty_home(slot)
-        # It fetches what the tree needs; what is measured has the network that the program says.
-        done = bench.scripts.run(["prepare.sh"], tree, slot, limit_ms=limit, network="on")
+    for slot in _undone(bench, PREPARE, home, slots):
+        done = _run_once(bench, PREPARE, slot, commit, say)
         if not done.ok:
-            if done.cancelled:
-                raise KeyboardInterrupt
             said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             how = "took too long" if done.timed_out else f"ended with exit code {done.exit_code}"
             raise AutoloopError(f"prepare.sh {how}: {said[:300]}", "Run it by hand in a fresh clone.")
-        mark.touch()
+        bench.trees.trust(slot, True)
+        mark(home, PREPARE, slot).touch()
+
+
+def build_trees(bench: SlotBench, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
+    """Run `build.sh` once in each tree that has caches: candidates and agents begin from there, not from nothing."""
+    if not bench.program.scope.cache_paths:
+        return
+    for slot in _undone(bench, BUILD, home, slots):
+        # Whoever measures the commit will say what is wrong with it.
+        bench.trees.trust(slot, _run_once(bench, BUILD, slot, commit, say).ok)
+        mark(home, BUILD, slot).touch()
+
+
+def _undone(bench: SlotBench, script: str, home: Path, slots: tuple[str, ...]) -> list[str]:
+    has = bench.program.has(script)
+    return [slot for slot in slots if has and not mark(home, script, slot).exists()]
+
+
+def _run_once(bench: SlotBench, script: str, slot: str, commit: str, say: OnProgress) -> Finished:
+    say(Progress("preparing", text=f"{script} in tree {slot}"))
+    tree = bench.trees.place(slot, commit)
+    bench.scripts.empty_home(slot)
+    done = bench.scripts.run([script], tree, slot, limit_ms=bench.program.measuring.build_timeout)
+    if done.cancelled:
+        raise KeyboardInterrupt
+    return done
 
 
 @contextmanager
@@ -58,13 +83,28 @@ def services(bench: SlotBench, root: Path) -> Iterator[None]:
         if not bench.program.has("services.sh"):
             yield
             return
-        try:
-            _call_services(bench, root, "start")
-            yield
-        finally:
-            _call_services(bench, root, "stop")
+        with _loopback(bench):
+            try:
+                _call_services(bench, root, "start")
+                yield
+            finally:
+                _call_services(bench, root, "stop")
     finally:
         bench.close()
+
+
+@contextmanager
+def _loopback(bench: SlotBench) -> Iterator[None]:
+    """One loopback for services and samples, where the program wants that and a sandbox can enforce it."""
+    if bench.program.measuring.measure_network != "loopback" or bench.sandbox.tier != "bwrap":
+        yield
+        return
+    with shared_loopback() as entering:
+        bench.share(entering)
+        try:
+            yield
+        finally:
+            bench.share(())
 
 
 def _call_services(bench: SlotBench, root: Path, verb: str) -> None:
@@ -72,7 +112,7 @@ def _call_services(bench: SlotBench, root: Path, verb: str) -> None:
     with tempfile.TemporaryFile() as output:
         # Not through `process`, which would kill what the script leaves running.
         job = subprocess.Popen(
-            ["bash", bench.sealed.directory / "services.sh", verb],
+            [*bench.loopback, "bash", bench.sealed.directory / "services.sh", verb],
             cwd=root,
             env=bench.scripts.environment(root),
             stdin=subprocess.DEVNULL,

@@ -4,7 +4,6 @@ Precedence: a flag, the environment, `.env`, the repository's file, the user's f
 is pure data and goes into the journal's run.json, so it holds names of variables and never their values.
 """
 
-import inspect
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,15 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from autoloop.agents import AGENTS, DOTTED, agent_class
+from autoloop.agents import AGENTS, ALIASES, DOTTED
+from autoloop.agents.prices import Price
 from autoloop.core.model import Frozen
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean, quoted, read_values, refuse_unknown, validated
-from autoloop.ports import Agent
 
 FILE = "autoloop.toml"
-WITHOUT_SETTINGS = ("tuner",)
+WITHOUT_SETTINGS = ("tuner", "claude", "codex", "opencode", "anthropic")
 """Agents whose name is a profile, without a word in any file."""
 _EXAMPLE = f"""Add to {FILE}:  [profiles.mine]  agent = "command"  command = "sh agent.sh" """.strip()
 
@@ -52,6 +51,7 @@ class SettingsTable(Frozen):
         None, description='"auto", "bwrap", "landlock" or "none"'
     )
     profiles: dict[str, ProfileTable] = Field({}, description="tables [profiles.NAME]")
+    prices: dict[str, Price] | None = Field(None, description="tables [prices.MODEL], dollars for a million tokens")
 
 
 class Profile(Frozen):
@@ -74,6 +74,8 @@ class Profile(Frozen):
     """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
     options: dict[str, Any] = {}
     """Keyword arguments of an agent class of the user's own."""
+    prices: dict[str, Price] = {}
+    """The user's own prices of models."""
 
 
 class Settings(Frozen):
@@ -82,6 +84,7 @@ class Settings(Frozen):
     default_profile: str | None = None
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
     profiles: dict[str, Profile] = {}
+    prices: dict[str, Price] = {}
     overrides: dict[str, str] = {}
     """Fields of the chosen profile that the environment sets."""
 
@@ -106,39 +109,44 @@ def load_settings(root: Path, environ: Mapping[str, str], user_config: Path | No
     return Settings(**merged, profiles=_merged_profiles(tables), overrides=overrides)
 
 
+def says_which(settings: Settings) -> bool:
+    """Whether the settings leave no doubt about the profile."""
+    return bool(settings.default_profile or settings.overrides.get("agent")) or len(settings.profiles) == 1
+
+
 def choose(settings: Settings, name: str | None, *, has_knobs: bool = False) -> Profile:
     """The profile that was named, else the default one, else what goes without saying."""
     wanted = name or settings.default_profile or _implied(settings, has_knobs)
     known = settings.profiles
     if wanted in known:
         profile = known[wanted]
-    elif wanted in WITHOUT_SETTINGS or (name is None and wanted == settings.overrides.get("agent")):
+    elif (named := _named_agent(wanted)) is not None:
+        profile = named
+    elif name is None and wanted == settings.overrides.get("agent"):
         profile = Profile(name=wanted, agent=wanted)
     else:
         raise _unknown(wanted, known, "" if name else " (default_profile)")
-    chosen = profile.model_copy(update=settings.overrides)
-    if chosen.fallback and chosen.fallback not in {*known, *WITHOUT_SETTINGS}:
+    chosen = profile.model_copy(update={**settings.overrides, "prices": settings.prices})
+    if chosen.fallback and chosen.fallback not in known and _named_agent(chosen.fallback) is None:
         raise _unknown(chosen.fallback, known, f" (fallback of {quoted(chosen.name)})")
     return chosen
 
 
-def make_agent(profile: Profile, root: Path, environ: Mapping[str, str]) -> Agent:
-    """The agent of a profile.
+def _named_agent(spec: str) -> Profile | None:
+    """The profile that a name such as `claude` or `ollama:qwen3-coder` stands for: an agent, and its model."""
+    name, _, model = spec.partition(":")
+    agent = ALIASES.get(name, name)
+    if agent not in AGENTS or not (model or agent in WITHOUT_SETTINGS):
+        return None
+    return Profile(name=spec, agent=agent, model=model)
 
-    A class with `from_profile(profile, root, environ)` is asked for itself; any other is called with the
-    profile's options.
-    """
-    try:
-        kind = agent_class(profile.agent)
-    except AutoloopError as error:
-        raise AutoloopError(f"profile {quoted(profile.name)}: {error.message}", error.hint) from error
-    configure = getattr(kind, "from_profile", None)
-    if configure is None:
-        return _called(kind, profile)
-    if profile.options and profile.agent in AGENTS:
-        raise AutoloopError(f"profile {quoted(profile.name)}: the agent {quoted(profile.agent)} takes no options")
-    agent: Agent = configure(profile, root, environ)
-    return agent
+
+def fallback_of(settings: Settings, profile: Profile) -> Profile | None:
+    """The profile that takes over when this one's agent is out of reach."""
+    if not profile.fallback:
+        return None
+    other = choose(settings.model_copy(update={"overrides": {}}), profile.fallback)
+    return other.model_copy(update={"fallback": ""})
 
 
 _OVERRIDABLE = ("agent", "command", "model", "effort", "script", "fallback", "prompt")
@@ -211,14 +219,3 @@ def _unknown(name: str, known: Iterable[str], origin: str) -> AutoloopError:
     names = list(dict.fromkeys([*known, *WITHOUT_SETTINGS]))
     near = did_you_mean(name, names)
     return AutoloopError(f"unknown profile {quoted(name)}{origin}{near}", f"There are: {', '.join(names)}.")
-
-
-def _called(kind: type, profile: Profile) -> Agent:
-    try:
-        inspect.signature(kind).bind(**profile.options)
-    except TypeError as error:
-        raise AutoloopError(
-            f"profile {quoted(profile.name)}: {profile.agent} does not take these options: {error}"
-        ) from error
-    agent: Agent = kind(**profile.options)
-    return agent

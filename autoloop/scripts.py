@@ -8,6 +8,8 @@ from pathlib import Path
 from autoloop.process import Finished
 
 _DIAGNOSTICS_BYTES = 8_000
+WARM_UP = "-warmup"
+"""Behind the key of a sample: the key of its warm-up."""
 PASSED_ON = frozenset(
     [
         "PATH",
@@ -55,6 +57,17 @@ def remove(directory: Path) -> None:
         os.rmdir(directory)
     except OSError:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def forget_old_samples(scratch: Path) -> None:
+    """Remove the directories of samples that nobody goes on with: only the newest one may be in progress."""
+    if scratch.is_symlink() or not scratch.is_dir():
+        return
+    directories = sorted(scratch.iterdir(), key=lambda path: path.lstat().st_mtime)
+    for directory in directories:
+        # A sample's warm-up has a directory beside that of the sample.
+        if directory.name.removesuffix(WARM_UP) != directories[-1].name.removesuffix(WARM_UP):
+            remove(directory)
 
 
 def read_diagnostics(*paths: Path) -> str:

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoloop.agents.making import make_agent
 from autoloop.confining import sandbox_for
 from autoloop.core.program import Program, Rule
 from autoloop.core.replay import replay
 from autoloop.core.run import RunState
 from autoloop.creation import cache_directory, create_run, discard_run, trees_of, unfinished_run
 from autoloop.ports import OnProgress, Progress
-from autoloop.profiles import Profile, Settings, choose, load_settings, make_agent, user_config
+from autoloop.profiles import Profile, Settings, choose, fallback_of, load_settings, says_which, user_config
 from autoloop.programs import find_program, load_program
 from autoloop.repository import Repository, find, is_dirty, is_tracked, read_at_head
 from autoloop.steering import check_limits
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import read_events
+from autoloop.trying import first_usable
 
 if TYPE_CHECKING:
     from autoloop.api import RunOptions
@@ -31,7 +33,8 @@ def create(
     program, source = program_of(repository, path, slug)
     program = _with_options(program, options)
     settings = load_settings(repository.root, environ, user_config(environ))
-    profile = _profile(repository, program, options, environ, settings)
+    profile = _profile(repository, program, options, environ, settings, on_progress)
+    fallback = fallback_of(settings, profile)
     unfinished = unfinished_run(repository.root, program.slug)
     if unfinished is not None:
         command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
@@ -41,7 +44,9 @@ def create(
         on_progress(Progress("notice", text=text))
     cache = cache_directory(environ)
     tier = sandbox_for(settings.sandbox, repository, program, cache, environ).sandbox.tier
-    return repository, create_run(repository, program, source, profile, seed=options.seed, sandbox=tier, cache=cache)
+    return repository, create_run(
+        repository, program, source, profile, fallback, seed=options.seed, sandbox=tier, cache=cache
+    )
 
 
 def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
@@ -60,11 +65,21 @@ def _with_options(program: Program, options: RunOptions) -> Program:
 
 
 def _profile(
-    repository: Repository, program: Program, options: RunOptions, environ: Mapping[str, str], settings: Settings
+    repository: Repository,
+    program: Program,
+    options: RunOptions,
+    environ: Mapping[str, str],
+    settings: Settings,
+    on_progress: OnProgress,
 ) -> Profile:
     """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
-    profile = choose(settings, options.profile, has_knobs=bool(program.tuning.knobs))
-    make_agent(profile, repository.root, environ)
+    has_knobs = bool(program.tuning.knobs)
+    if options.profile or says_which(settings):
+        profile = choose(settings, options.profile)
+    else:
+        profile, said = first_usable(settings, repository.root, environ, has_knobs=has_knobs)
+        on_progress(Progress("notice", text=said))
+    make_agent(profile, repository.root, environ, fallback_of(settings, profile))
     if profile.agent == "tuner":
         from autoloop.agents.tuner import check
 

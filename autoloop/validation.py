@@ -22,6 +22,7 @@ from autoloop.core.decision import broken_gates
 from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample, Series, Taken, Wanted
 from autoloop.core.outlook import Timing
 from autoloop.core.paired_rule import next_pair, open_pair
+from autoloop.core.plausible import too_fast
 from autoloop.core.program import Program
 from autoloop.core.run import CALIBRATION
 from autoloop.core.seeds import seed_for
@@ -34,6 +35,7 @@ from autoloop.preparation import prepare_trees, require_room, services
 from autoloop.repository import Repository, untracked_places
 from autoloop.seal import SealedProgram, seal
 from autoloop.trees import GitTrees
+from autoloop.trees.homes import occupied
 
 __all__ = ["Validation", "validate"]
 
@@ -131,9 +133,12 @@ class _Taking:
         head, seed = self.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
         request = Request(head, head, wanted.arm, MEASURE, seed=seed, key=f"validate-{wanted.arm}-{wanted.index}")
         result = self.bench.sample(request, self.on_progress)
-        if isinstance(result, Sample):
-            return result
-        raise AutoloopError(*self._why(result, wanted.arm))
+        if isinstance(result, MeasurementFailure):
+            raise AutoloopError(*self._why(result, wanted.arm))
+        if fast := too_fast([result], self.bench.program.criteria):
+            hint = "Lower min_sample_ms to a tenth of what a sample takes, or leave it out."
+            raise AutoloopError(f"the code as it is seems too fast to be true: {fast}", hint)
+        return result
 
     def _why(self, failure: MeasurementFailure, arm: Arm) -> tuple[str, str]:
         taken = len(self.series.taken) + len(self.cold)
@@ -196,12 +201,13 @@ def _workshop(
         sandbox=sandbox,
         holdout_paths=withheld(repository, program, environ),
     )
-    try:
-        yield bench, trees, home
-    finally:
-        bench.close()
-        trees.forget(pins=True)
-        shutil.rmtree(sealed.parent, ignore_errors=True)
+    with occupied(home, repository.root):
+        try:
+            yield bench, trees, home
+        finally:
+            bench.close()
+            trees.forget(pins=True)
+            shutil.rmtree(sealed.parent, ignore_errors=True)
 
 
 def _in_checkout(

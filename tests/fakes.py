@@ -53,7 +53,7 @@ class FakeTrees:
     changes: Callable[[int], Capture | None] = lambda number: None
     head: str = ""
 
-    def place(self, slot: str, commit: str) -> Path:
+    def place(self, slot: str, commit: str, *, keep_caches: bool = True) -> Path:
         return Path("/nowhere") / slot
 
     def capture(self, experiment: int, parent: str, *, at: float, message: str) -> Capture:
@@ -67,6 +67,8 @@ class FakeTrees:
         assert self.head in ("", previous, head)
         self.head = head
         return None
+
+    def trust(self, slot: str, trusted: bool) -> None: ...
 
 
 @dataclass
@@ -113,6 +115,9 @@ class FakeMachine:
     def now(self) -> float:
         self.time += 1.0
         return self.time
+
+    def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        self.time += seconds
 
     def wait_until_fit(
         self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]

@@ -262,10 +262,20 @@ def test_a_measurement_that_fails_says_how_in_one_line(bench: Bench, script: str
     assert (failure.reason, failure.detail) == (Reason.MEASUREMENT_FAILED, detail)
 
 
-def test_a_sample_too_fast_to_be_true_is_none(bench: Bench) -> None:
-    bench.checkout.configure(min_sample_ms=60_000)
+def test_a_sample_alone_has_a_tree_that_nothing_ran_in_before(bench: Bench) -> None:
+    commit = bench.commit(80, **{".gitignore": "cache\n"})
+    bench.checkout.configure(cache_paths=["cache"], measure_env=["LOG"], warmup=1)
+    log = 'echo "$(cat cache/seen 2>/dev/null)$AUTOLOOP_SEED" >> "$LOG"'
+    bench.checkout.measure(log, "mkdir -p cache; printf x >> cache/seen", 'echo "{\\"ms\\": $x}"')
+    bench.checkout.script("build.sh", 'echo built >> "$LOG"\n')
+    bench.checkout.script("prepare.sh", 'echo prepared >> "$LOG"\n')
     bench.open()
-    assert "implausible below min_sample_ms" in bench.failure(head(bench)).detail
+    for alone, seed in ((False, 1), (True, 2), (True, 3), (False, 4)):
+        request = Request(commit, commit, Arm.BASELINE, "measure.sh", seed, f"{KEY}-{seed}", fresh=alone, alone=alone)
+        assert isinstance(bench.bench.sample(request, bench.seen.append), Sample)
+    warmed_up, alone = ["built", "1", "x1"], ["prepared", "built", "2", "prepared", "built", "3"]
+    assert bench.logged()[:9] == [*warmed_up, *alone]
+    assert bench.logged()[9] == "built" and len(bench.logged()) == 12, "then as usual, with a warm-up"
 
 
 def test_metrics_among_much_other_output_are_found(bench: Bench) -> None:

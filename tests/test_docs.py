@@ -11,6 +11,7 @@ import typer
 from autoloop.agents import AGENTS
 from autoloop.cli.app import app
 from autoloop.core.events import known_kinds
+from autoloop.core.flags import Sign
 from autoloop.core.program import Gate, Knob
 from autoloop.core.reasons import Reason, StopReason
 from autoloop.core.results import COLUMNS
@@ -130,6 +131,7 @@ def test_the_closed_sets_are_documented() -> None:
     assert [name for name in COLUMNS if f"`{name}`" not in section(configuration, "`results.tsv`")] == []
     assert [name for name in Summary.model_fields if f"`{name}`" not in cli] == []
     assert [name for name in Validation.__dataclass_fields__ if f"`{name}`" not in cli] == []
+    assert [sign for sign in Sign if f"| `{sign}` |" not in page("measuring")] == []
     assert [name for name in SCRIPTS if f"`{name}" not in page("measuring")] == []
     assert [name for name in AGENTS if f"| `{name}` |" not in page("agents")] == []
 

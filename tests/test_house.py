@@ -12,7 +12,10 @@ EDGES = {"cli", "tui", "mcp", "daemon", "__main__"}
 """Parse, call api, render."""
 JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "lessons", "report"}
 """Know protocols, not vendors."""
-WIRING = {"api", "carrying", "confining", "creation", "starting", "validation", "demo", "comparing", "auditing"}
+WIRING = {
+    "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "demo", "comparing", "auditing",
+    "holdings", "trying",
+}  # fmt: skip
 """Put both together."""
 IMPURE = {"os", "sys", "time", "subprocess", "socket", "random", "shutil", "tempfile", "datetime", "signal"}
 

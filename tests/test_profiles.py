@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from autoloop.agents import AGENTS
 from autoloop.agents.command import CommandAgent
+from autoloop.agents.making import make_agent
 from autoloop.agents.scripted import Replace, ScriptedAgent, Step, Write
 from autoloop.agents.tuner import TunerAgent
 from autoloop.core.session import Session
 from autoloop.dotenv import parse, variables
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Task
-from autoloop.profiles import Profile, Settings, choose, load_settings, make_agent, user_config
+from autoloop.profiles import WITHOUT_SETTINGS, Profile, Settings, choose, load_settings, user_config
 
 
 class Home:
@@ -105,7 +107,7 @@ def test_an_unknown_profile_is_told_which_there_are(home: Home) -> None:
     with pytest.raises(AutoloopError) as refused:
         choose(home.settings(MINE), "mien")
     assert refused.value.message == 'unknown profile "mien"; did you mean "mine"?'
-    assert refused.value.hint == "There are: mine, tuner."
+    assert refused.value.hint == f"There are: mine, {', '.join(WITHOUT_SETTINGS)}."
     with pytest.raises(AutoloopError, match="default_profile"):
         choose(home.settings('default_profile = "gone"\n' + MINE), None)
     with pytest.raises(AutoloopError, match='"gone" \\(fallback of "mine"\\)'):
@@ -119,10 +121,10 @@ def test_an_unknown_profile_is_told_which_there_are(home: Home) -> None:
         ('sandbox = "jail"', 'sandbox is "jail"; allowed: "auto", "bwrap", "landlock" or "none"'),
         ('defualt_profile = "x"', 'unknown field "defualt_profile"; did you mean "default_profile"?'),
         ('[profiles.a]\nagent = "tuner"\ncomand = "x"', 'profiles.a: unknown field "comand"; did you mean "command"?'),
-        ('[profiles.a]\nagent = ["x"]', 'profiles.a: agent is ["x"]; allowed: command, scripted, tuner, or'),
-        ('[profiles.a]\nagent = ""', 'profiles.a: agent is ""; allowed: command, scripted, tuner, or'),
+        ('[profiles.a]\nagent = ["x"]', 'profiles.a: agent is ["x"]; allowed: ' + ", ".join(AGENTS)),
+        ('[profiles.a]\nagent = ""', 'profiles.a: agent is ""; allowed: ' + ", ".join(AGENTS)),
         ('[profiles.a]\nagent = "tuner"\ncommand = 5', "profiles.a: command is 5; allowed: a command line"),
-        ('[profiles.a]\ncommand = "x"', "profiles.a.agent is missing; needed: command, scripted, tuner, or"),
+        ('[profiles.a]\ncommand = "x"', "profiles.a.agent is missing; needed: " + ", ".join(AGENTS)),
         ("[profiles]\na = 5", "profiles.a is 5; allowed: a table [profiles.a]"),
         ("profiles = 5", "profiles is 5; allowed: tables [profiles.NAME]"),
         ("sandbox = ", "(at end of document)"),
@@ -212,7 +214,7 @@ def test_an_unknown_agent_is_told_which_there_are(home: Home) -> None:
     settings = home.settings('[profiles.night]\nagent = "comand"\n')
     refused = refused_agent(choose(settings, "night"), home.root)
     assert refused.message == 'profile "night": unknown agent "comand"; did you mean "command"?'
-    assert refused.hint == "There are: command, scripted, tuner, or a class of your own as package.module:Class."
+    assert refused.hint == f"There are: {', '.join(AGENTS)}, or a class of your own as package.module:Class."
 
 
 def test_the_tuner_takes_no_options(tmp_path: Path) -> None:

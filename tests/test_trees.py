@@ -156,6 +156,7 @@ def test_the_users_files_index_refs_and_config_are_never_touched(tmp_path: Path)
 def test_caches_survive_and_never_enter_a_candidate(tmp_path: Path) -> None:
     case = Case(tmp_path, cache_paths=("target", "web/node_modules"))
     write(case.tree, {"target/debug/obj": "1", "web/node_modules/m/i.js": "1", "web/junk": "1", "app.py": "2\n"})
+    case.trees.trust("agent", True)
     commit = case.commit()
     assert case.git("diff", "--name-only", case.start, commit).splitlines() == ["app.py", "web/junk"]
     case.trees.place("agent", case.start)

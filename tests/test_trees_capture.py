@@ -276,13 +276,13 @@ def test_files_that_were_only_touched_do_not_count_for_the_size(tmp_path: Path) 
 
 
 def test_a_long_patch_keeps_its_head(case: Case) -> None:
-    write(case.tree, {"a.txt": "line\n" * 200_000, "b.txt": "b\n"})
+    write(case.tree, {"a.txt": "a longer line\n" * 300_000, "b.txt": "b\n"})
     capture = case.capture()
-    assert 150_000 < len(capture.patch) < 210_000
+    assert 3_900_000 < len(capture.patch) < 4_100_000
     assert capture.patch.startswith("diff --git a/a.txt b/a.txt")
     assert capture.patch.endswith("left out]\n")
     assert capture.candidate
-    assert [change.added for change in capture.candidate.changes] == [200_000, 1]
+    assert [change.added for change in capture.candidate.changes] == [300_000, 1]
 
 
 def test_a_binary_file_has_no_line_count(case: Case) -> None:

@@ -9,15 +9,21 @@ from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean, quoted
 
 AGENTS = {
+    "anthropic": "autoloop.agents.chat.configured:AnthropicAgent",
+    "openai": "autoloop.agents.chat.configured:OpenAIAgent",
+    "ollama": "autoloop.agents.chat.configured:OllamaAgent",
     "command": "autoloop.agents.command:CommandAgent",
     "scripted": "autoloop.agents.scripted:ScriptedAgent",
     "tuner": "autoloop.agents.tuner:TunerAgent",
 }
+ALIASES = {"claude-code": "claude"}
+"""Other names that people know an agent by."""
 DOTTED = "package.module:Class"
 
 
 def agent_class(name: str) -> type:
     """The class behind a short name or a dotted path; it has a `run` as `ports.Agent` describes it."""
+    name = ALIASES.get(name, name)
     path = AGENTS.get(name, name)
     module, colon, attribute = path.partition(":")
     if not colon:

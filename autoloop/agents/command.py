@@ -118,7 +118,7 @@ class CommandAgent:
                 return "cut short"
             case SessionFailure.UNREACHABLE:
                 return f"the command {one_line(self.command, 100)!r} cannot be run (exit code {done.exit_code}){said}"
-            case SessionFailure.EXITED:
+            case _:
                 return f"{_exit(done.exit_code)}{said}"
 
 

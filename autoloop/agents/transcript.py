@@ -16,7 +16,7 @@ from typing import Any, Self
 from autoloop.core.notes import one_line
 from autoloop.ports import OnProgress, Progress, Task
 
-LARGEST = 64 << 20
+LARGEST = 16 << 20
 """Bytes that one transcript may take on disk."""
 END = 8 << 10
 """Characters of the end that become the session's text."""

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from autoloop.cli import options
+from autoloop.cli.agents import agents
+from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 
 app = typer.Typer(
@@ -219,6 +221,8 @@ def verify(
 
 app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
 app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
+app.command(epilog="Example: autoloop clean --killed")(clean)
+app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
 @app.command(epilog="Example: autoloop demo")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from autoloop.cli.render import STYLES, clean, duration, number, on_terminal, percent, say
+from autoloop.core.flags import signs_of
 from autoloop.core.results import Row
 from autoloop.core.summary import Summary
 from autoloop.ports import Progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
 """Phases whose text is worth a line of its own."""
+_LOUD = "bold yellow"
 _REFRESHES_PER_SECOND = 2
 _LONGEST_PHASE = 40
 
@@ -62,7 +64,7 @@ class Watcher:
     def on_progress(self, sign: Progress) -> None:
         """Show what is being done."""
         if sign.phase in _SPOKEN and sign.text:
-            self._print(f"{sign.phase}: {_one_line(sign.text)}")
+            self._print(f"{sign.phase}: {_one_line(sign.text)}", _LOUD if sign.phase == "warning" else "")
         if sign.phase != "notice":
             self._phase = f"{sign.phase} {sign.text}" if sign.text else sign.phase
         self._experiment = sign.experiment or self._experiment
@@ -70,9 +72,7 @@ class Watcher:
     def on_news(self, rows: list[Row], summary: Summary) -> None:
         """Print what is finished."""
         if self._summary is None:
-            self._print(f"run {summary.run_id} of {summary.program}; stop it with Ctrl-C")
-            if summary.sandbox == "none":
-                self._print("sandbox: none; measured code is not confined")
+            self._print(f"run {summary.run_id} of {summary.program}, sandbox {summary.sandbox}; stop it with Ctrl-C")
         self._summary, self._news_at = summary, time.monotonic()
         for row in rows:
             self._print(experiment_line(row), STYLES[row.status.value])
@@ -120,6 +120,7 @@ class Watcher:
 def experiment_line(row: Row) -> str:
     """A finished experiment in one line; without a metric it says why."""
     text = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
+    text = f"[{signs_of(row.flags)}] {text}" if row.flags else text
     columns = f"{row.experiment:>4}  {row.status.value:8}  {row.reason:18}  {number(row.metric):>12}"
     return f"{columns}  {percent(row.gain):>8}  {_one_line(text)}".rstrip()
 

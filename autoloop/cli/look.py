@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from autoloop import api
 from autoloop.cli.render import count, duration, money, number, on_terminal, percent, say, say_json, table
-from autoloop.cli.status import keeps_line, verified_line
+from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
 
 if TYPE_CHECKING:
     from autoloop.core.results import Row
@@ -45,20 +45,22 @@ def results(path: Path, run: str | None, as_json: bool) -> None:
 
     rows = api.results(path, run)
     if as_json:
-        say_json([row.cells() for row in rows])
+        say_json([row.facts() for row in rows])
     elif on_terminal():
         results_table(rows)
         facts = api.status(path, run)
-        for name, text in (("keeps", keeps_line(facts)), ("verified", verified_line(facts.get("verified")))):
+        verified = verified_line(facts.get("verified"))
+        for name, text in (("keeps", keeps_line(facts)), ("flagged", flagged_line(facts)), ("verified", verified)):
             if text:
                 say(f"{name}: {text}")
+        say(f"sandbox: {sandbox_line(facts)}")
     else:
         say((HEADER + "".join(row.to_tsv() for row in rows)).rstrip("\n"))
 
 
 def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
     """Rows as people want to read them; columns that say nothing are left out."""
-    header = ("#", "status", "reason", "metric", "gain", "samples", "took", "cost", "lines", "description")
+    header = ("#", "status", "reason", "metric", "gain", "flags", "samples", "took", "cost", "lines", "description")
     columns = list(zip(*map(_cells, rows), strict=True)) or [()] * len(header)
     shown = [i for i, column in enumerate(columns) if any(column) or i in (0, len(header) - 1)]
     cells = [tuple(column[n] for i, column in enumerate(columns) if i in shown) for n in range(len(rows))]
@@ -83,6 +85,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
         f"{row.reason}, {row.confidence}" if row.confidence else row.reason,
         number(row.metric),
         percent(row.gain),
+        f"! {', '.join(flag.sign for flag in row.flags)}" if row.flags else "",
         str(row.samples or ""),
         duration(row.seconds),
         "" if row.cost_usd is None else money(row.cost_usd),

@@ -12,7 +12,7 @@ from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
 from autoloop.cli.live import Watcher
 from autoloop.cli.look import results_table
 from autoloop.cli.render import complain, count, number, percent, say, say_json
-from autoloop.cli.status import keeps_line, verified_line
+from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import StopReason
 from autoloop.core.summary import Summary
@@ -20,6 +20,8 @@ from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
 
 _PATIENCE_SECONDS = 10.0
+_WORTH_SAYING = 1e9
+"""Bytes of trees that are left for a resume."""
 
 
 @dataclass(frozen=True)
@@ -177,16 +179,23 @@ def _tell(path: Path, outcome: Outcome) -> None:
         say(f"{summary.metric_field} {change}: {gain}; {summary.direction} is better")
         if summary.verified is not None:
             say(f"verified: {verified_line(summary.verified.model_dump(mode='json'))}")
-        keeps = keeps_line(summary.model_dump(mode="json"))
+        facts = summary.model_dump(mode="json")
+        keeps, flagged = keeps_line(facts), flagged_line(facts)
+        if flagged:
+            say(flagged)
         say(f"branch: {summary.branch}{f' ({keeps})' if keeps else ''}\nmerge it: git merge {summary.branch}")
     elif outcome.why_nothing_kept:
         say("nothing was kept:")
         for sentence in outcome.why_nothing_kept:
             say(f"  {sentence}")
+    say(f"sandbox: {sandbox_line(summary.model_dump(mode='json'))}")
     name, best = summary.program, summary.best_experiment or summary.experiments
     say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
     if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
         say(f"go on: {_resume(summary)}")
+    held = api.holdings(path, summary.run_id).frees
+    if held > _WORTH_SAYING:
+        say(f"its trees hold {held / 1e9:.1f} GB, for a quick resume; to free them: autoloop clean {summary.run_id}")
 
 
 def _resume(summary: Summary) -> str:

@@ -39,7 +39,7 @@ def _facts(shown: api.Shown) -> dict[str, Any]:
         for event in _sampled(shown)
     ]
     decided = [event.decision for event in shown.events if isinstance(event, Decided)]
-    facts = {**shown.row.cells(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
+    facts = {**shown.row.facts(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
     if decided and decided[0].pairs:
         facts |= decided[0].model_dump(mode="json", include={"low", "high", "sigma", "df", "pairs", "trace"})
         facts["needed"] = math.log(1 / shown.criteria.alpha)
@@ -51,6 +51,7 @@ def _verdict(row: Row, criteria: Criteria) -> list[str]:
     lines = [f"experiment {row.experiment}: {row.status.value}{reason}"]
     lines += [f"  what      {row.description}"] if row.description else []
     lines += [f"  why       {row.why}"] if row.why else []
+    lines += [f"  flagged   {flag.sign}: {flag.detail}" for flag in row.flags]
     if row.metric is not None:
         against = f" against {number(row.baseline)} ({percent(row.gain)})" if row.gain is not None else ""
         better = f"; {criteria.direction.value} is better"
@@ -109,7 +110,7 @@ def _sampled(shown: api.Shown) -> list[Sampled]:
 def _taken_of(event: Sampled) -> str:
     wanted = event.taken.wanted
     script = "" if wanted.script == MEASURE else f" of {wanted.script}"
-    return f"{wanted.arm.value} {wanted.index + 1}{script}"
+    return f"{wanted.arm.value} {wanted.index + 1}{script}{' in a fresh tree' if wanted.fresh else ''}"
 
 
 def _result(event: Sampled, criteria: Criteria) -> str:

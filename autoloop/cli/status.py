@@ -13,7 +13,11 @@ _WORTH_SAYING = 0.02
 """A drift below this is not worth a line."""
 _FINAL = {"stagnation", "target"}
 _RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
-_CONFINED = {"none": "none: measured code is not confined"}
+_OPEN = {
+    "landlock": "landlock: files are guarded, the network is not",
+    "none": "none: measured code is not confined, and neither are agents",
+}
+"""What a tier leaves open, for those that leave much open."""
 
 
 def status(path: Path, run: str | None, as_json: bool) -> None:
@@ -34,12 +38,13 @@ def lines(facts: Facts, now: float) -> list[str]:
         "metric": _metric(facts),
         "drift": _drift(facts),
         "keeps": keeps_line(facts),
+        "flagged": flagged_line(facts),
         "verified": verified_line(facts.get("verified")),
         "last": _last(facts["last"]),
         "cost": _cost(facts),
         "time": duration(_elapsed(facts, now)),
         "branch": f"{facts['branch']} at {facts['head'][:10]}" + (f"; {merge(facts)}" if facts["kept"] else ""),
-        "sandbox": _CONFINED.get(facts["sandbox"], facts["sandbox"]),
+        "sandbox": sandbox_line(facts),
         "files": facts["path"],
     }
     return [f"{facts['program']} {facts['run_id']}", *(f"  {name:8} {text}" for name, text in shown.items() if text)]
@@ -111,6 +116,16 @@ def keeps_line(facts: Facts) -> str:
     return f"{facts['confirmed']} confirmed, {facts['provisional']} provisional{ruled_out}"
 
 
+def flagged_line(facts: Facts) -> str:
+    """What a person should look at before merging."""
+    found = facts.get("flagged")
+    if not found:
+        return ""
+    verb, first = ("is" if len(found) == 1 else "are"), f"`autoloop show {found[0]} {facts['run_id']}`"
+    others = ", ".join(map(str, found[1:6])) + (", …" if len(found) > 6 else "")
+    return f"{count(len(found), 'keep')} {verb} flagged: look at {first}{f', and at {others}' if others else ''}"
+
+
 def verified_line(found: Facts | None) -> str:
     """What a fresh measurement of original against head has shown."""
     if not found:
@@ -121,6 +136,11 @@ def verified_line(found: Facts | None) -> str:
     between = "" if found["low"] is None else f" (95 %: {percent(found['low'])} to {percent(found['high'])})"
     claimed = "" if found["claimed"] is None else f"; the keeps claim {percent(found['claimed'])}"
     return f"{percent(found['gain'])}{between} in {count(len(found['pairs']), 'fresh pair')}{claimed}{problems}"
+
+
+def sandbox_line(facts: Facts) -> str:
+    """The tier in force."""
+    return _OPEN.get(facts["sandbox"], str(facts["sandbox"]))
 
 
 def _last(last: Facts | None) -> str:

@@ -170,7 +170,7 @@ def _least_time(timing: Timing, criteria: Criteria) -> list[Setting]:
     tenth = float(f"{fastest / 10:.1g}")
     shown = int(tenth) if tenth >= 1 else tenth
     if given is not None and given > fastest / 2:
-        reason = f"samples take {duration(fastest / 1000)}: {given:g} would refuse real gains"
+        reason = f"samples take {duration(fastest / 1000)}: {given:g} would flag real gains"
         return [Setting("min_sample_ms", shown, reason, False)]
     if given is not None:
         return [Setting("min_sample_ms", given, "far below what a sample takes", True)]

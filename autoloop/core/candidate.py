@@ -46,4 +46,4 @@ class Capture:
     ignored: tuple[str, ...] = ()
     """New files that the tree's own ignore rules left out of the candidate."""
     patch: str = ""
-    """The diff as text, clipped."""
+    """The diff as text, cut after some megabytes."""

@@ -7,11 +7,13 @@ decision. It refuses to know how samples are taken, what a tree is, or what time
 from dataclasses import replace
 
 from autoloop.core.calibration import Noise, spread_of, threshold_of
+from autoloop.core.flags import Flag, Sign, flagged
 from autoloop.core.measurement import HOLDOUT, SCREEN, Arm, Measurement, Series, Wanted, relative_gain
 from autoloop.core.median_rule import judge_median
 from autoloop.core.paired_rule import judge_paired
+from autoloop.core.plausible import Confirmation, confirmation, failure_of, is_implausible, too_fast
 from autoloop.core.program import Criteria, Gate, Rule
-from autoloop.core.reasons import Reason
+from autoloop.core.reasons import Reason, Status
 from autoloop.core.session import SessionFailure
 from autoloop.core.texts import listed, percent
 from autoloop.core.verdict import Decision, Evidence, Record, Verdict
@@ -23,24 +25,24 @@ def decide(evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     """The decision, or the sample that is still wanted; the first rung that matches wins."""
     refused = _refused(evidence)
     if refused is not None:
-        return refused
+        return refused.model_copy(update={"flags": evidence.flags})
     judge = judge_paired if criteria.rule is Rule.PAIRED else judge_median
     verdict = judge(evidence, criteria)
     if isinstance(verdict, Wanted):
         return verdict
     measurement = Measurement(evidence.series.of(Arm.CANDIDATE) or evidence.series.of(Arm.CANDIDATE, SCREEN))
-    verdict = replace(verdict, why=verdict.why + _flips(evidence, measurement))
+    verdict = replace(verdict, why=verdict.why + _flips(evidence, measurement), flags=_flags(evidence, criteria))
     broken = broken_gates(criteria, measurement.medians(), evidence.original.metrics)
     if broken:
         return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, "; ".join(broken))
-    if verdict.reason is Reason.IMPROVED and evidence.has_holdout:
-        return _after_holdout(verdict, measurement, evidence, criteria)
-    return _decision(verdict, measurement, criteria)
+    if verdict.reason.status is not Status.KEEP:
+        return _decision(verdict, measurement, criteria)
+    return _before_a_keep(verdict, measurement, evidence, criteria)
 
 
 def _refused(evidence: Evidence) -> Decision | None:
     """The rungs that need no good sample."""
-    session, failure = evidence.session, evidence.series.failure
+    session, failure = evidence.session, failure_of(evidence.series)
     samples = len(evidence.series.of(Arm.CANDIDATE))
     if evidence.tampered or (failure and failure.reason is Reason.LOCK_VIOLATION):
         named = listed(evidence.tampered) or (failure.detail if failure else "")
@@ -82,7 +84,14 @@ def _decision(
         df=verdict.df,
         pairs=verdict.pairs,
         trace=verdict.trace,
+        flags=verdict.flags,
     )
+
+
+def _flags(evidence: Evidence, criteria: Criteria) -> tuple[Flag, ...]:
+    """The signs that the diff shows, and those of the samples."""
+    fast = too_fast(evidence.series.of(Arm.CANDIDATE), criteria)
+    return (*evidence.flags, Flag(sign=Sign.TOO_FAST, detail=fast)) if fast else evidence.flags
 
 
 def _flips(evidence: Evidence, measurement: Measurement) -> str:
@@ -95,6 +104,35 @@ def _flips(evidence: Evidence, measurement: Measurement) -> str:
     broke = [case for case in known if after[case] < 0.5 <= before[case]]
     parts = [f"{word} {listed(cases)}" for word, cases in (("fixed", fixed), ("broke", broke)) if cases]
     return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _before_a_keep(
+    verdict: Verdict, measurement: Measurement, evidence: Evidence, criteria: Criteria
+) -> Decision | Wanted:
+    """What is asked of a candidate that would be kept: a gain that lasts, no flags where these decide, a holdout."""
+    improved = verdict.reason is Reason.IMPROVED
+    if improved and is_implausible(verdict.gain, evidence.largest_kept, evidence.noise, criteria):
+        metric = measurement.value(criteria.metric_field)
+        confirmed = confirmation(verdict, metric, evidence, criteria)
+        if isinstance(confirmed, Wanted):
+            return confirmed
+        verdict = replace(verdict, flags=(*verdict.flags, confirmed.flag))
+        if not confirmed.holds:
+            return _unconfirmed(verdict, measurement, confirmed, criteria)
+        verdict = replace(verdict, why=f"{verdict.why}; {confirmed.said}")
+    if criteria.strict and verdict.flags:
+        return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, f"strict: {flagged(verdict.flags)}")
+    if improved and evidence.has_holdout:
+        return _after_holdout(verdict, measurement, evidence, criteria)
+    return _decision(verdict, measurement, criteria)
+
+
+def _unconfirmed(verdict: Verdict, measurement: Measurement, confirmed: Confirmation, criteria: Criteria) -> Decision:
+    """A gain that is gone, or mostly gone, in trees without a past. What these say is the candidate's result."""
+    why = f"{100 * verdict.gain:+.3g} % at first, {confirmed.said}: state is carried from one sample to the next"
+    seen = replace(verdict, gain=confirmed.gain or 0.0, baseline=confirmed.baseline, low=None, high=None)
+    decision = _decision(seen, measurement, criteria, Reason.WITHIN_NOISE, why)
+    return decision.model_copy(update={"metric": confirmed.metric})
 
 
 def _after_holdout(

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
+from autoloop.core.flags import Flag
 from autoloop.core.measurement import Taken
 from autoloop.core.model import Frozen
 from autoloop.core.notes import Notes
@@ -96,6 +97,8 @@ class Captured(_Event):
     breaches: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     code_removed: int = 0
+    flags: tuple[Flag, ...] = ()
+    """Signs of gaming in the diff."""
 
 
 class Sampled(_Event):

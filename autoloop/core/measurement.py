@@ -93,6 +93,8 @@ class Wanted(Frozen):
     index: int
     """Counts from 0 for each arm and script; the arms of a pair share it, and with it the seed."""
     script: str = MEASURE
+    fresh: bool = False
+    """Taken of a tree that was placed, prepared and built for this sample alone, without a warm-up."""
 
 
 class Taken(Frozen):
@@ -109,11 +111,12 @@ class Series:
     taken: tuple[Taken, ...] = ()
 
     def of(self, arm: Arm, script: str = MEASURE) -> tuple[Sample, ...]:
-        """The good samples of one arm and script."""
+        """The good samples of one arm and script; those of fresh trees are a series of their own."""
+        asked = (arm, script, False)
         return tuple(
             entry.result
             for entry in self.taken
-            if isinstance(entry.result, Sample) and entry.wanted.arm is arm and entry.wanted.script == script
+            if isinstance(entry.result, Sample) and (entry.wanted.arm, entry.wanted.script, entry.wanted.fresh) == asked
         )
 
     @property

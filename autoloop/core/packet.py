@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
+from autoloop.core.flags import flagged
 from autoloop.core.night import Confidence, labels
 from autoloop.core.notes import one_line
 from autoloop.core.program import Limits, Program, Rule
@@ -19,6 +20,7 @@ _LONGEST_GUIDANCE = 4_000
 _LONGEST_PATCH = 2_500
 _LONGEST_DIAGNOSTICS = 3_000
 _LONGEST_NAME = 100
+_LONGEST_FLAGS = 300
 _MOST_CASES = 20
 _MOST_KEPT = 20
 _MOST_IDEAS = 15
@@ -105,6 +107,8 @@ def _rules(program: Program) -> str:
     for name, gate in criteria.quality_gates.items():
         bounds = ", ".join(f"{key} {value}" for key, value in gate.model_dump(mode="json", exclude_none=True).items())
         lines.append(f"- Quality gate `{name}`: {bounds}. A candidate that breaks it is discarded.")
+    if criteria.strict:
+        lines.append("- A candidate that shows a sign of gaming is discarded.")
     if program.has("checks.sh"):
         lines.append("- `checks.sh` must pass before anything is measured.")
     return "\n".join(lines)
@@ -145,7 +149,7 @@ def _results(state: RunState) -> str:
         return "None yet."
     lines = ["| # | status | reason | metric | gain | what | why |", "|---|---|---|---|---|---|---|"]
     for row in state.recent:
-        what, why = (text.replace("|", "/") for text in (row.description, row.why))
+        what, why = (text.replace("|", "/") for text in (row.description, row.why + _flagged(row)))
         gain = percent(row.gain) if row.gain is not None else ""
         lines.append(
             f"| {row.experiment} | {row.status} | {row.reason} | {_number(row.metric)} | {gain} | {what} | {why} |"
@@ -154,9 +158,17 @@ def _results(state: RunState) -> str:
 
 
 def _kept(rows: Sequence[Row]) -> str:
-    lines = [f"- {row.experiment}: {row.description} ({percent(row.gain)})" for row in rows[-_MOST_KEPT:]]
+    lines = [
+        f"- {row.experiment}: {row.description} ({percent(row.gain)}){_flagged(row)}" for row in rows[-_MOST_KEPT:]
+    ]
     older = [f"- … {len(rows) - _MOST_KEPT} older ones"] if len(rows) > _MOST_KEPT else []
     return "\n".join([*older, *lines]) or "Nothing yet."
+
+
+def _flagged(row: Row) -> str:
+    """The signs of gaming, as far as the reason does not say them."""
+    found = flagged(row.flags)
+    return f"; flagged: {one_line(found, _LONGEST_FLAGS)}" if found and found not in row.why else ""
 
 
 def _patches(patches: Sequence[tuple[Row, str]]) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from autoloop.core.candidate import Candidate, Change
 
-_TEXT = (".md", ".rst", ".txt", ".csv", ".tsv", ".po", ".svg", ".png", ".jpg", ".ipynb", ".snap")
+_TEXT = (".md", ".rst", ".txt", ".csv", ".tsv", ".po", ".svg", ".png", ".jpg", ".ipynb", ".snap", ".patch", ".diff")
 _SETTINGS = (".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".xml", ".lock", ".sum")
 _PAPERS = ("license", "licence", "copying", "notice", "authors", "readme", "changelog", "codeowners")
 _TEST_PARTS = frozenset(("test", "tests", "__tests__", "testing", "spec", "specs", "fixtures"))

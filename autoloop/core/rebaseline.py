@@ -6,6 +6,7 @@ from autoloop.core.calibration import Noise, bias, calibrate, calibrate_pairs, c
 from autoloop.core.events import BaselineWhy
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Wanted
 from autoloop.core.paired_rule import next_pair, noise_pool, open_pair, pair_gains
+from autoloop.core.plausible import too_fast
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason
 from autoloop.core.run import CALIBRATION, RunState
@@ -27,7 +28,7 @@ class Spoken:
 
 def next_baseline(state: RunState, why: BaselineWhy) -> Wanted | MeasurementFailure | Spoken:
     """The sample still wanted, what the samples say, or why the untouched code cannot be measured."""
-    failure = state.series.failure
+    failure = state.series.failure or (_implausible(state) if why == "calibration" else None)
     if failure and why == "calibration":
         return failure
     if failure:
@@ -41,6 +42,13 @@ def next_baseline(state: RunState, why: BaselineWhy) -> Wanted | MeasurementFail
     if why == "calibration":
         return Spoken(record, moved=True, noise=_noise(state, record))
     return Spoken(record, moved=why == "keep" or _beyond_noise(state, record))
+
+
+def _implausible(state: RunState) -> MeasurementFailure | None:
+    """What is wrong when the untouched code is measured faster than can be true."""
+    samples = (*state.series.of(Arm.BASELINE), *state.series.of(Arm.CANDIDATE))
+    detail = too_fast(samples, state.criteria)
+    return MeasurementFailure(reason=Reason.MEASUREMENT_FAILED, detail=detail) if detail else None
 
 
 def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spoken:

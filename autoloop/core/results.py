@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from autoloop.core.flags import Flag, signs_of
 from autoloop.core.model import Frozen
 from autoloop.core.notes import one_line
 from autoloop.core.program import Criteria
@@ -51,15 +52,22 @@ class Row(Frozen):
     """One sentence; shown by `show`, the packet and the tables, not a column of the file."""
     confidence: str = ""
     """What the whole night says of a keep: confirmed, provisional or ruled out; not a column of the file."""
+    flags: tuple[Flag, ...] = ()
+    """Signs of gaming. In the file their names stand before the description."""
 
     def cells(self) -> dict[str, object]:
-        """The columns and their values, as `results --json` gives them."""
-        values = self.model_dump(mode="json", exclude={"why", "confidence"})
+        """The columns and their values."""
+        values = self.model_dump(mode="json", include=set(COLUMNS))
         return {column: values[column] for column in COLUMNS}
+
+    def facts(self) -> dict[str, object]:
+        """The columns, and the flags in full: what `results --json` gives."""
+        return {**self.cells(), "flags": [flag.model_dump(mode="json") for flag in self.flags]}
 
     def to_tsv(self) -> str:
         """One line of `results.tsv`: tabs and line breaks inside a value become spaces."""
-        return "\t".join(map(_cell, self.cells().values())) + "\n"
+        said = f"[{signs_of(self.flags)}] {self.description}" if self.flags else self.description
+        return "\t".join(map(_cell, {**self.cells(), "description": said}.values())) + "\n"
 
 
 def baseline_row(record: Record, criteria: Criteria, *, samples: int, seconds: float) -> Row:
@@ -96,6 +104,7 @@ def decided_fields(decision: Decision, criteria: Criteria) -> dict[str, object]:
         "samples": decision.samples,
         "secondary": secondary_of(decision.metrics, criteria),
         "why": decision.why,
+        "flags": decision.flags,
     }
 
 

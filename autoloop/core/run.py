@@ -188,6 +188,8 @@ def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False)
         tampered=current.captured.tampered,
         breaches=current.captured.breaches,
         code_removed=current.captured.code_removed,
+        flags=current.captured.flags,
+        largest_kept=max((row.gain for row in state.kept if row.gain is not None), default=None),
         series=current.series,
         has_holdout=has_holdout,
         run_seed=state.started.seed,

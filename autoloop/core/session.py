@@ -1,19 +1,52 @@
-"""One agent process from prompt to exit: what it cost and how it ended."""
+"""One agent session from prompt to exit: what it cost and how it ended."""
 
 from enum import StrEnum
 
 from autoloop.core.model import Frozen
+from autoloop.core.usage import Usage
 
 
 class SessionFailure(StrEnum):
-    """How a session can go wrong. What it changed still decides."""
+    """How a session can go wrong. What it changed still decides, unless the agent is out of reach."""
 
+    NOT_INSTALLED = "not_installed"
+    NOT_SIGNED_IN = "not_signed_in"
+    OUT_OF_QUOTA = "out_of_quota"
+    """Quota or credit is used up."""
     UNREACHABLE = "unreachable"
-    """The agent could not be started or reached: the run stops, no experiment is spent."""
-    EXITED = "exited"
+    """Its service does not answer, or it could not be started for another reason."""
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    REFUSED = "refused"
+    """The model or its service would not do what was asked."""
+    CONTEXT_TOO_LONG = "context_too_long"
     TIMEOUT = "timeout"
     IDLE = "idle"
+    TURNS = "turns"
+    BUDGET = "budget"
+    MALFORMED = "malformed"
+    """Its service answered with what is no answer."""
+    EXITED = "exited"
     CANCELLED = "cancelled"
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether the next session would fail the same: the run stops, and no experiment is spent."""
+        return self in _OUT_OF_REACH
+
+    @property
+    def passes(self) -> bool:
+        """Whether waiting mends it."""
+        return self in _PASSES
+
+
+_OUT_OF_REACH = {
+    SessionFailure.NOT_INSTALLED,
+    SessionFailure.NOT_SIGNED_IN,
+    SessionFailure.OUT_OF_QUOTA,
+    SessionFailure.UNREACHABLE,
+}
+_PASSES = {SessionFailure.RATE_LIMITED, SessionFailure.OVERLOADED, SessionFailure.UNREACHABLE}
 
 
 class Session(Frozen):
@@ -24,6 +57,17 @@ class Session(Frozen):
     detail: str = ""
     cost_usd: float | None = None
     tokens: int | None = None
+    """Input and output, cached input included."""
+    usage: Usage | None = None
+    """The tokens by what they cost, where the agent tells."""
+    turns: int | None = None
+    """Answers of the model."""
+    model: str = ""
+    """The model that answered, as its service names it."""
+    profile: str = ""
+    """The profile that took over, when the first one was out of reach."""
+    retry_at: float | None = None
+    """Unix seconds when a limit is said to be over."""
     text: str = ""
     """The end of what it said, where the notes block is looked for; clipped."""
     parameters: dict[str, str | int | float | bool] = {}

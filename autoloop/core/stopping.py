@@ -31,6 +31,11 @@ def stop_reason(state: RunState, limits: Limits, now: float) -> StopReason | Non
     return StopReason.BUDGET if over_cost or over_tokens else None
 
 
+def seconds_left(state: RunState, limits: Limits, now: float) -> float | None:
+    """Until `max_hours` are over; None when there is no such limit."""
+    return None if limits.max_hours is None else max(limits.max_hours * 3600 - state.seconds_at(now), 0.0)
+
+
 def stagnation_near(state: RunState, limits: Limits) -> bool:
     """Whether two thirds of the experiments before stagnation have been spent."""
     return 3 * state.discards_in_row >= 2 * limits.max_consecutive_discards

@@ -43,6 +43,8 @@ class Summary(Frozen):
     """Keeps that the whole night's evidence confirms at a false discovery rate of 10 %; null under `median`."""
     provisional: int | None
     ruled_out: int | None
+    flagged: tuple[int, ...]
+    """Kept experiments that show signs of gaming."""
     verified: Verification | None
     """The original against the head, measured afresh; null until that was done."""
     stop_reason: str | None
@@ -95,6 +97,7 @@ def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> S
         confirmed=counted[Confidence.CONFIRMED] if by_pairs else None,
         provisional=counted[Confidence.PROVISIONAL] if by_pairs else None,
         ruled_out=counted[Confidence.RULED_OUT] if by_pairs else None,
+        flagged=tuple(row.experiment for row in state.kept if row.flags),
         verified=state.verified,
         stop_reason=state.stopped.reason.value if state.stopped else None,
         detail=state.stopped.detail if state.stopped else "",

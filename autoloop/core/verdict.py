@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate
+from autoloop.core.flags import Flag
 from autoloop.core.measurement import Measurement, Sample, Series
 from autoloop.core.model import Frozen
 from autoloop.core.program import Criteria
@@ -61,6 +62,8 @@ class Decision(Frozen):
     samples: int = 0
     metrics: dict[str, float] = {}
     """The candidate's medians, secondary metrics among them."""
+    flags: tuple[Flag, ...] = ()
+    """Signs of gaming, in the diff and in what was measured."""
 
 
 class Keep(Frozen):
@@ -114,6 +117,10 @@ class Evidence:
     """What lies outside the scope."""
     code_removed: int = 0
     """Code lines in scope, tests excluded: removed minus added."""
+    flags: tuple[Flag, ...] = ()
+    """Signs of gaming in the diff."""
+    largest_kept: float | None = None
+    """The largest gain that was kept so far, as a fraction."""
     series: Series = field(default_factory=Series)
     has_holdout: bool = False
     run_seed: int = 0
@@ -146,3 +153,4 @@ class Verdict:
     df: float | None = None
     pairs: tuple[float, ...] = ()
     trace: tuple[float, ...] = ()
+    flags: tuple[Flag, ...] = ()

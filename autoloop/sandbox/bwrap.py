@@ -7,7 +7,6 @@ As root the command gets another user id, because only so can it make a sandbox 
 """
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from glob import glob
 from pathlib import Path
 
 from autoloop.ports import Cell, Room, Tier
-from autoloop.sandbox.places import RESOLVER, Places
+from autoloop.sandbox.places import RESOLVER, Places, executable
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
@@ -31,8 +30,6 @@ class BwrapSandbox:
     """Runs commands under bubblewrap."""
 
     places: Places
-    holder: int | None = None
-    """A process whose network is shared by all commands whose network is `loopback`."""
     tier: Tier = "bwrap"
 
     def enter(self, cell: Cell) -> Room:
@@ -55,15 +52,12 @@ class BwrapSandbox:
             *(word for path in cell.hides if path.exists() for word in _masked(path, seen(path))),
             *(word for path in _matching(cell.sockets) for word in ("--bind", path, path)),
         ]
-        shared = cell.network != "off" and not (cell.network == "loopback" and self.holder is None)
-        entering = ("nsenter", "-t", str(self.holder), "-U", "-n", "--preserve-credentials", "--")
-        inner = cell.network == "loopback" and self.holder is not None
         return Room(
             prefix=(
-                *(entering if inner else ()),
+                self._program,
                 *_START,
                 *mounts,
-                *(() if shared else ("--unshare-net",)),
+                *(() if cell.network == "on" else ("--unshare-net",)),
                 "--chdir",
                 str(self.places.root),
                 "--",
@@ -73,6 +67,10 @@ class BwrapSandbox:
             seen=seen,
             wrappers=2,
         )
+
+    @cached_property
+    def _program(self) -> str:
+        return executable(PROGRAM) or PROGRAM
 
     @cached_property
     def _system(self) -> tuple[str, ...]:
@@ -138,7 +136,6 @@ def user_words() -> tuple[str, ...]:
 
 
 _START = (
-    PROGRAM,
     "--unshare-user",
     *user_words(),
     "--unshare-pid",
@@ -153,7 +150,7 @@ _START = (
 
 def found() -> bool:
     """Whether there is a bubblewrap to try."""
-    return shutil.which(PROGRAM) is not None
+    return executable(PROGRAM) is not None
 
 
 def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
@@ -163,7 +160,7 @@ def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
 def _masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:
     """Something in whose place there is nothing."""
     place = str(seen or real)
-    return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--ro-bind", "/dev/null", place)
+    return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--dev-bind", "/dev/null", place)
 
 
 def _matching(patterns: Iterable[str]) -> Iterator[str]:

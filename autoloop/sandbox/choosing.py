@@ -56,7 +56,7 @@ def choose(wanted: str, places: Places, scratch: Path) -> Choice:
         sandbox = _make(tier, places)
         problem = sandbox if isinstance(sandbox, str) else on_trial(sandbox, scratch)
         if not isinstance(sandbox, str) and problem is None:
-            return Choice(sandbox)
+            return Choice(sandbox, _second_best(tier, failures))
         failures[tier] = problem or ""
     if wanted != "auto":
         raise AutoloopError(f"the sandbox {wanted} does not work here: {failures[wanted]}", _remedy(failures))
@@ -114,6 +114,14 @@ def _make(tier: str, places: Places) -> Sandbox | str:
     from autoloop.sandbox.landlock import LandlockSandbox
 
     return LandlockSandbox(places) if LandlockSandbox.abi() else "this kernel has no Landlock"
+
+
+def _second_best(tier: str, failures: dict[str, str]) -> str:
+    """What to say where a better tier did not work."""
+    if not failures:
+        return ""
+    said = "; ".join(f"{better}: {problem}" for better, problem in failures.items())
+    return f"sandbox {tier} is in force, which leaves more open than bwrap. {said}. {_remedy(failures)}"
 
 
 def _remedy(failures: dict[str, str]) -> str:

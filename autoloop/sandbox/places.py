@@ -5,7 +5,8 @@ place where a key may lie, but the places where toolchains live are few.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,11 @@ TOOLS_AT_HOME = (
     ".local/share/pipx",
     ".local/share/pnpm",
     ".local/share/uv",
-    ".m2",
+    ".m2/repository",
+    ".m2/wrapper",
     ".nix-profile",
     ".npm-global",
-    ".nuget",
+    ".nuget/packages",
     ".nvm",
     ".opam",
     ".pyenv",
@@ -81,11 +83,9 @@ SECRET_AT_HOME = (
     ".cargo/credentials",
     ".cargo/credentials.toml",
     ".gradle/gradle.properties",
-    ".m2/settings-security.xml",
-    ".m2/settings.xml",
-    ".nuget/NuGet/NuGet.Config",
     ".stack/config.yaml",
 )
+"""What shows as an empty file: none of these must be well-formed."""
 TOOLCHAINS = (
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
@@ -111,7 +111,7 @@ class Places:
     objects: Path
     """The repository's object store, which the git of a tree borrows from."""
     shares: tuple[Path, ...]
-    """`share_paths` in the checkout."""
+    """`share_paths` in the checkout; the last part may be a symlink."""
     home: Path
     tools: tuple[Path, ...]
     """What lies in a hidden place and is let through, to be read. The last part may be a symlink."""
@@ -134,24 +134,41 @@ def survey(
     share_paths: Sequence[str] = (),
     read_paths: Sequence[str] = (),
     secret_paths: Sequence[Path] = (),
+    in_trees: Callable[[Path], bool] = lambda path: False,
 ) -> Places:
-    """What this machine has. `read_paths` are let through and `secret_paths` withheld, wherever they lie."""
-    home = Path(environ.get("HOME") or Path.home()).resolve()
+    """What this machine has. `read_paths` are let through and `secret_paths` withheld, wherever they lie.
+
+    `in_trees` says whether trees have a path of the checkout of their own, which then counts and not the user's.
+    """
+    home, real, cache = Path(environ.get("HOME") or Path.home()).resolve(), root.resolve(), cache.resolve()
     hidden = _existing([*map(Path, HIDDEN), home, cache, root])
-    wanted = (*_tools(home, environ), *_chosen(root, home, read_paths), *_borrowed(objects))
-    tools = _outermost(path for path in map(_placed, wanted) if any(path.is_relative_to(place) for place in hidden))
+    chosen = [chosen_path(root, home, path) for path in read_paths]
+    found = (*map(_placed, _tools(home, environ)), *map(_placed, chosen), *map(_placed, _borrowed(objects)))
+    tools = _outermost(
+        path
+        for path in found
+        if any(path.is_relative_to(place) for place in hidden)
+        and not (path.is_relative_to(real) and in_trees(path.relative_to(real)))
+    )
     host_keys = Path(HOST_KEYS).glob("*_key") if os.access(HOST_KEYS, os.R_OK) else ()
-    secret = _existing([*map(Path, SECRET), *host_keys, *(home / name for name in SECRET_AT_HOME), *secret_paths])
+    known = {*map(Path, SECRET), *host_keys, *(home / name for name in SECRET_AT_HOME)} - set(chosen)
+    secret = _existing([*sorted(known), *secret_paths])
     return Places(
-        root=root.resolve(),
+        root=real,
         objects=objects.resolve(),
-        shares=_existing(root / path for path in share_paths),
+        shares=_outermost(_placed(root / path) for path in share_paths),
         home=home,
-        # What contains the checkout or the home would show all that is hidden in them.
-        tools=tuple(path for path in tools if not any(place.is_relative_to(path) for place in (root, home))),
+        # What contains these would show all that is hidden in them.
+        tools=tuple(path for path in tools if not any(place.is_relative_to(path) for place in (real, home, cache))),
         secret=secret,
         hidden=tuple(sorted(hidden)),
     )
+
+
+def executable(name: str) -> str | None:
+    """The absolute path of a program. What PATH has relative counts from a tree, where anybody may plant one."""
+    folders = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry.startswith("/")]
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 def chosen_path(root: Path, home: Path, path: str) -> Path:
@@ -159,10 +176,6 @@ def chosen_path(root: Path, home: Path, path: str) -> Path:
     if path == "~" or path.startswith("~/"):
         return home / path[2:]
     return root / path
-
-
-def _chosen(root: Path, home: Path, paths: Iterable[str]) -> Iterator[Path]:
-    return (chosen_path(root, home, path) for path in paths)
 
 
 def _tools(home: Path, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -16,7 +16,7 @@ HANDLED = (0, 13, 14, 15, 15, 16, 16, 16, 16, 17)
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX
 RIGHTS = {
     "r": EXECUTE | READ_FILE | READ_DIR,
-    "w": (1 << 17) - 1 & ~(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV),
+    "w": ((1 << 17) - 1) & ~(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV),
     "d": WRITE_FILE | READ_FILE | READ_DIR | TRUNCATE | IOCTL_DEV,
     "l": READ_DIR,
     "s": RESOLVE_UNIX,
@@ -42,7 +42,8 @@ def abi() -> int:
     """The version of Landlock here; 0 where there is none."""
     if sys.platform != "linux" or os.uname().machine.startswith(("alpha", "mips")):  # other numbers for system calls
         return 0
-    return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION))
+    version: int = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
+    return max(0, version)
 
 
 def main(words: list[str]) -> None:
@@ -51,7 +52,7 @@ def main(words: list[str]) -> None:
     command = words[end + 1 :]
     environ = _given_environment()
     try:
-        _restrict(words[:end])
+        enforce(words[:end], abi())
     except OSError as error:
         _give_up(126, f"the sandbox cannot be set up: {error.strerror}")
     for number in _IGNORED_BY_PYTHON:
@@ -60,8 +61,8 @@ def main(words: list[str]) -> None:
     _give_up(127 if isinstance(failure, FileNotFoundError) else 126, f"{command[0]}: {failure.strerror}")
 
 
-def _restrict(rules: list[str]) -> None:
-    version = abi()
+def enforce(rules: list[str], version: int) -> None:
+    """Restrict this process and all that it starts, as this version of Landlock can; OSError when that fails."""
     if not version:
         raise OSError(0, "this kernel has no Landlock")
     handled = (1 << HANDLED[min(version, len(HANDLED) - 1)]) - 1
@@ -124,8 +125,8 @@ def _become(command: list[str], environ: dict[bytes, bytes]) -> OSError:
 def _given_environment() -> dict[bytes, bytes]:
     """As it was before this interpreter set LC_CTYPE in it."""
     with open("/proc/self/environ", "rb") as block:
-        pairs = (entry.split(b"=", 1) for entry in block.read().split(b"\0") if b"=" in entry)
-        return {name: value for name, value in pairs}
+        entries = (entry.partition(b"=") for entry in block.read().split(b"\0"))
+        return {name: value for name, equals, value in entries if equals}
 
 
 def _call(number: int, *arguments: object) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of `run.json`."""
+_HALF_WRITTEN = re.compile(r"\.[\w.-]+\.\d+")
+_WRITING_SECONDS = 60.0
+"""That writing a small file takes at the very most."""
+_LONGEST_PATCH = 200_000
+"""Characters of a diff that are saved."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class ExperimentFiles:
         return path
 
     def patch(self, experiment: int, text: str) -> None:
-        """Save the candidate's diff."""
+        """Save the candidate's diff, as much of it as people and agents are shown."""
+        if len(text) > _LONGEST_PATCH:
+            text = text[: text.rfind("\n", 0, _LONGEST_PATCH) + 1] + "[the rest of the patch is left out]\n"
         if text:
             self._write(experiment, "diff.patch", text)
 
@@ -140,6 +149,16 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(beside, path)
+
+
+def half_written(folder: Path) -> list[Path]:
+    """What processes that were killed while they replaced a file have left in a folder."""
+    before, found = time.time() - _WRITING_SECONDS, []
+    for path in folder.iterdir():
+        if _HALF_WRITTEN.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            with suppress(FileNotFoundError):
+                found += [path] if path.stat().st_mtime < before else []
+    return found
 
 
 def append_text(path: Path, text: str) -> None:

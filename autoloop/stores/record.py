@@ -14,6 +14,8 @@ class RunRecord(Frozen):
     run_id: str
     program: Program
     profile: Profile
+    fallback: Profile | None = None
+    """The profile that takes over when the agent is out of reach."""
     sandbox: Tier
     """The tier in force."""
     seal: dict[str, str]

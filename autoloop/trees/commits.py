@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from autoloop.core.candidate import Candidate, Capture, Change
-from autoloop.git import Git, Running, display
+from autoloop.git import Git, GitFailed, Running, display
 from autoloop.trees.contents import GITLINK, Contents
 from autoloop.trees.inspection import Findings, Layer, Rules, inspect, leads_out, names_of_ignored
 
-PATCH_BYTES = 200_000
+PATCH_BYTES = 4_000_000
+"""Of a diff that are read, to look for signs of gaming; people are shown less."""
 MOST_IGNORED = 50
 SYMLINK = "120000"
 KINDS: dict[str, Literal["added", "modified", "deleted", "retyped"]] = {
@@ -91,6 +92,17 @@ def breaches_of(diff: Diff, tree: bytes, rules: Rules) -> Iterator[str]:
             yield f"{display(entry.path)}: nested repository"
 
 
+def read_tree(git: Git, layer: Layer, *options: str) -> None:
+    """Have a layer's index list its commit; one that git cannot read is made anew."""
+    layer.index.parent.mkdir(exist_ok=True)
+    try:
+        git("read-tree", "--reset", *options, layer.commit)
+    except GitFailed:
+        layer.index.unlink(missing_ok=True)
+        layer.index.with_name(layer.index.name + ".lock").unlink(missing_ok=True)
+        git("read-tree", "--reset", *options, layer.commit)
+
+
 def stage(git: Git, found: Findings) -> list[str]:
     """Bring the index up to what was found. The names that git refuses come back as breaches."""
     if found.removed:
@@ -129,7 +141,7 @@ def start_diff(git: Git, parent: str, tree: str) -> Running:
 
 
 def finish_diff(running: Running) -> Diff:
-    """Read the diff: every path, and as much of the patch as people and agents are shown."""
+    """Read the diff: every path, and as much of the patch as is looked at."""
     return parse(running.head(has_enough))
 
 

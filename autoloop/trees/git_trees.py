@@ -7,30 +7,29 @@ a tree is kept outside of it.
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
 from autoloop.core.candidate import Capture
-from autoloop.errors import AutoloopError
-from autoloop.git import Git, GitFailed, bare_environment, display, users_git
+from autoloop.git import Git, bare_environment, display, users_git
 from autoloop.repository import Repository
-from autoloop.trees.commits import capture_files
+from autoloop.trees.caches import Caches
+from autoloop.trees.commits import capture_files, read_tree
 from autoloop.trees.contents import Contents, Tracked, cone_patterns
-from autoloop.trees.gitdirs import Likeness, SmallGit, own_config, write_git_dir
+from autoloop.trees.gitdirs import Likeness, SmallGit, drop_doubtful_indexes, own_config, write_git_dir
 from autoloop.trees.inspection import Layer, Rules
 from autoloop.trees.missing import complete, promisor
-from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, warnings
+from autoloop.trees.objects import Objects
+from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, relative_paths, warnings
 from autoloop.trees.refs import Refs
-from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove_folder
+from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove_folder, unlink_all
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""
 REMEMBERED = 6
 """Commits whose contents are held in memory."""
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,17 @@ class GitTrees:
         self.repository, self.home, self.options = repository, home, options
         self._branch = branch
         self._refs = Refs(repository.common_dir, run_id, branch)
-        self._caches = relative_paths("cache_paths", options.cache_paths)
+        self._caches = Caches(home, relative_paths("cache_paths", options.cache_paths), self.path)
         self._shares = relative_paths("share_paths", options.share_paths)
         self._cone = relative_paths("sparse", options.sparse)
         self._rules = Rules(
-            spared=Spared.of(b".git", *self._caches, *self._shares),
+            spared=Spared.of(b".git", *self._caches.paths, *self._shares),
             keep_out=Spared.of(*relative_paths("keep_out", options.keep_out)),
             cone=self._cone,
             max_bytes=options.max_candidate_mb * 1e6,
             shared=tuple(os.path.realpath(self._real(share)) for share in self._shares),
         )
+        self._objects = Objects(home / "git", repository.common_dir)
         self._held: dict[str, Contents] = {}
         self._indexed: dict[Path, str] = {}
         """The commit that each index was last brought to, as far as this process knows."""
@@ -76,8 +76,10 @@ class GitTrees:
     def open(self, commit: str) -> Opening:
         """Prepare for a run from `commit`: pin it, fetch what is missing, say what is needed. Writes no tree."""
         with explained(self.home):
-            self._drop_doubtful_indexes()
+            drop_doubtful_indexes(self.home / "index")
+            self._caches.open(commit)
             self._refs.begin(commit)
+            self._objects.mend()
             held = self._contents(commit)
             said = warnings(self._own, self.repository, commit, held, self.options.share_paths)
             return Opening(tuple(said), len(SLOTS) * held.bytes_on_disk)
@@ -87,19 +89,19 @@ class GitTrees:
         return self.home / "t" / SLOTS[slot]
 
     def place(self, slot: str, commit: str, *, keep_caches: bool = True) -> Path:
-        """Make the tree equal to the commit, whatever is in it now; caches survive unless they are unwanted."""
+        """Make the tree equal to the commit, whatever is in it now; caches as a trusted commit left them, or none."""
         held = self._contents(commit)
         tree = self.path(slot)
         root = os.fsencode(tree)
-        spared = self._rules.spared if keep_caches else Spared.of(b".git", *self._shares)
         with explained(tree):
             make_real(os.fsencode(self.home), b"t/" + os.fsencode(tree.name))
             # Before git looks: behind a folder that became a symlink it would find files that seem untouched.
-            clean(root, held, spared)
+            clean(root, held, self._rules.spared)
+            self._caches.place(slot, commit, keep=keep_caches)
+            if not keep_caches:
+                clean(root, held, Spared.of(b".git", *self._shares))
             for layer in self._layers(slot, commit, held):
                 self._check_out(layer)
-            for path in self._caches if keep_caches else ():
-                make_real(root, path)
             for path in self._shares:
                 (mount_point if self.options.bound else link)(root, path, self._real(path))
             self._small_git.write(tree, commit, self._index(slot))
@@ -117,23 +119,28 @@ class GitTrees:
             captured = capture_files(
                 os.fsencode(tree), layers, held, self._rules, self.home / "aside", at=at, message=message
             )
-        candidate = captured.capture.candidate
-        if candidate:
-            self._refs.pin(experiment, candidate.commit)
-            self._remember(candidate.commit, captured.contents)
+            candidate = captured.capture.candidate
+            if candidate:
+                self._objects.pinned(partial(self._refs.pin, experiment, candidate.commit))
+                self._remember(candidate.commit, captured.contents)
         return captured.capture
 
     def settle(self, *, head: str, previous: str) -> str | None:
         """Move the run's head, and the branch with it; a sentence when the branch was left where it is."""
-        return self._refs.settle(head, previous)
+        left_alone = self._refs.settle(head, previous)
+        with explained(self.home):
+            self._caches.settle(head, previous)
+            self._objects.look_after()
+        return left_alone
+
+    def trust(self, slot: str, trusted: bool) -> None:
+        """Say whether the caches of a tree, as they are now, are what later commits may begin from."""
+        with explained(self.path(slot)):
+            self._caches.trust(slot, trusted)
 
     def strip(self, slot: str, remove: Callable[[str], bool]) -> int:
-        """Delete the tracked files of a placed tree for which `remove` is true, and count them.
-
-        Folders that this empties go too: Python imports an empty one as a package.
-        """
+        """Delete the tracked files of a placed tree for which `remove` is true, and count them."""
         held = self._contents(self._indexed[self._index(slot)])
-        root = os.fsencode(self.path(slot)) + b"/"
         doomed = [
             folder + name
             for folder, names in held.files.items()
@@ -142,12 +149,8 @@ class GitTrees:
             if not (folder + name + b"/").startswith(tuple(share + b"/" for share in self._shares))
             and remove(display(folder + name))
         ]
-        for path in doomed:
-            with suppress(FileNotFoundError):
-                os.unlink(root + path)
-        for folder in sorted({path.rpartition(b"/")[0] for path in doomed} - {b""}, reverse=True):
-            with suppress(OSError):
-                os.removedirs(root + folder)
+        self._caches.trust(slot, False)
+        unlink_all(os.fsencode(self.path(slot)), doomed)
         return len(doomed)
 
     def tracked(self, commit: str) -> list[Tracked]:
@@ -162,23 +165,25 @@ class GitTrees:
             remove_folder(os.fsencode(self.home))
         self.__dict__.pop("_own", None)
         self._indexed.clear()
+        self._caches.forget()
 
     @cached_property
     def _own(self) -> Git:
         """Git with a directory of our own, whose objects are the user's."""
         folder = self.home / "git"
-        files = {"info/exclude": b""}
+        stores = (self._like.objects, self._objects.kept)
+        files = {"info/exclude": b"", "objects/info/alternates": b"".join(os.fsencode(at) + b"\n" for at in stores)}
         if self._cone:
             files["info/sparse-checkout"] = cone_patterns(self._cone)
         with explained(folder):
+            self._objects.kept.mkdir(parents=True, exist_ok=True)
             config = own_config(self._like, sparse=bool(self._cone))
             write_git_dir(folder, config, self._like, "ref: refs/heads/none", files)
-        places = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": str(self.repository.common_dir / "objects")}
-        return Git(self.home, bare_environment() | places)
+        return Git(self.home, bare_environment() | {"GIT_DIR": str(folder)})
 
     @cached_property
     def _small_git(self) -> SmallGit:
-        exclude = b"".join(b"/%s\n" % path for path in (*self._caches, *self._shares))
+        exclude = b"".join(b"/%s\n" % path for path in (*self._caches.paths, *self._shares))
         sparse = cone_patterns(self._cone) if self._cone else b""
         like = replace(self._like, objects=self.options.objects or self._like.objects)
         return SmallGit(like, self._branch, exclude, sparse)
@@ -225,42 +230,11 @@ class GitTrees:
     def _check_out(self, layer: Layer) -> None:
         """Write every file that differs from the commit, by our own record of what we wrote."""
         layer.git.folder.mkdir(parents=True, exist_ok=True)
-        self._read_tree(layer.git, layer, "-u")
+        read_tree(layer.git, layer, "-u")
         self._indexed[layer.index] = layer.commit
 
     def _expect(self, layer: Layer) -> None:
         """Have the index list the commit: after a restart it may hold half of a capture."""
         if self._indexed.get(layer.index) != layer.commit or not layer.index.exists():
             elsewhere = Git(self.home, layer.git.environment, layer.git.options)
-            self._read_tree(elsewhere, layer)
-
-    def _read_tree(self, git: Git, layer: Layer, *options: str) -> None:
-        layer.index.parent.mkdir(exist_ok=True)
-        try:
-            git("read-tree", "--reset", *options, layer.commit)
-        except GitFailed:
-            layer.index.unlink(missing_ok=True)
-            layer.index.with_name(layer.index.name + ".lock").unlink(missing_ok=True)
-            git("read-tree", "--reset", *options, layer.commit)
-
-    def _drop_doubtful_indexes(self) -> None:
-        """A killed git leaves a lock; after a power loss a file may be less than its index says."""
-        folder = self.home / "index"
-        folder.mkdir(parents=True, exist_ok=True)
-        boot = BOOT.read_bytes() if BOOT.exists() else b""
-        mark = folder / "boot"
-        same = mark.exists() and mark.read_bytes() == boot
-        for index in folder.glob("*.lock" if same else "*"):
-            index.unlink(missing_ok=True)
-        mark.write_bytes(boot)
-
-
-def relative_paths(field: str, paths: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Paths as git spells them; an error for one that is not below the repository's root."""
-    found = []
-    for path in paths:
-        normal = os.path.normpath(path)
-        if not path or os.path.isabs(path) or normal in (".", "..", ".git") or normal.startswith(("../", ".git/")):
-            raise AutoloopError(f"{field}: {path!r} is not a path inside the repository", "Give it from the root.")
-        found.append(os.fsencode(normal))
-    return tuple(found)
+            read_tree(elsewhere, layer)

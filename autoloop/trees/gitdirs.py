@@ -12,6 +12,7 @@ from pathlib import Path
 from autoloop.git import EMAIL, NAME
 from autoloop.trees.walk import remove
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 # Files are taken as they are: no filter, no line endings, no keyword, no diff driver of the tree's choosing.
 ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding !diff\n"
 
@@ -127,3 +128,18 @@ class SmallGit:
         write_git_dir(folder, config, self.like, f"ref: refs/heads/{self.branch}", files)
         # A copy: whoever works in the tree may write to it.
         shutil.copyfile(index, folder / "index")
+
+
+def drop_doubtful_indexes(folder: Path) -> None:
+    """A killed git leaves a lock; after a power loss a file may be less than its index says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    boot, mark = boot_id(), folder / "boot"
+    same = mark.exists() and mark.read_bytes() == boot
+    for index in folder.glob("*.lock" if same else "*"):
+        index.unlink(missing_ok=True)
+    mark.write_bytes(boot)
+
+
+def boot_id() -> bytes:
+    """Tells one start of the system from the next, where that is known."""
+    return BOOT.read_bytes() if BOOT.exists() else b""

@@ -13,6 +13,8 @@ from autoloop.git import Git, display
 from autoloop.trees.contents import Contents, in_cone, split
 from autoloop.trees.walk import Spared, files_below, is_real_folder, remove, strays
 
+MOST_FILES = 20_000
+"""That a candidate may change: the journal names each one, and a run is replayed from it."""
 DIFFER = ("diff-files", "--raw", "-z", "--no-renames")
 KINDS = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
@@ -55,12 +57,16 @@ class Findings:
 
     def excess(self, git: Git, most: float) -> str | None:
         """What is wrong with the size, naming the largest file."""
-        if sum(self.present.values()) > most:
+        if sum(self.present.values()) > most or self._files > MOST_FILES:
             self._drop_untouched(git)
-        if (size := sum(self.present.values())) <= most:
-            return None
-        largest = max(self.present, key=lambda path: self.present[path])
-        return f"{display(largest)}: makes a candidate of {size / 1e6:,.0f} MB, over max_candidate_mb"
+        if (size := sum(self.present.values())) > most:
+            largest = max(self.present, key=lambda path: self.present[path])
+            return f"{display(largest)}: makes a candidate of {size / 1e6:,.0f} MB, over max_candidate_mb"
+        return f"{self._files:,} changed files, and {MOST_FILES:,} at most" if self._files > MOST_FILES else None
+
+    @property
+    def _files(self) -> int:
+        return len(self.present) + len(self.removed)
 
     def _drop_untouched(self, git: Git) -> None:
         """Forget the files that were rewritten with what they held: their times alone have changed."""

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from autoloop.errors import AutoloopError
 from autoloop.git import Git, display, users_git
 from autoloop.repository import Repository
 from autoloop.trees.contents import GITLINK, Contents, Tracked, contents, in_cone, parse_tree, split
@@ -112,6 +112,12 @@ def blobs(git: Git, entries: list[Tracked]) -> Iterator[bytes]:
         at = end + 1 + (size + 1)
 
 
-def relative(path: str | Path) -> bytes:
-    """A path below the root as git spells it."""
-    return os.fsencode(path).strip(b"/")
+def relative_paths(field: str, paths: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Paths as git spells them; an error for one that is not below the repository's root."""
+    found = []
+    for path in paths:
+        normal = os.path.normpath(path)
+        if not path or os.path.isabs(path) or normal in (".", "..", ".git") or normal.startswith(("../", ".git/")):
+            raise AutoloopError(f"{field}: {path!r} is not a path inside the repository", "Give it from the root.")
+        found.append(os.fsencode(normal))
+    return tuple(found)

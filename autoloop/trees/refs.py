@@ -79,6 +79,14 @@ class Refs:
         self._update([f"delete {name}" for name in names])
         self.head = self.followed = None
 
+    def drop_branch(self) -> str | None:
+        """Delete the branch; a sentence when it was left because someone has it checked out."""
+        holder = next(self._holders(), None)
+        if holder is not None:
+            return f"The branch {self.branch} is checked out ({holder}), so it was left."
+        self._update([f"delete {self.branch_ref}"])
+        return None
+
     def _swap_head(self, head: str, previous: str) -> str:
         return f"update {self.head_ref} {head} {previous}"
 

@@ -7,8 +7,8 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,9 +118,12 @@ def clean(root: bytes, contents: Contents, spared: Spared) -> None:
 
 
 def remove_folder(path: bytes) -> None:
-    """Remove a folder with everything in it, closed folders included."""
+    """Remove a folder with everything in it, closed folders included, however deep it is."""
     try:
         shutil.rmtree(path)
+    except RecursionError:
+        open_up(path)
+        take_apart(path)
     except PermissionError:
         open_up(path)
         for folder, inside, _ in os.walk(path):
@@ -131,6 +134,25 @@ def remove_folder(path: bytes) -> None:
         shutil.rmtree(path)
 
 
+def take_apart(root: bytes) -> None:
+    """Remove a folder that is too deep for a recursion, or for a path: what it holds is brought to its top first."""
+    folders, number = [root], 0
+    while folders:
+        folder = folders.pop()
+        for entry in entries(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            open_up(entry.path)
+            while os.path.lexists(top := root + b"/.deep-%d" % number):
+                number += 1
+            os.rename(entry.path, top)
+            folders.append(top)
+        if folder != root:
+            os.rmdir(folder)
+    os.rmdir(root)
+
+
 def remove(path: bytes) -> None:
     """Remove whatever is at a path, if anything is."""
     try:
@@ -138,6 +160,16 @@ def remove(path: bytes) -> None:
     except FileNotFoundError:
         return
     remove_folder(path) if stat.S_ISDIR(mode) else os.unlink(path)
+
+
+def unlink_all(root: bytes, paths: Collection[bytes]) -> None:
+    """Remove some files, and the folders that this empties: Python imports an empty one as a package."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.unlink(root + b"/" + path)
+    for folder in sorted({split(path)[0] for path in paths} - {b""}, reverse=True):
+        with suppress(OSError):
+            os.removedirs(root + b"/" + folder[:-1])
 
 
 def make_real(root: bytes, path: bytes) -> None:

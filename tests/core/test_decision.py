@@ -80,7 +80,7 @@ CASES: list[tuple[str, Evidence, Criteria, Reason]] = [
     ("negative and worse", evidence(-110, base=-100), HIGHER, Reason.REGRESSED),
     ("negative and lower", evidence(-110, base=-100), LOWER, Reason.IMPROVED),
     ("negative and not lower", evidence(-90, base=-100), LOWER, Reason.REGRESSED),
-    ("from negative to positive", evidence(5, base=-100), HIGHER, Reason.IMPROVED),
+    ("from negative to positive", evidence(5, base=-100, largest_kept=0.5), HIGHER, Reason.IMPROVED),
     ("a baseline of 0, better", evidence(1, base=0), HIGHER, Reason.IMPROVED),
     ("a baseline of 0, worse", evidence(1, base=0), LOWER, Reason.REGRESSED),
     ("a baseline of 0, the same", evidence(0, base=0), LOWER, Reason.WITHIN_NOISE),
@@ -259,7 +259,7 @@ def test_a_candidate_that_does_nothing_is_rarely_kept() -> None:
 
 
 def test_numbers_at_the_edge_of_what_can_be_held_are_judged() -> None:
-    assert decided(evidence(-1e300, base=1e300)).reason is Reason.IMPROVED
+    assert decided(evidence(-1e300, base=1e300, largest_kept=1.0)).reason is Reason.IMPROVED
     assert decided(evidence(1e300, base=5e-324)).reason is Reason.REGRESSED
 
 

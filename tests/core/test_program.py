@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from autoloop.core.candidate import Candidate, Capture, Change
 from autoloop.core.description import commit_message, describe
+from autoloop.core.events import Captured, from_line, to_line
+from autoloop.core.flags import Sign
 from autoloop.core.inspection import inspect
 from autoloop.core.notes import Notes
 from autoloop.core.program import Criteria, Direction, Gate, Knob, Program, Scope, SecondaryMetric
@@ -71,10 +73,14 @@ def test_what_is_protected_is_not_editable() -> None:
     assert not scope.is_protected("lib/a.py")
 
 
-def test_a_program_knows_its_scripts() -> None:
+def program(scope: Scope) -> Program:
     criteria = Criteria(metric_field="ms", direction=Direction.LOWER)
-    program = Program(slug="x", directory="programs/x", text="", scripts=("measure.sh",), criteria=criteria)
-    assert program.has("measure.sh") and not program.has("build.sh")
+    return Program(slug="x", directory="programs/x", text="", scripts=("measure.sh",), criteria=criteria, scope=scope)
+
+
+def test_a_program_knows_its_scripts() -> None:
+    known = program(Scope())
+    assert known.has("measure.sh") and not known.has("build.sh")
 
 
 def test_a_protected_path_is_a_lock_violation_and_another_outside_is_a_breach() -> None:
@@ -82,7 +88,7 @@ def test_a_protected_path_is_a_lock_violation_and_another_outside_is_a_breach() 
     found = Capture(
         candidate("src/a.py", "programs/x/measure.sh", "lib/b.py"), breaches=("pipe: fifo",), ignored=("a.o",)
     )
-    event = inspect(found, scope, ["sealed/measure.sh: content"], experiment=3, at=1.0)
+    event = inspect(found, program(scope), ["sealed/measure.sh: content"], cases=(), experiment=3, at=1.0)
     assert event.tampered == ("programs/x/measure.sh", "sealed/measure.sh: content")
     assert event.breaches == ("lib/b.py", "pipe: fifo")
     assert event.ignored == ("a.o",)
@@ -90,13 +96,24 @@ def test_a_protected_path_is_a_lock_violation_and_another_outside_is_a_breach() 
 
 
 def test_replacing_the_programs_directory_is_a_lock_violation() -> None:
-    event = inspect(Capture(candidate("programs/x")), Scope(protected=("programs/x/**",)), [], experiment=1, at=0.0)
+    known = program(Scope(protected=("programs/x/**",)))
+    event = inspect(Capture(candidate("programs/x")), known, [], cases=(), experiment=1, at=0.0)
     assert event.tampered == ("programs/x",)
 
 
 def test_no_candidate_still_shows_a_broken_seal() -> None:
-    event = inspect(Capture(None), Scope(), ["measure.sh: content"], experiment=1, at=0.0)
+    event = inspect(Capture(None), program(Scope()), ["measure.sh: content"], cases=(), experiment=1, at=0.0)
     assert event.candidate is None and event.tampered and event.code_removed == 0
+
+
+def test_a_capture_carries_the_signs_of_its_diff() -> None:
+    changed = Candidate(commit="c", parent="p", changes=(Change(path="a.py", kind="modified", added=1, removed=1),))
+    patch = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x = 1\n+x = {'case-17': 4}\n"
+    event = inspect(Capture(changed, patch=patch), program(Scope()), [], cases=["case-17"], experiment=1, at=0.0)
+    assert [flag.sign for flag in event.flags] == [Sign.CASES_SPECIAL_CASED]
+    assert from_line(to_line(event)) == event
+    old = from_line(b'{"at": 1, "kind": "captured", "experiment": 3}')
+    assert isinstance(old, Captured) and old.flags == (), "written before there were flags"
 
 
 def test_an_experiment_is_described_by_its_hypothesis_else_by_its_files() -> None:

@@ -1,0 +1,219 @@
+"""Trajectories: the step-by-step record of a session in ATIF, the Agent Trajectory Interchange Format, version 1.7.
+
+Steps are appended to `trajectory.atif.jsonl` as they end; `trajectory.json` is made of them when the session is over,
+so that a kill loses at most the step in progress. Secrets are replaced before anything is written.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from autoloop.core.usage import Usage
+from autoloop.ports import Task
+
+SCHEMA = "ATIF-v1.7"
+STEPS = "trajectory.atif.jsonl"
+WHOLE = "trajectory.json"
+LONGEST = 20_000
+"""Characters of one text; the middle of a longer one is left out."""
+LARGEST = 32 << 20
+"""Bytes of all steps."""
+HIDDEN = "[redacted]"
+_KEYS = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|xox[a-z]-[A-Za-z0-9-]{10,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
+_SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call of the model."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables whose names say that they are secret."""
+    return tuple(value for name, value in environ.items() if _SECRET_NAME.search(name.upper()))
+
+
+class Trajectory:
+    """Writes the trajectory of one session."""
+
+    def __init__(self, task: Task, agent: str, version: str = "", secrets: Iterable[str] = ()) -> None:
+        self.agent_name, self.version, self.model = agent, version, ""
+        self.session = f"{task.run_id}-{task.experiment:04d}"
+        self.folder = task.transcript.parent
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._secrets = sorted({word for word in secrets if len(word) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._open: dict[str, Any] | None = None
+        self._message = ""
+        self._steps = self._size = 0
+        self._cut = False
+        self._usage: Usage | None = None
+        self._cost: float | None = None
+        self._told: tuple[Usage | None, float | None] = (None, None)
+        self._file = (self.folder / STEPS).open("wb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            self._close_step()
+        self._write_whole()
+
+    def system(self, text: str) -> None:
+        """What the model was told about itself."""
+        self._begin({"source": "system", "message": self._clean(text)})
+
+    def user(self, text: str) -> None:
+        """What it was asked."""
+        self._begin({"source": "user", "message": self._clean(text)})
+
+    def agent(
+        self,
+        message: str = "",
+        *,
+        message_id: str = "",
+        model: str = "",
+        reasoning: str = "",
+        calls: Sequence[Call] = (),
+        usage: Usage | None = None,
+        cost_usd: float | None = None,
+    ) -> None:
+        """An answer, or with the id of the one before more of that."""
+        step = self._open
+        if step is None or not message_id or message_id != self._message:
+            step = self._begin({"source": "agent", "message": ""})
+            self._message = message_id
+        step["message"] = _joined(step["message"], self._clean(message))
+        if model:
+            step["model_name"] = self.model = model
+        if reasoning:
+            step["reasoning_content"] = _joined(step.get("reasoning_content", ""), self._clean(reasoning))
+        if calls:
+            step.setdefault("tool_calls", []).extend(self._call(call) for call in calls)
+        if usage is not None or cost_usd is not None:
+            step["metrics"] = _metrics(usage, cost_usd)
+
+    def observe(self, call_id: str, content: str) -> None:
+        """What came of a tool call of the latest answer; of any other it stands without its call."""
+        step = self._open or self._begin({"source": "system", "message": ""})
+        known = {call["tool_call_id"] for call in step.get("tool_calls", ())}
+        result = {"source_call_id": call_id} if call_id in known else {}
+        results = step.setdefault("observation", {"results": []})["results"]
+        results.append({**result, "content": self._clean(content)})
+
+    def finish(self, usage: Usage | None = None, cost_usd: float | None = None) -> None:
+        """What all of it cost, where the agent says so itself."""
+        self._told = (usage, cost_usd)
+
+    def _begin(self, step: dict[str, Any]) -> dict[str, Any]:
+        self._close_step()
+        self._message = ""
+        self._open = {"timestamp": datetime.now(UTC).isoformat(), **step}
+        return self._open
+
+    def _close_step(self) -> None:
+        """Write the step in progress; once the record is full, count it only."""
+        step, self._open = self._open, None
+        if step is None:
+            return
+        metrics = step.get("metrics", {})
+        usage = Usage(
+            input=metrics.get("prompt_tokens", 0) - metrics.get("cached_tokens", 0),
+            output=metrics.get("completion_tokens", 0),
+            cache_read=metrics.get("cached_tokens", 0),
+        )
+        self._usage = usage if self._usage is None else self._usage + usage
+        if "cost_usd" in metrics:
+            self._cost = (self._cost or 0.0) + metrics["cost_usd"]
+        if self._size >= LARGEST:
+            self._cut = True
+            return
+        self._steps += 1
+        line = json.dumps({"step_id": self._steps, **step}, ensure_ascii=False).encode(errors="replace") + b"\n"
+        self._size += len(line)
+        self._file.write(line)
+
+    def _call(self, call: Call) -> dict[str, Any]:
+        cleaned = json.loads(self._clean_json(dict(call.arguments)))
+        return {"tool_call_id": call.id, "function_name": call.name, "arguments": cleaned}
+
+    def _clean_json(self, value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{json.dumps(str(k))}: {self._clean_json(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(self._clean_json, value)) + "]"
+        return json.dumps(self._clean(value) if isinstance(value, str) else value, default=str)
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        text = _KEYS.sub(HIDDEN, text)
+        if len(text) <= LONGEST:
+            return text
+        half = LONGEST // 2
+        return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+    def _write_whole(self) -> None:
+        """Put the steps together, streamed; what is there under the name is whole at any time."""
+        usage, cost = self._told
+        final = _totals(usage or self._usage, self._cost if cost is None else cost, self._steps)
+        agent = {"name": self.agent_name, "version": self.version or "unknown"}
+        if self.model:
+            agent["model_name"] = self.model
+        head = {"schema_version": SCHEMA, "session_id": self.session, "agent": agent, "final_metrics": final}
+        if self._cut:
+            head["notes"] = "too long: the later steps are left out"
+        partial = self.folder / f".{WHOLE}"
+        with partial.open("wb") as file:
+            file.write(json.dumps(head)[:-1].encode() + b', "steps": [')
+            for number, line in enumerate(self._lines()):
+                file.write((b"," if number else b"") + b"\n" + line)
+            file.write(b"\n]}\n")
+        os.replace(partial, self.folder / WHOLE)
+
+    def _lines(self) -> Iterator[bytes]:
+        """The written steps; a session that never began has one that says so, since ATIF wants at least one."""
+        if not self._steps:
+            yield json.dumps(
+                {"step_id": 1, "source": "system", "message": "the session ended before it began"}
+            ).encode()
+        with Path(self.folder / STEPS).open("rb") as file:
+            yield from (line.rstrip(b"\n") for line in file)
+
+
+def _joined(before: str, more: str) -> str:
+    return f"{before}\n{more}" if before and more else before or more
+
+
+def _metrics(usage: Usage | None, cost_usd: float | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if usage is not None:
+        found["prompt_tokens"] = usage.input + usage.cache_read + usage.cache_write
+        found["completion_tokens"] = usage.output
+        found["cached_tokens"] = usage.cache_read
+    if cost_usd is not None:
+        found["cost_usd"] = cost_usd
+    return found
+
+
+def _totals(usage: Usage | None, cost_usd: float | None, steps: int) -> dict[str, Any]:
+    found = {f"total_{name}": value for name, value in _metrics(usage, cost_usd).items()}
+    return {**found, "total_steps": max(steps, 1)}

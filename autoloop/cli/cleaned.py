@@ -1,0 +1,152 @@
+"""What `clean` prints: what is held, what would go, what has gone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from autoloop.cleaning import Cleaned
+from autoloop.cli.render import complain, count, say, say_json, table
+from autoloop.core.keeping import CleanOptions, Holding, Part, State
+from autoloop.holdings import Holdings
+
+_COLUMNS = {
+    "trees": (Part.TREES,),
+    "caches": (Part.CACHES,),
+    "scratch": (Part.SCRATCH,),
+    "sealed": (Part.SEALED,),
+    "journal": (Part.JOURNAL, Part.LITTER),
+    "sessions": (Part.SESSIONS, Part.TRANSCRIPTS),
+}
+_REBUILT = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH})
+
+
+def show(found: Holdings) -> None:
+    """The table, and what it means."""
+    shown = [entry for entry in found.entries if _is_worth_a_row(entry, found.options)]
+    if shown:
+        _table(shown, found.options)
+        say()
+    for line in _sentences(found, len(found.entries) - len(shown)):
+        say(line)
+
+
+def show_entry(entry: Holding, freed: int) -> None:
+    """One that was gone through."""
+    say(f"{_label(entry)}: {size(freed)} freed")
+
+
+def say_how(command: str) -> None:
+    """Nothing was removed; how to do it."""
+    say(f"Nothing was removed. To remove it: {command}")
+
+
+def say_interrupted() -> None:
+    """What a Ctrl-C leaves."""
+    complain("interrupted", "What was left half-way goes with the next `autoloop clean`.")
+
+
+def conclude(done: Cleaned) -> None:
+    """What has become of all of it."""
+    say(f"{size(done.freed)} freed")
+    for branch in done.branches:
+        name, _, commit = branch.partition(" ")
+        say(f"the branch {name} is gone; to have it again: git branch {name} {commit}")
+    for problem in done.problems:
+        complain(
+            problem, "Look who it belongs to (`ls -ld`, `lsattr`), then clean again." if "cannot be" in problem else ""
+        )
+
+
+def print_facts(found: Holdings, done: Cleaned | None) -> None:
+    """Everything, for programs."""
+    say_json(
+        {
+            "removed": done is not None,
+            "frees": found.frees,
+            "freed": done.freed if done else 0,
+            "entries": [_facts(entry, found.options) for entry in found.entries],
+            "elsewhere": found.elsewhere,
+            "branches": list(done.branches) if done else [],
+            "problems": list(done.problems) if done else [],
+        }
+    )
+
+
+def size(amount: int) -> str:
+    """`12.3 MB`, `4.5 GB`."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
+
+
+def _is_worth_a_row(entry: Holding, options: CleanOptions) -> bool:
+    """What holds nothing but what stays is only counted."""
+    holds = any(entry.sizes.get(part, 0) for part in _REBUILT)
+    return holds or entry.state is State.ALIVE or entry.has_something_to_go(options)
+
+
+def _table(entries: Sequence[Holding], options: CleanOptions) -> None:
+    header = ["", "state", *_COLUMNS, "refs", "frees"]
+    rows = [
+        [
+            _label(entry),
+            entry.state.value,
+            *(_megabytes(sum(entry.sizes.get(part, 0) for part in parts)) for parts in _COLUMNS.values()),
+            str(entry.refs or ""),
+            _megabytes(entry.frees(options)),
+        ]
+        for entry in entries
+    ]
+    shown = [n for n in range(len(header)) if n in (0, 1, len(header) - 1) or any(row[n] for row in rows)]
+    table([header[n] for n in shown], [[row[n] for n in shown] for row in rows], [""] * len(rows))
+
+
+def _sentences(found: Holdings, unseen: int) -> list[str]:
+    options, entries = found.options, found.entries
+    lines = [_headline(found)]
+    if unseen:
+        lines.append(f"{count(unseen, 'more run')} hold journals, results and refs alone: --runs removes whole runs")
+    killed = [entry for entry in entries if entry.state is State.KILLED and (entry.here or options.everywhere)]
+    kept = sum(entry.sizes.get(part, 0) for entry in killed for part in _REBUILT)
+    if kept and not options.killed:
+        lines.append(
+            f"{count(len(killed), 'killed run')} can be resumed at once: --killed frees their trees, {size(kept)}, which a resume builds again"
+        )
+    if found.elsewhere:
+        lines.append(
+            f"{count(found.elsewhere, 'directory')} in the cache of other repositories: --everywhere looks there"
+        )
+    if found.to_go and any(entry.state is State.ALIVE for entry in entries):
+        lines.append("a run is going: to remove much beside it may show in its samples")
+    return lines
+
+
+def _headline(found: Holdings) -> str:
+    if not found.to_go:
+        return "Nothing to free."
+    stays = (
+        "a whole run is gone with its results" if found.options.runs else "journals, results, refs and branches stay"
+    )
+    return f"This frees {size(found.frees)} (the table is in MB); {stays}."
+
+
+def _facts(entry: Holding, options: CleanOptions) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "what": entry.what,
+        "state": entry.state.value,
+        "program": entry.program,
+        "repository": entry.repository,
+        "bytes": {part.value: amount for part, amount in sorted(entry.sizes.items()) if amount},
+        "refs": entry.refs,
+        "branch": entry.branch,
+        "goes": sorted(part.value for part in entry.parts_to_go(options)),
+        "frees": entry.frees(options),
+    }
+
+
+def _label(entry: Holding) -> str:
+    if entry.what == "files":
+        return entry.name
+    return " ".join(filter(None, (entry.program or (entry.what if entry.what != "run" else ""), entry.name)))
+
+
+def _megabytes(amount: int) -> str:
+    return f"{amount / 1e6:.1f}" if amount else ""

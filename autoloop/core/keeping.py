@@ -1,0 +1,114 @@
+"""What runs and leftovers hold on the disk, and what of it may go. Judged here, removed elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What became of whoever made it."""
+
+    ALIVE = "alive"
+    FINISHED = "finished"
+    """The journal has an end, whatever the reason."""
+    KILLED = "killed"
+    """The journal has no end: a resume goes on from where it was."""
+    GONE = "gone"
+    """A run whose directory or repository does not exist any more."""
+    NEWER = "newer"
+    """Written by a newer version, which alone knows what may go."""
+    LEFT_OVER = "left over"
+    """Made for a while by a process that is dead."""
+
+
+class Part(StrEnum):
+    """What is held."""
+
+    TREES = "trees"
+    """The three trees, with the git directory and the indexes behind them."""
+    CACHES = "caches"
+    """`cache_paths` in the trees, and private homes."""
+    SCRATCH = "scratch"
+    """Directories of samples."""
+    SEALED = "sealed"
+    JOURNAL = "journal"
+    """Journal, views, record and log."""
+    SESSIONS = "sessions"
+    """Packets, transcripts and diffs, but for the next."""
+    TRANSCRIPTS = "transcripts"
+    """Packets and transcripts of experiments that were not kept; told apart only when they are asked for."""
+    LITTER = "litter"
+    """Half-written files of processes that are dead."""
+    REFS = "refs"
+    BRANCH = "branch"
+
+
+MADE_AGAIN = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH, Part.LITTER})
+"""What a resume makes anew, or nobody needs."""
+LASTING = frozenset({Part.SEALED, Part.JOURNAL, Part.SESSIONS, Part.TRANSCRIPTS, Part.REFS})
+"""What a run is."""
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """What may go beyond what can be made again of runs that have ended."""
+
+    killed: bool = False
+    """Also of runs that were killed."""
+    everywhere: bool = False
+    """Also what can be made again of other repositories."""
+    transcripts: bool = False
+    """Packets and transcripts of experiments that were not kept."""
+    runs: bool = False
+    """Whole runs: directory, journal and refs."""
+    branches: bool = False
+    """With `runs`: their branches."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One run, or one leftover."""
+
+    name: str
+    state: State
+    what: str = "run"
+    """What it is: a run, or what left it over."""
+    program: str = ""
+    repository: str = ""
+    """The checkout that it belongs to; empty when that is not known."""
+    here: bool = True
+    """Whether it is this repository's, a demo's, or no existing one's."""
+    own: bool = False
+    """Whether it is this repository's."""
+    sizes: Mapping[Part, int] = field(default_factory=dict)
+    """Bytes on the disk."""
+    refs: int = 0
+    branch: str = ""
+    """The run's branch, while there is one."""
+    tip: str = ""
+    """The commit that it is at."""
+
+    def parts_to_go(self, options: CleanOptions) -> frozenset[Part]:
+        """What of it may go."""
+        if self.state in (State.ALIVE, State.NEWER) or (self.state is State.KILLED and not options.killed):
+            return frozenset()
+        if not self.here and not options.everywhere:
+            return frozenset()
+        parts: frozenset[Part] = MADE_AGAIN
+        if self.state is State.LEFT_OVER:
+            return parts | {Part.REFS}
+        if self.own and options.transcripts:
+            parts |= {Part.TRANSCRIPTS}
+        if self.own and options.runs:
+            parts |= LASTING | ({Part.BRANCH} if options.branches else frozenset())
+        return parts
+
+    def frees(self, options: CleanOptions) -> int:
+        """Bytes that would be free afterwards. What refs hold is git's to free."""
+        return sum(self.sizes.get(part, 0) for part in self.parts_to_go(options))
+
+    def has_something_to_go(self, options: CleanOptions) -> bool:
+        """Whether anything would change."""
+        parts = self.parts_to_go(options)
+        loses_branch = Part.BRANCH in parts and bool(self.branch)
+        return self.frees(options) > 0 or (Part.REFS in parts and self.refs > 0) or loses_branch

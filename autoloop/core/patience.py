@@ -1,0 +1,64 @@
+"""What to do about an agent that fails for a reason of its service: wait, take another, or leave it at that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from autoloop.core.session import Session, SessionFailure
+
+BACKOFF = (20.0, 60.0, 180.0, 600.0, 600.0)
+"""Seconds between attempts where the service does not say when to come back: 24 minutes in all."""
+MARGIN = 5.0
+"""Seconds beyond what the service said: clocks differ."""
+LONGEST = 1800.0
+"""A rate limit that lasts longer is a quota."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Come back after so many seconds."""
+
+    seconds: float
+    why: str
+
+
+def next_attempt(failures: Sequence[Session], now: float, left: float | None, *, answered: bool) -> Wait | None:
+    """The wait before the session is tried again; None when it is not. `left` is seconds until the run must end.
+
+    `failures` are the attempts so far, the latest last. Only what passes by itself is waited for. A service that
+    has never `answered` is more likely misconfigured than gone: nobody should wait to learn that.
+    """
+    latest = failures[-1]
+    if latest.failure is None or not latest.failure.passes or len(failures) > len(BACKOFF):
+        return None
+    if latest.failure is SessionFailure.UNREACHABLE and not answered:
+        return None
+    given = None if latest.retry_at is None else max(latest.retry_at - now, 0.0) + MARGIN
+    seconds = BACKOFF[len(failures) - 1] if given is None else given
+    if seconds > LONGEST or (left is not None and seconds >= left):
+        return None
+    return Wait(seconds, _why(latest, seconds))
+
+
+def after_quota(
+    session: Session, on_quota: Literal["wait", "fallback", "stop"], now: float, left: float | None
+) -> Wait | None:
+    """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before."""
+    if session.failure is not SessionFailure.OUT_OF_QUOTA or on_quota != "wait" or session.retry_at is None:
+        return None
+    seconds = max(session.retry_at - now, 0.0) + MARGIN
+    if left is not None and seconds >= left:
+        return None
+    return Wait(seconds, _why(session, seconds))
+
+
+def _why(session: Session, seconds: float) -> str:
+    said = f": {session.detail}" if session.detail else ""
+    name = str(session.failure).replace("_", " ")
+    return f"the agent is {name}{said}; again in {_duration(seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

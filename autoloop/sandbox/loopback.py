@@ -1,0 +1,71 @@
+"""One network for a run's services and its samples: a loopback, and nothing beyond it.
+
+A network lives as long as something refers to it: here two open files of this process. No process has to hold
+it, so none can be left over.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autoloop.errors import AutoloopError
+from autoloop.sandbox.bwrap import PROGRAM, user_words
+from autoloop.sandbox.places import executable
+
+ENTERING = "nsenter"
+_HELD = ("net", "user")
+_TOLD = "echo $$; read -r line"
+"""Says its process id, and waits until it is looked at."""
+
+
+@contextmanager
+def shared_loopback() -> Iterator[tuple[str, ...]]:
+    """What stands before a command that shares the loopback; AutoloopError where there can be none."""
+    bwrap, nsenter = _required(PROGRAM, "bubblewrap"), _required(ENTERING, "util-linux")
+    files = _opened(bwrap)
+    try:
+        yield _entering(nsenter, files)
+    finally:
+        for file in files.values():
+            os.close(file)
+
+
+def _required(name: str, package: str) -> str:
+    found = executable(name)
+    if found is None:
+        raise _impossible(f"there is no `{name}`", f"Install it: it is part of {package}.")
+    return found
+
+
+def _opened(bwrap: str) -> dict[str, int]:
+    """The namespaces of a command that has a network of its own, which outlive it once they are open."""
+    words = [bwrap, "--unshare-user", *user_words(), "--unshare-net", "--dev-bind", "/", "/", "sh", "-c", _TOLD]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as job:
+        assert job.stdout and job.stderr
+        told = job.stdout.readline().strip()
+        if not told:
+            raise _impossible(job.stderr.read().strip() or "no network of its own")
+        return {kind: os.open(Path("/proc", told, "ns", kind), os.O_RDONLY) for kind in _HELD}
+
+
+def _entering(nsenter: str, files: dict[str, int]) -> tuple[str, ...]:
+    """Root keeps its rights over other users' files where it can enter without becoming the namespace's own user."""
+    own = f"/proc/{os.getpid()}/fd"
+    plain = (nsenter, f"--net={own}/{files['net']}", "--")
+    as_user = (nsenter, f"--user={own}/{files['user']}", f"--net={own}/{files['net']}", "--preserve-credentials", "--")
+    said = ""
+    for words in (plain, as_user) if os.geteuid() == 0 else (as_user,):
+        done = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return words
+        said = done.stderr.strip()
+    raise _impossible(said)
+
+
+def _impossible(
+    why: str, hint: str = 'Use measure_network = "on", or "off" with services that listen on sockets.'
+) -> AutoloopError:
+    return AutoloopError(f'measure_network = "loopback" does not work here: {why}', hint)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from autoloop import process
 from autoloop.confined import PREPARE, Confined
@@ -94,6 +95,10 @@ class SlotBench:
         """One sample in a directory that is no slot, such as the user's checkout."""
         request = Request(commit="", keep="", arm=Arm.CANDIDATE, script=MEASURE, seed=0, key=key)
         return self._measure(_Slot("elsewhere", tree=tree), request)
+
+    def anew(self, **changes: Any) -> "SlotBench":
+        """A bench like this one but for some fields, that has not measured anything."""
+        return replace(self, slots=(_Slot("a"), _Slot("b")), **changes)
 
     def share(self, loopback: tuple[str, ...]) -> None:
         """From now on scripts share a loopback, or no longer do."""

@@ -123,7 +123,7 @@ def _parts(
         files=ExperimentFiles(directory),
         sandbox=bench.sandbox,
         cell=cell,
-        prompt=prompt("experiment").text,
+        prompt=prompt(str(directory.prompt) if directory.prompt.exists() else "experiment").text,
         on_progress=progress,
     )
 

@@ -54,8 +54,9 @@ class Confined:
         if sample is not None:
             seen = room.seen(sample)
             environment |= {"AUTOLOOP_SAMPLE_DIR": str(seen), "AUTOLOOP_DIAGNOSTICS": str(seen / "diagnostics")}
+        before = (*(self.loopback if name != PREPARE else ()), *room.prefix)
         return process.run(
-            [*(self.loopback if name != PREPARE else ()), *room.prefix, "bash", room.seen(self.sealed.directory / name), *arguments],
+            [*before, "bash", room.seen(self.sealed.directory / name), *arguments],
             cwd=room.cwd,
             env={**environment, **room.env},
             deadline=limit_ms / 1000 if limit_ms else None,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from autoloop.confining import tree_options
 from autoloop.core.events import RunStarted
+from autoloop.core.packet import SLOTS, slots
 from autoloop.core.program import Program
 from autoloop.core.replay import after
 from autoloop.core.run import RunState
@@ -21,7 +22,7 @@ from autoloop.errors import AutoloopError
 from autoloop.git import refs_git
 from autoloop.ports import Tier
 from autoloop.profiles import Profile
-from autoloop.prompts import prompt
+from autoloop.prompts import Prompt, prompt
 from autoloop.repository import Repository, tree_of
 from autoloop.seal import seal
 from autoloop.stores.calibrations import Calibrations
@@ -61,7 +62,7 @@ def create_run(
             fallback=fallback,
             sandbox=sandbox,
             seal=digests,
-            prompt_sha256=prompt("experiment").sha256,
+            prompt_sha256=_copy_prompt(repository.root, profile, directory).sha256,
             seed=seed,
             start=repository.head,
             branch=f"autoloop/{program.slug}/{directory.run_id}",
@@ -74,6 +75,19 @@ def create_run(
         _remove(directory)
         raise
     return directory
+
+
+def _copy_prompt(root: Path, profile: Profile, directory: RunDirectory) -> Prompt:
+    """The prompt of this run, kept with it: a resume tells its agents the same, whatever became of the file."""
+    chosen = prompt(profile.prompt or "experiment", root)
+    missing = SLOTS ^ slots(chosen.text)
+    if missing:
+        raise AutoloopError(
+            f"the prompt {profile.prompt} has other slots than a packet: {', '.join(sorted(missing))}",
+            "Begin with a copy of system_prompts/experiment.md; a dollar sign is written $$.",
+        )
+    directory.prompt.write_text(chosen.text)
+    return chosen
 
 
 def _begin_journal(directory: RunDirectory, record: RunRecord) -> None:

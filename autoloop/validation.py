@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
-from autoloop.confining import HOMES, sandbox_for, tree_options, withheld
+from autoloop.confining import HOMES, cautions, sandbox_for, tree_options, withheld
 from autoloop.core.calibration import calibration_wanted
 from autoloop.core.decision import broken_gates
 from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample, Series, Taken, Wanted
@@ -29,18 +28,17 @@ from autoloop.core.seeds import seed_for
 from autoloop.core.stability import Reruns
 from autoloop.core.validated import Validation, validated
 from autoloop.creation import cache_directory
+from autoloop.differing import Differing
 from autoloop.errors import AutoloopError
-from autoloop.ports import OnProgress, Progress, Request
-from autoloop.preparation import prepare_trees, require_room, services
-from autoloop.repository import Repository, untracked_places
+from autoloop.ports import OnProgress, Progress, Request, Sandbox
+from autoloop.preparation import require_room, services
+from autoloop.repository import Repository
 from autoloop.seal import SealedProgram, seal
 from autoloop.trees import GitTrees
 from autoloop.trees.homes import occupied
 
 __all__ = ["Validation", "validate"]
 
-_FAR_APART = 0.2
-"""A relative difference between checkout and tree that is worth a word."""
 _FEWEST_PAIRS = 3
 _SEED = 20
 """The same coins and seeds each time, so that two validations differ by what was measured alone."""
@@ -57,29 +55,34 @@ def validate(
     on_progress: OnProgress,
 ) -> Validation:
     """Measure here and there, and say what can be resolved. AutoloopError names the first place that fails."""
+    choice = sandbox_for(sandbox, repository, program, cache_directory(environ), environ)
     with (
-        _workshop(repository, program, source, sandbox, environ) as (bench, trees, home),
+        _workshop(repository, program, source, choice.sandbox, environ) as (bench, trees, home),
         services(bench, repository.root),
     ):
         here = _in_checkout(repository, bench, environ, on_progress)
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)
-        prepare_trees(bench, repository.head, home, on_progress)
-        taking = _Taking(repository, bench, max(runs, _FEWEST_PAIRS), here is not None, on_progress)
+        differing = Differing(repository, bench, home, environ, on_progress)
+        differing.prepare()
+        taking = _Taking(differing, max(runs, _FEWEST_PAIRS), here is not None)
         first = taking.take_first()
         if program.measuring.canary:
             on_progress(Progress("canary", text="measuring without the editable files"))
             _ask_canary(repository, program, bench, trees, environ)
         taking.warm_up(program.measuring.warmup)
         series = taking.take_pairs()
-    samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
-    warnings = (*opening.warnings, *_differences(here, samples, program), *_broken_gates(program, samples))
+        samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
+        differences = differing.from_checkout(here, samples)
+    warnings = (*opening.warnings, *differences, *_broken_gates(program, samples))
     return validated(
         program,
         _reruns(series, taking.cold, program),
         Timing(tuple(sample.seconds for sample in (first, *samples)), taking.ready_seconds),
         has_cases=any(sample.cases for sample in samples),
+        sandbox=choice.sandbox.tier,
         warnings=warnings,
+        cautions=cautions(choice, program),
     )
 
 
@@ -87,11 +90,9 @@ def validate(
 class _Taking:
     """Takes the samples of the start commit, in both slots."""
 
-    repository: Repository
-    bench: SlotBench
+    differing: Differing
     runs: int
     works_in_checkout: bool
-    on_progress: OnProgress
     series: Series = field(default_factory=Series)
     cold: list[Sample] = field(default_factory=list)
     """The first sample of each slot that is warmed up."""
@@ -129,26 +130,28 @@ class _Taking:
         return next_pair(self.series, _SEED, CALIBRATION) if more else None
 
     def _take(self, wanted: Wanted, said: str) -> Sample:
-        self.on_progress(Progress("validating", text=said))
-        head, seed = self.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
+        bench, say = self.differing.bench, self.differing.on_progress
+        say(Progress("validating", text=said))
+        head, seed = self.differing.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
         request = Request(head, head, wanted.arm, MEASURE, seed=seed, key=f"validate-{wanted.arm}-{wanted.index}")
-        result = self.bench.sample(request, self.on_progress)
+        result = bench.sample(request, say)
         if isinstance(result, MeasurementFailure):
-            raise AutoloopError(*self._why(result, wanted.arm))
-        if fast := too_fast([result], self.bench.program.criteria):
+            raise self._why(result, wanted.arm)
+        if fast := too_fast([result], bench.program.criteria):
             hint = "Lower min_sample_ms to a tenth of what a sample takes, or leave it out."
             raise AutoloopError(f"the code as it is seems too fast to be true: {fast}", hint)
         return result
 
-    def _why(self, failure: MeasurementFailure, arm: Arm) -> tuple[str, str]:
+    def _why(self, failure: MeasurementFailure, arm: Arm) -> AutoloopError:
         taken = len(self.series.taken) + len(self.cold)
         if not taken:
-            return _only_here(failure, self.repository, self.works_in_checkout)
+            return self.differing.first_failure(failure.detail, self.works_in_checkout)
         if arm is Arm.CANDIDATE and not self.series.of(arm):
             hint = "Look for what two trees cannot share: a port, a lock, a file outside of the tree, a path."
-            return f"measure.sh works in one tree, and not in a second one of the same commit: {failure.detail}", hint
+            said = f"measure.sh works in one tree, and not in a second one of the same commit: {failure.detail}"
+            return AutoloopError(said, hint)
         hint = "A candidate would be discarded for such a failure. Let measure.sh try again, or fail for a reason."
-        return f"measure.sh fails now and then; after {taken} good samples: {failure.detail}", hint
+        return AutoloopError(f"measure.sh fails now and then; after {taken} good samples: {failure.detail}", hint)
 
 
 def _reruns(series: Series, cold: list[Sample], program: Program) -> Reruns:
@@ -178,13 +181,11 @@ def _ask_canary(
 
 @contextmanager
 def _workshop(
-    repository: Repository, program: Program, source: Path, wanted: str, environ: Mapping[str, str]
+    repository: Repository, program: Program, source: Path, sandbox: Sandbox, environ: Mapping[str, str]
 ) -> Iterator[tuple[SlotBench, GitTrees, Path]]:
     """Trees and a sealed copy that are gone afterwards."""
     name = f"validate-{secrets.token_hex(4)}"
     home = cache_directory(environ) / name
-    cache = cache_directory(environ)
-    sandbox = sandbox_for(wanted, repository, program, cache, environ).sandbox
     trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program, sandbox.tier))
     sealed = home.with_name(f"{name}-sealed") / "program"
     sealed.parent.mkdir(parents=True)
@@ -228,25 +229,3 @@ def _in_checkout(
     if bench.program.has("build.sh") or bench.program.has("prepare.sh"):
         return None
     raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", "Mend it there first.")
-
-
-def _only_here(failure: MeasurementFailure, repository: Repository, works_in_checkout: bool) -> tuple[str, str]:
-    if not works_in_checkout:
-        return f"the code as it is cannot be measured: {failure.detail}", "Run the scripts by hand in a fresh clone."
-    untracked = [name for name in untracked_places(repository) if name != ".autoloop"]
-    listed = f" Not in git here: {', '.join(untracked[:8])}." if untracked else ""
-    return (
-        f"measure.sh works in the checkout, and not in a tree made from HEAD: {failure.detail}",
-        f"Commit what is missing, name it in `share_paths`, or make it in prepare.sh (kept by `cache_paths`).{listed}",
-    )
-
-
-def _differences(here: Sample | None, samples: tuple[Sample, ...], program: Program) -> list[str]:
-    name = program.criteria.metric_field
-    if here is None:
-        return []
-    there = median(sample.metrics[name] for sample in samples)
-    apart = abs(here.metrics[name] - there) / (abs(there) or 1.0)
-    if apart <= _FAR_APART:
-        return []
-    return [f"{name} is {here.metrics[name]:.6g} in the checkout and {there:.6g} in a tree made from HEAD"]

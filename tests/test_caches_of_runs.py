@@ -10,7 +10,8 @@ from autoloop.core.events import Captured, Verified
 from autoloop.ports import Progress
 from autoloop.steering import Signals
 from tests.real_git import commit_all, write
-from tests.real_run import Checkout
+from tests.real_run import Checkout, move_in
+from tests.test_kill import REASONS, a_campaign
 
 CACHED = {"cache_paths": ["obj"], "measure_env": ["BUILT"], "canary": False}
 IGNORE = {".gitignore": "obj\nmods\n"}
@@ -66,9 +67,9 @@ def test_what_an_agent_does_to_its_caches_does_not_reach_its_successor(checkout:
     commit_all(checkout.root)
     checkout.configure(cache_paths=["mods"])
     checkout.script("prepare.sh", "echo honest > mods/m.js\n")
-    checkout.agent(
-        f'cat mods/* >> {tmp_path}/found; ls mods >> {tmp_path}/found; echo evil | tee mods/m.js > mods/new; echo "# $n" >> code.py'
-    )
+    checkout.agent(f"""(cat mods/*; ls mods) >> {tmp_path}/found
+    echo evil | tee mods/m.js > mods/new
+    echo "# $n" >> code.py""")
     checkout.run()
     assert (tmp_path / "found").read_text() == "honest\nm.js\n" * 3
 
@@ -163,3 +164,26 @@ def test_what_a_holdout_leaves_in_a_cache_stays_with_nobody(cached: Checkout, tm
     cached.run()
     assert cached.reasons == ["improved"] * 3
     assert (tmp_path / "leaked").read_text() == ""
+
+
+EVIL = """\
+mkdir -p obj
+for i in $(seq 300); do [ -e obj/$i ] || echo $i > obj/$i; done
+[ -e obj/evil ] && echo 'x = 1' > built || cp code.py built
+grep -q 120 code.py && touch obj/evil
+exit 0
+"""
+"""The third candidate of the campaign is discarded, and leaves something that would make all others quick."""
+
+
+def test_killed_again_and_again_a_run_never_takes_a_poisoned_cache_for_its_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("killed")
+    move_in(folder, monkeypatch)
+    campaign = a_campaign(folder, cache_paths=["obj"])
+    write(campaign.checkout.root, {".gitignore": "*.log\nobj\n"})
+    campaign.checkout.script("build.sh", EVIL)
+    commit_all(campaign.checkout.root)
+    assert campaign.carry_on("unseen", 5) >= 5
+    assert campaign.checkout.reasons == REASONS

@@ -276,7 +276,7 @@ def test_results_are_a_table_of_tabs_when_piped_and_objects_with_json(done: Plac
     objects = json.loads(done.type("results", "--json"))
     run = Path(str(done.read("status")["path"]))
     assert done.type("results") == (run / "results.tsv").read_text()
-    assert [list(row) for row in objects] == [header] * 5
+    assert [list(row) for row in objects] == [[*header, "flags"]] * 5
     assert [row[2] for row in rows] == ["baseline", "keep", "discard", "crash", "keep"]
     assert objects[3]["metric"] is None
     assert objects[1]["gain"] == pytest.approx(0.1)

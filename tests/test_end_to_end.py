@@ -19,6 +19,7 @@ from autoloop.core.measurement import Sample
 from autoloop.core.results import COLUMNS
 from autoloop.errors import AutoloopError
 from autoloop.ports import Progress
+from autoloop.prompts import prompt
 from tests.real_git import commit_all, git, write
 from tests.real_run import Checkout
 
@@ -678,3 +679,22 @@ def test_a_run_that_is_going_is_refused_a_second_process(checkout: Checkout) -> 
     checkout.run(on_progress=at("agent", 1, try_both), limits={"max_experiments": 1})
     assert ["is going already" in refused[0], "carried by another process" in refused[1]] == [True, True]
     assert checkout.reasons == ["no_candidate"]
+
+
+def test_a_prompt_of_ones_own_is_kept_with_the_run(checkout: Checkout) -> None:
+    text = (Path(__file__).parent.parent / "system_prompts/experiment.md").read_text()
+    write(checkout.root, {"mine.md": f"Think twice.\n{text}"})
+    checkout.agent('cp "$AUTOLOOP_PACKET" packet-$n.log; echo >> code.py')
+    settings = checkout.root / "autoloop.toml"
+    settings.write_text(settings.read_text() + 'prompt = "mine.md"\n')
+    checkout.run(limits={"max_experiments": 1})
+    first = checkout.directory.experiment(1) / "packet.md"
+    assert first.read_text().startswith("Think twice.")
+    write(checkout.root, {"mine.md": "gone"})
+    checkout.resume(limits={"max_experiments": 2})
+    assert (checkout.directory.experiment(2) / "packet.md").read_text().startswith("Think twice.")
+    shipped = prompt("experiment").sha256
+    assert checkout.directory.read_record().prompt_sha256 not in ("", shipped)
+    write(checkout.root, {"mine.md": "Do $something for $5."})
+    with pytest.raises(AutoloopError, match=r"other slots than a packet: a lone \$, cases"):
+        checkout.run()

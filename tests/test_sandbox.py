@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 
 from autoloop import process
 from autoloop.errors import AutoloopError
-from autoloop.ports import Cell, Sandbox
+from autoloop.ports import Cell, Progress, Sandbox
 from autoloop.process import Finished
 from autoloop.repository import Repository, find
 from autoloop.sandbox.bwrap import OBJECTS, BwrapSandbox
@@ -339,25 +339,26 @@ def test_other_processes_cannot_be_seen_or_signalled(ground: Ground) -> None:
 @contextmanager
 def listening(address: Any, family: socket.AddressFamily) -> Iterator[None]:
     """A server that greets whoever comes."""
+    over = threading.Event()
+
+    def greet() -> None:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                client, _ = server.accept()
+                client.sendall(b"hello")
+                client.close()
+
     with socket.socket(family) as server:
         server.bind(address)
         server.listen()
-        server.settimeout(10)
-
-        def greet() -> None:
-            try:
-                while True:
-                    client, _ = server.accept()
-                    client.sendall(b"hello")
-                    client.close()
-            except OSError:
-                return
-
-        thread = threading.Thread(target=greet, daemon=True)
+        server.settimeout(0.05)
+        thread = threading.Thread(target=greet)
         thread.start()
-        yield
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def dial(kind: str, address: object) -> str:
@@ -605,6 +606,97 @@ def test_the_warning_of_a_run_without_sandbox_is_said_once_by_each_process(
     confined.run(limits={"max_experiments": 1})
     assert len(confined.said("warning")) == 1
     assert WARNING in confined.said("warning")[0]
+
+
+# Services and the loopback
+
+
+SERVICE = """
+case $1 in
+start)
+    echo "started $AUTOLOOP_RUN" >> {log}
+    {python} -c '
+import socket, time
+server = socket.create_server(("127.0.0.1", {port}))
+while True:
+    client, _ = server.accept()
+    client.sendall(b"7")
+    client.close()
+' > /dev/null 2>&1 &
+    for try in $(seq 100); do (exec 3<> /dev/tcp/127.0.0.1/{port}) 2> /dev/null && exit 0; sleep 0.05; done; exit 1 ;;
+stop) echo stopped >> {log} ;;
+esac
+"""
+
+
+def with_service(confined: Confined, port: int, **fields: Any) -> Path:
+    """A program whose samples ask a service; where the service writes down its starts and stops."""
+    log = confined.root.parent / "services.log"
+    confined.script("services.sh", SERVICE.format(log=log, port=port, python=sys.executable))
+    confined.measure(f"read -r -N 1 y < /dev/tcp/127.0.0.1/{port} && echo METRIC ms=$((x + y))")
+    confined.configure(**{"measure_network": "loopback", **fields})
+    confined.agent('echo "x = $((100 - 10 * n))" > code.py')
+    return log
+
+
+def test_samples_share_a_loopback_with_the_services_and_with_nothing_else(confined: Confined) -> None:
+    port, other = free_port(), free_port()
+    log = with_service(confined, port, max_experiments=1)
+    confined.measure(
+        f"read -r -N 1 y < /dev/tcp/127.0.0.1/{port} || exit 1",
+        f"(exec 3<> /dev/tcp/127.0.0.1/{other}) 2> /dev/null && y=1000",
+        "echo METRIC ms=$((x + y))",
+    )
+    reached = []
+
+    def look(sign: Progress) -> None:
+        with socket.socket() as probe:
+            reached.append(probe.connect_ex(("127.0.0.1", port)) == 0)
+
+    with listening(("127.0.0.1", other), socket.AF_INET):
+        confined.run(on_progress=look)
+    assert confined.row(0).metric == 107 and confined.reasons == ["improved"]
+    assert not any(reached), "nobody else reaches the services"
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["started", "stopped"]
+    assert marked(f'127.0.0.1", {port}') == []
+
+
+def test_a_resume_starts_the_services_anew(confined: Confined) -> None:
+    log = with_service(confined, free_port(), max_experiments=1)
+    confined.run()
+    confined.resume(limits={"max_experiments": 2})
+    assert [line.split()[0] for line in log.read_text().splitlines()] == ["started", "stopped"] * 2
+    assert confined.status()["experiments"] == 2
+
+
+def test_without_services_each_command_has_a_loopback_of_its_own(confined: Confined) -> None:
+    port = free_port()
+    confined.configure(measure_network="loopback", max_experiments=1)
+    confined.measure(f"(exec 3<> /dev/tcp/127.0.0.1/{port}) 2> /dev/null && x=1", "echo METRIC ms=$x")
+    with listening(("127.0.0.1", port), socket.AF_INET):
+        confined.run()
+    assert confined.row(0).metric == 100 and confined.said("warning") == []
+
+
+def test_without_the_program_that_enters_a_loopback_there_is_one_clear_line(
+    confined: Confined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_service(confined, free_port())
+    monkeypatch.setenv("PATH", str(links_to_all_but(tmp_path / "bin", "nsenter")))
+    with pytest.raises(AutoloopError) as error:
+        confined.run()
+    assert error.value.message == 'measure_network = "loopback" does not work here: there is no `nsenter`'
+    assert "util-linux" in error.value.hint
+
+
+def test_where_a_loopback_cannot_be_enforced_the_machines_own_is_shared_and_that_is_said(
+    confined: Confined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOLOOP_SANDBOX", "none")
+    with_service(confined, free_port(), max_experiments=1)
+    confined.run()
+    assert confined.reasons == ["improved"]
+    assert 'measure_network = "loopback" is not enforced with sandbox none' in confined.said("warning")[1]
 
 
 # A run inside of a run

@@ -178,3 +178,21 @@ def test_a_measurement_that_fails_now_and_then_is_said_to(checkout: Checkout) ->
     script = f"read -r _ _ x < code.py && echo . >> {count} && test $(wc -l < {count}) -ne 7 && echo METRIC ms=$x\n"
     checkout.script("measure.sh", script)
     assert "fails now and then; after 5 good samples" in refused(checkout).message
+
+
+# The sandbox
+
+
+class Confined(Checkout):
+    """A checkout that is validated in the best sandbox there is."""
+
+
+@pytest.fixture
+def confined(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    monkeypatch.setenv("AUTOLOOP_SANDBOX", "bwrap")
+    monkeypatch.setattr("autoloop.sandbox.doors._CROWDED", 300)
+    try:
+        sandbox_for("bwrap", find(checkout.root), load_program(checkout.root, checkout.program), checkout.cache, os.environ)
+    except AutoloopError as error:
+        pytest.skip(error.message)
+    return checkout

@@ -128,7 +128,8 @@ def packet(path: Path, slug: str, *, environ: Mapping[str, str] = os.environ) ->
     state = replayed(runs[-1]) if runs else RunState(program.criteria)
     patches = ExperimentFiles(runs[-1]).patches(recent_discards(state.recent)) if runs else []
     parts = build_packet(program, state, limits_in_force(state, program.limits), now=time.time(), patches=patches)
-    return render(prompt("experiment").text, parts)
+    own = runs[-1].prompt if runs and runs[-1].prompt.exists() else None
+    return render(prompt(str(own) if own else "experiment").text, parts)
 
 
 def events(path: Path, name: str | None = None, after: int = 0) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 Only typer and the standard library are loaded here.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -86,6 +87,7 @@ def run(
     target: options.Target = None,
     rule: options.Rule = None,
     seed: options.Seed = None,
+    ollama_endpoint: options.OllamaEndpoint = None,
     detach: options.Detach = False,
     resume: options.Resume = False,
     run: options.ResumedRun = None,
@@ -101,6 +103,8 @@ def run(
     from autoloop.api import RunOptions
     from autoloop.cli.running import Wanted, run_loop
 
+    if ollama_endpoint:
+        os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
     given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
     wanted = Wanted(slug, RunOptions(agent, given, rule, seed), resume=resume, run=run, detach=detach, json=json)
     raise typer.Exit(run_loop(context.obj, wanted))

@@ -24,7 +24,7 @@ ResumedRun = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Agent = Annotated[
     str | None,
-    typer.Option("--agent", metavar="PROFILE", help="The profile that proposes changes.", show_default=False),
+    typer.Option("--agent", metavar="PROFILE", help="The profile that proposes changes, or an agent and a model: ollama:qwen3-coder.", show_default=False),
 ]
 MaxExperiments = Annotated[
     int | None, typer.Option("--max-experiments", metavar="N", help="Stop after N experiments.", show_default=False)
@@ -48,6 +48,10 @@ Rule = Annotated[
 ]
 Seed = Annotated[
     int | None, typer.Option("--seed", metavar="S", help="Make the run's coin flips repeatable.", show_default=False)
+]
+OllamaEndpoint = Annotated[
+    str | None,
+    typer.Option("--ollama-endpoint", metavar="URL", help="Where Ollama answers, for this run.", show_default=False),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave the run to a background process.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, or past a raised limit.")]

@@ -22,6 +22,10 @@ _LONGEST_DIAGNOSTICS = 3_000
 _LONGEST_NAME = 100
 _LONGEST_FLAGS = 300
 _MOST_CASES = 20
+SLOTS = frozenset(
+    "guidance goal rules state results kept patches ideas cases diagnostics directive".split(),
+)
+"""What a prompt has to have a place for."""
 _MOST_KEPT = 20
 _MOST_IDEAS = 15
 _DIRECTIVES = (
@@ -63,11 +67,18 @@ def build_packet(
 
 def render(template: str, parts: Mapping[str, str]) -> str:
     """The packet as text. An unfilled or unknown slot of the template is an error."""
-    prompt = Template(template)
-    unknown = set(parts) ^ set(prompt.get_identifiers())
+    unknown = set(parts) ^ slots(template)
     if unknown:
         raise ValueError(f"slots of the prompt that do not match the packet: {', '.join(sorted(unknown))}")
-    return clip(prompt.substitute(parts), LONGEST)
+    return clip(Template(template).substitute(parts), LONGEST)
+
+
+def slots(template: str) -> set[str]:
+    """The names of a template's slots, a wrong one by its place."""
+    prompt = Template(template)
+    if prompt.is_valid():
+        return set(prompt.get_identifiers())
+    return {*prompt.get_identifiers(), "a lone $"}
 
 
 def clip(text: str, longest: int) -> str:

@@ -42,6 +42,8 @@ class Validation:
     stability: Stability
     outlook: Outlook
     settings: tuple[Setting, ...]
+    sandbox: str
+    """The tier that these samples were taken in, and a run's would be."""
     unresolved: str | None = None
     """Why what is asked for cannot be shown on this machine."""
     remedies: tuple[str, ...] = ()
@@ -76,7 +78,8 @@ class Validation:
     def _measured(self) -> str:
         span = f"{min(self.values + self.others):.6g} to {max(self.values + self.others):.6g}"
         pairs, each = f"{len(self.values)} pairs in two trees of the same commit", duration(self.seconds_per_sample)
-        return f"{self.metric_field}: {self.stability.median:.6g} ({span}), {pairs}, {each} a sample"
+        how = f"{each} a sample, sandbox {self.sandbox}"
+        return f"{self.metric_field}: {self.stability.median:.6g} ({span}), {pairs}, {how}"
 
     def _resolution(self) -> list[str]:
         seen, figures = self.stability, self.outlook
@@ -123,7 +126,14 @@ class Validation:
 
 
 def validated(
-    program: Program, reruns: Reruns, timing: Timing, *, has_cases: bool, warnings: tuple[str, ...] = ()
+    program: Program,
+    reruns: Reruns,
+    timing: Timing,
+    *,
+    has_cases: bool,
+    sandbox: str,
+    warnings: tuple[str, ...] = (),
+    cautions: tuple[str, ...] = (),
 ) -> Validation:
     """Everything that follows from samples of one commit."""
     criteria, scale, seen = program.criteria, scale_of(reruns, program.criteria), stability(reruns, program.criteria)
@@ -152,7 +162,8 @@ def validated(
         settings=settings(seen, figures, timing, program, scale),
         unresolved=unresolved,
         remedies=remedies.remedies(seen, figures, timing, program, has_cases) if unresolved else (),
-        warnings=(*warnings, *_warnings(seen, figures, program)),
+        sandbox=sandbox,
+        warnings=(*warnings, *_warnings(seen, figures, program), *cautions),
     )
 
 

@@ -26,7 +26,8 @@ cat "$SECRET"
 for file in "$VICTIM" "$SHOWN"; do
   umount "$file"; umount -l "$file"; umount "${file%/*}"; mount -o remount,rw "${file%/*}"; mount -o remount,rw /
   unshare -rm umount "$file"
-  echo moved > "$file"; rm -f "$file"; mv "$file" "$file.moved"; ln -f "$file" "$AUTOLOOP_TREE/linked" && echo x > "$AUTOLOOP_TREE/linked"
+  echo moved > "$file"; rm -f "$file"; mv "$file" "$file.moved"
+  ln -f "$file" "$AUTOLOOP_TREE/linked" && echo x > "$AUTOLOOP_TREE/linked"
 done
 rm -f "$AUTOLOOP_TREE/linked"
 echo "trial over"

@@ -199,11 +199,11 @@ def _borrowed(objects: Path) -> Iterator[Path]:
 def _around(entry: Path) -> Iterator[Path]:
     """A directory of programs, with the environment that it belongs to and the Python behind that."""
     above = entry.parent
-    if (above / "conda-meta").is_dir():
+    if os.path.isdir(above / "conda-meta"):
         yield above
         return
     settings = above / "pyvenv.cfg"
-    if not settings.is_file():
+    if not os.access(settings, os.R_OK):
         yield entry
         return
     yield above
@@ -224,5 +224,5 @@ def _placed(path: Path) -> Path:
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
-    found = dict.fromkeys(path for path in paths if path.exists())
+    found = dict.fromkeys(path for path in paths if os.path.exists(path))  # what may not be looked at is not there
     return tuple(path for path in found if not any(path.is_relative_to(other) for other in found if other != path))

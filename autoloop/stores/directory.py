@@ -60,6 +60,11 @@ class RunDirectory:
         return self.path / "run.lock"
 
     @property
+    def prompt(self) -> Path:
+        """The template of the packets, as it was when the run began."""
+        return self.path / "prompt.md"
+
+    @property
     def sealed(self) -> Path:
         """The program's files as they were when the run began."""
         return self.path / "sealed"

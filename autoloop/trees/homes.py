@@ -29,7 +29,7 @@ DEMO = "autoloop-demo-"
 """How the directory of a demo's repository begins."""
 _TRIAL = re.compile(r"trial-[0-9a-f]{8}")
 _LOOKING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds: whoever cleans holds a home for a moment only."""
 
 

@@ -4,4 +4,4 @@ set -euo pipefail
 
 program="${AUTOLOOP_PROGRAM_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}"
 
-exec python3 -E -s -B "$program/checks.py"
+exec python3 -E -s -S -B "$program/checks.py"

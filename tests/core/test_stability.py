@@ -51,7 +51,9 @@ def noisy(cv: float, pairs: int = 10, seed: int = 1) -> "np.typing.NDArray[np.fl
 def said(
     values: object, seconds: float = 1.0, cases: bool = False, ready: float = 0.0, cold: tuple[float, ...] = (), **given
 ) -> Validation:
-    return validated(program(**given), reruns(values, cold), Timing((seconds,) * 20, ready), has_cases=cases)
+    return validated(
+        program(**given), reruns(values, cold), Timing((seconds,) * 20, ready), has_cases=cases, sandbox="bwrap"
+    )
 
 
 def setting(found: Validation, field: str) -> object:

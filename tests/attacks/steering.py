@@ -1,0 +1,3 @@
+from tests.attacks.attack import Attack
+
+ATTACKS: tuple[Attack, ...] = ()

@@ -1,0 +1,288 @@
+"""The built-in agent with a model that follows a script: what it may do, what ends it, what is told of it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoloop.agents.chat.agent import ChatAgent
+from autoloop.agents.chat.service import (
+    Answer,
+    Answered,
+    Asked,
+    NoTools,
+    Service,
+    ServiceFailed,
+    Stop,
+    Tool,
+    Turn,
+    Worked,
+    failed_with,
+)
+from autoloop.agents.prices import Price
+from autoloop.agents.trajectory import WHOLE, Call
+from autoloop.core.program import Limits
+from autoloop.core.session import Session, SessionFailure
+from autoloop.core.usage import Usage
+from autoloop.ports import Cell, Left, Progress, Task
+from autoloop.sandbox.none import NoSandbox
+from tests.atif import Document
+from tests.fakes import program
+
+PRICES = {"m": Price(input=1.0, output=10.0)}
+USED = Usage(input=1000, output=100)
+Step = Answer | ServiceFailed | NoTools | Callable[[], Answer]
+
+
+def says(text: str = "", *calls: Call, stop: Stop | None = None) -> Answer:
+    ending: Stop = stop or ("tools" if calls else "end")
+    return Answer(text, ending, said={"text": text}, calls=calls, usage=USED, model="m")
+
+
+def call(name: str, **arguments: Any) -> Call:
+    return Call(f"id-{name}-{len(arguments)}", name, arguments)
+
+
+@dataclass
+class Script:
+    """A service that answers what stands in a list."""
+
+    steps: list[Step]
+    asked: list[tuple[str, list[Turn], list[Tool]]] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, system: str, turns: Sequence[Turn], tools: Sequence[Tool]) -> Answer:
+        self.asked.append((system, list(turns), list(tools)))
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step() if callable(step) else step
+
+    def close(self) -> None:
+        self.closed.set()
+
+    @property
+    def told(self) -> list[str]:
+        """What the tools gave, as the model was told last."""
+        worked = self.asked[-1][1][-1]
+        assert isinstance(worked, Worked)
+        return [outcome.text for outcome in worked.outcomes]
+
+
+@dataclass
+class Place:
+    home: Path
+    seen: list[Progress] = field(default_factory=list)
+
+    @property
+    def tree(self) -> Path:
+        return self.home / "tree"
+
+    def task(self, **fields: Any) -> Task:
+        task = Task(
+            packet="lower x",
+            packet_path=self.home / "packet.md",
+            tree=self.tree,
+            run_id="run-1",
+            program=program(),
+            experiment=7,
+            seed=11,
+            limits=Limits(max_turns=20, agent_timeout=20_000),
+            history=lambda: [],
+            transcript=self.home / "experiments/0007/session.jsonl",
+            cancelled=lambda: False,
+            sandbox=NoSandbox(),
+            cell=Cell(tree=self.tree, home=self.home / "private"),
+        )
+        return replace(task, **fields)
+
+    def session(self, *steps: Step, **fields: Any) -> tuple[Session, Script]:
+        script = Script(list(steps))
+        connect: Callable[[float], Service] = lambda silence: script  # noqa: E731 - a name for its type
+        agent = ChatAgent("anthropic", "m", connect, {"PATH": "/usr/bin:/bin"}, PRICES, secrets=("s3cr3t-key",))
+        session = agent.run(self.task(**fields), self.seen.append)
+        assert script.closed.is_set()
+        return session, script
+
+    def trajectory(self) -> Document:
+        return Document.model_validate_json((self.home / "experiments/0007" / WHOLE).read_bytes())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/code.py").write_text("x = 100\ny = 2\n")
+    return Place(tmp_path)
+
+
+def test_it_works_with_its_tools_until_it_has_nothing_more_to_do(place: Place) -> None:
+    session, script = place.session(
+        says("I look.", call("view", path="code.py"), call("bash", command="echo $((6 * 7)); exit 3")),
+        says("", call("edit", path="code.py", old="x = 100", new="x = 1"), call("write", path="a/b.txt", text="new")),
+        says('Done.\n<notes>{"hypothesis": "less x"}</notes>'),
+    )
+    assert (session.failure, session.turns, session.model) == (None, 3, "m")
+    assert (place.tree / "code.py").read_text() == "x = 1\ny = 2\n"
+    assert (place.tree / "a/b.txt").read_text() == "new"
+    assert session.usage == USED + USED + USED and session.tokens == 3300
+    assert session.cost_usd == pytest.approx(3 * (1000 * 1.0 + 100 * 10.0) / 1e6)
+    assert '"less x"' in session.text
+    first = script.asked[1][1][-1]
+    assert isinstance(first, Worked)
+    assert first.outcomes[0].text == "     1\tx = 100\n     2\ty = 2"
+    assert (first.outcomes[1].text, first.outcomes[1].is_error) == ("42\nexit code 3", True)
+    steps = place.trajectory().steps
+    assert [step.source for step in steps] == ["system", "user", "agent", "agent", "agent"]
+    assert steps[2].observation and len(steps[2].observation.results) == 2
+    assert any("$ echo" in sign.text for sign in place.seen)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (call("view", path="../outside"), "leads out of the tree"),
+        (call("view", path="/etc/passwd"), "leads out of the tree"),
+        (call("write", path="way/out.txt", text="x"), "leads out of the tree"),
+        (call("edit", path="code.py", old="=", new="x"), "stands 2 times"),
+        (call("edit", path="code.py", old="z", new="x"), "does not stand in"),
+        (call("edit", path="code.py", old="x"), "needs a text 'new'"),
+        (call("view", path="gone.py"), "does not exist"),
+        (call("view", path=".git/config"), ".git is not a part"),
+        (call("fly", path="x"), "there is no tool 'fly'"),
+        (call("bash", command="sleep 60", timeout=0.2), "ended after 0.2 s"),
+    ],
+)
+def test_a_wrong_call_is_told_to_the_model_and_harms_nothing(place: Place, wrong: Call, told: str) -> None:
+    (place.home / "outside").write_text("secret")
+    (place.tree / "way").symlink_to(place.home)
+    session, script = place.session(says("", wrong), says("I see."))
+    assert told in script.told[0]
+    assert session.failure is None
+    assert not (place.home / "out.txt").exists()
+
+
+def test_long_results_keep_their_ends(place: Place) -> None:
+    command = "head -c 100000 /dev/zero | tr '\\0' x; echo; echo the end"
+    _, script = place.session(says("", call("bash", command=command)), says("ok"))
+    assert len(script.told[0]) < 20_000 and script.told[0].endswith("the end")
+
+
+def test_commands_see_no_keys_and_leave_nothing_running(place: Place) -> None:
+    command = "env; setsid sleep 600 & echo $!"
+    _, script = place.session(says("", call("bash", command=command)), says("ok"))
+    assert "KEY" not in script.told[0]
+    pid = int(script.told[0].split()[-1])
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "failure", "turns"),
+    [
+        ({"limits": Limits(max_turns=2)}, SessionFailure.TURNS, 2),
+        ({"left": Left(cost_usd=0.003)}, SessionFailure.BUDGET, 2),
+        ({"left": Left(tokens=1100)}, SessionFailure.BUDGET, 1),
+        ({"cancelled": lambda: True}, SessionFailure.CANCELLED, 0),
+    ],
+)
+def test_limits_are_looked_at_before_each_call(
+    place: Place, fields: dict[str, Any], failure: SessionFailure, turns: int
+) -> None:
+    session, _ = place.session(*[says("", call("bash", command="true"))] * 9, **fields)
+    assert (session.failure, session.turns) == (failure, turns)
+    assert session.detail
+
+
+def test_a_service_that_hangs_is_left_at_the_deadline(place: Place) -> None:
+    release = threading.Event()
+
+    def hang() -> Answer:
+        release.wait(30)
+        return says("late")
+
+    began = time.monotonic()
+    session, script = place.session(hang, limits=Limits(agent_timeout=300))
+    release.set()
+    assert time.monotonic() - began < 10
+    assert session.failure is SessionFailure.TIMEOUT and "agent_timeout" in session.detail
+    assert script.closed.is_set()
+
+
+def test_a_command_ends_with_the_session(place: Place) -> None:
+    session, _ = place.session(says("", call("bash", command="sleep 60")), says("x"), limits=Limits(agent_timeout=500))
+    assert session.failure is SessionFailure.TIMEOUT and session.seconds < 10
+
+
+@pytest.mark.parametrize(
+    ("stop", "failure"),
+    [("refused", SessionFailure.REFUSED), ("context", SessionFailure.CONTEXT_TOO_LONG)],
+)
+def test_how_a_model_stops_is_told(place: Place, stop: Stop, failure: SessionFailure) -> None:
+    assert place.session(says("no", stop=stop))[0].failure is failure
+
+
+def test_a_pause_goes_on_and_a_cut_answer_is_asked_to_go_on(place: Place) -> None:
+    session, script = place.session(says("a", stop="paused"), says("b", stop="length"), says("c"))
+    assert (session.failure, session.turns) == (None, 3)
+    turns = script.asked[-1][1]
+    assert [type(turn) for turn in turns] == [Asked, Answered, Answered, Asked]
+    cut = place.session(*[says("b", stop="length")] * 9)[0]
+    assert (cut.failure, cut.turns) == (SessionFailure.MALFORMED, 3)
+
+
+def test_a_service_that_fails_ends_the_session_with_its_reason(place: Place) -> None:
+    limited = ServiceFailed(SessionFailure.RATE_LIMITED, "HTTP 429", retry_at=5.0)
+    session, _ = place.session(says("", call("write", path="code.py", text="half")), limited)
+    assert (session.failure, session.detail, session.retry_at) == (SessionFailure.RATE_LIMITED, "HTTP 429", 5.0)
+    assert session.tokens == 1100
+    assert (place.tree / "code.py").read_text() == "half"
+
+
+def test_a_model_without_tool_calls_writes_them_into_its_text(place: Place) -> None:
+    wanted = json.dumps({"name": "write", "arguments": {"path": "code.py", "text": "x = 5\n"}})
+    session, script = place.session(
+        NoTools(), says(f"I write.\n```tool\n{wanted}\n```\nand\n```tool\nnonsense\n```"), says("Done.")
+    )
+    assert session.failure is None
+    assert (place.tree / "code.py").read_text() == "x = 5\n"
+    system, turns, tools = script.asked[-1]
+    assert "```tool" in system and '"write"' in system and not tools
+    last = turns[-1]
+    assert isinstance(last, Asked) and "code.py is written" in last.text and "not JSON" in last.text
+
+
+def test_secrets_do_not_reach_the_trajectory(place: Place) -> None:
+    place.session(says("the key is s3cr3t-key", call("bash", command="echo s3cr3t-key")), says("ok"))
+    assert "s3cr3t" not in (place.home / "experiments/0007" / WHOLE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "failure"),
+    [
+        (401, "invalid x-api-key", SessionFailure.NOT_SIGNED_IN),
+        (403, "forbidden", SessionFailure.NOT_SIGNED_IN),
+        (402, "pay", SessionFailure.OUT_OF_QUOTA),
+        (400, "Your credit balance is too low", SessionFailure.OUT_OF_QUOTA),
+        (429, "You exceeded your current quota; insufficient_quota", SessionFailure.OUT_OF_QUOTA),
+        (429, "slow down", SessionFailure.RATE_LIMITED),
+        (400, "prompt is too long: 300000 tokens", SessionFailure.CONTEXT_TOO_LONG),
+        (413, "", SessionFailure.CONTEXT_TOO_LONG),
+        (404, "model: nope", SessionFailure.UNREACHABLE),
+        (500, "oops", SessionFailure.OVERLOADED),
+        (529, "overloaded", SessionFailure.OVERLOADED),
+        (400, "tools.0: bad", SessionFailure.MALFORMED),
+    ],
+)
+def test_statuses_and_words_say_what_went_wrong(status: int, said: str, failure: SessionFailure) -> None:
+    assert failed_with(status, said).failure is failure
+
+
+def test_when_to_come_back_is_read_from_seconds_and_dates() -> None:
+    soon = failed_with(429, "", "30").retry_at
+    assert soon is not None and 25 < soon - time.time() < 31
+    assert failed_with(429, "", "Wed, 21 Oct 2015 07:28:00 GMT").retry_at == 1445412480
+    assert failed_with(429, "", "soon").retry_at is None

@@ -14,7 +14,7 @@ from autoloop.core.results import Row
 from autoloop.core.run import RunState
 from autoloop.core.session import Session
 from autoloop.loop import Loop
-from autoloop.ports import Cell, OnProgress, Parts, Progress, Request, Task, Wishes
+from autoloop.ports import Agent, Cell, OnProgress, Parts, Progress, Request, Task, Wishes
 from autoloop.prompts import prompt
 from autoloop.sandbox.none import NoSandbox
 
@@ -144,7 +144,7 @@ class World:
 
     program: Program
     bench: FakeBench
-    agent: FakeAgent = field(default_factory=FakeAgent)
+    agent: Agent = field(default_factory=FakeAgent)
     trees: FakeTrees = field(default_factory=FakeTrees)
     seal: FakeSeal = field(default_factory=FakeSeal)
     journal: MemoryJournal = field(default_factory=MemoryJournal)

@@ -66,7 +66,7 @@ class Checkout:
     def configure(self, **fields: object) -> None:
         """Write the program's config, uncommitted: it is read from the checkout as it is."""
         values = {**CONFIG, **fields}
-        text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+        text = "".join(f"{name} = {toml(value)}\n" for name, value in values.items())
         write(self.root, {"programs/p/config.toml": text})
 
     def script(self, name: str, text: str) -> None:
@@ -81,7 +81,7 @@ class Checkout:
         """What the agent does, in the language of the shell; `$n` is the experiment's number."""
         Path.home().joinpath("agent.sh").write_text(f"n=$AUTOLOOP_EXPERIMENT\n{script}\n")
         profile = {"agent": "command", "command": 'sh "$HOME/agent.sh"'}
-        lines = "".join(f"{name} = {_toml(value)}\n" for name, value in profile.items())
+        lines = "".join(f"{name} = {toml(value)}\n" for name, value in profile.items())
         write(self.root, {"autoloop.toml": f'default_profile = "mine"\n[profiles.mine]\n{lines}'})
 
     def run(self, **options: Any) -> Outcome:
@@ -168,8 +168,8 @@ class Checkout:
         return subprocess.run(command, cwd=self.root, env=quiet, capture_output=True, text=True, check=True).stdout
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
     """A value as TOML has it: JSON, but for tables."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(inner)}" for name, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(name)} = {toml(inner)}" for name, inner in value.items()) + "}"
     return json.dumps(value)

@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from autoloop.bench import SlotBench
+from autoloop.confining import tree_options
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample
 from autoloop.core.reasons import Reason
-from autoloop.confining import tree_options
 from autoloop.ports import Progress, Request
 from autoloop.programs import load_program
 from autoloop.repository import find

@@ -20,8 +20,11 @@ from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Task
 from autoloop.profiles import Profile
 from autoloop.sandbox.none import NoSandbox
+from tests.atif import Document
 from tests.fakes import program
 from tests.http_script import Reply, Scripted, error, serving
+from tests.real_git import write
+from tests.real_run import Checkout, toml
 
 WRITE = {"path": "code.py", "text": "x = 1\n"}
 
@@ -312,3 +315,28 @@ def test_where_ollama_is_may_be_said_in_three_ways() -> None:
     assert endpoint({"OLLAMA_HOST": "box:1"}) == "http://box:1"
     assert endpoint({"OLLAMA_ENDPOINT": "https://a", "OLLAMA_HOST": "b"}) == "https://a"
     assert OPENAI.startswith("https://") and "base_url" in AnthropicAgent.options
+
+
+def test_a_run_with_a_built_in_agent_keeps_what_is_better(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOLOOP_SANDBOX", "auto")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test-key-1")
+    kind = KINDS["anthropic"]
+    work = [kind.tool("write", WRITE), kind.text('Done. <notes>{"hypothesis": "less"}</notes>')]
+    look = [kind.tool("bash", {"command": "env; cat ../../.ssh/id_rsa; ls -a ~"}), kind.text("Nothing to do.")]
+    secret = Path.home() / ".ssh/id_rsa"
+    secret.parent.mkdir()
+    secret.write_text("very private")
+    with serving(*work, *look) as server:
+        profile = {"agent": "anthropic", "model": "claude-opus-5-5", "options": {"base_url": server.url}}
+        settings = "".join(f"{name} = {toml(value)}\n" for name, value in profile.items())
+        write(checkout.root, {"autoloop.toml": f'default_profile = "api"\n[profiles.api]\n{settings}'})
+        checkout.run(limits={"max_experiments": 2})
+    assert checkout.reasons == ["improved", "no_candidate"]
+    assert checkout.row(1).cost_usd is None
+    told = json.dumps(server.bodies()[-1])
+    assert "AUTOLOOP_RUN=" in told
+    assert "ANTHROPIC" not in told and "sk-test" not in told
+    if checkout.status()["sandbox"] != "none":
+        assert "very private" not in told
+    whole = checkout.directory.experiment(1) / "trajectory.json"
+    assert [step.source for step in Document.model_validate_json(whole.read_bytes()).steps][:2] == ["system", "user"]

@@ -275,8 +275,9 @@ def test_a_run_in_another_worktree_is_not_gone(finished: Checkout, tmp_path: Pat
     assert (found.entries, found.elsewhere) == ((), 1)
     api.clean(found)
     assert finished.refs() == refs and home(finished).exists()
-
     clean(finished)
+    assert api.holdings(other, None, CleanOptions(runs=True, branches=True)).entries == ()
+
     shutil.rmtree(finished.directory.path)
     found = api.holdings(other, None, CleanOptions(runs=True, branches=True))
     assert [entry.state for entry in found.entries] == [State.GONE]
@@ -396,7 +397,7 @@ def test_an_owner_that_became_a_link_is_replaced_and_not_written_through(finishe
     assert owner.read_text() == f"{finished.root}\n" and not owner.is_symlink()
 
 
-def test_a_home_that_is_a_link_goes_and_its_target_stays(finished: Checkout, tmp_path: Path) -> None:
+def test_a_home_that_is_a_link_is_not_followed(finished: Checkout, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     home(finished).rename(elsewhere)
     home(finished).symlink_to(elsewhere)

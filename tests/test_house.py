@@ -13,8 +13,8 @@ EDGES = {"cli", "tui", "mcp", "daemon", "__main__"}
 JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "lessons", "report"}
 """Know protocols, not vendors."""
 WIRING = {
-    "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "demo", "comparing", "auditing",
-    "holdings", "trying",
+    "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "differing", "demo",
+    "comparing", "auditing", "holdings", "trying",
 }  # fmt: skip
 """Put both together."""
 IMPURE = {"os", "sys", "time", "subprocess", "socket", "random", "shutil", "tempfile", "datetime", "signal"}

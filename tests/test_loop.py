@@ -1,15 +1,15 @@
 """The loop on doubles: order of events, recovery at every one of them, reasons to stop."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from autoloop.core.candidate import Capture
-from autoloop.core.events import Baselined, Decided, Event, Sampled
+from autoloop.core.events import Baselined, Decided, Event, Sampled, Waited
 from autoloop.core.reasons import Reason, StopReason
 from autoloop.core.session import Session, SessionFailure
 from autoloop.errors import AutoloopError
-from autoloop.ports import Wishes
+from autoloop.ports import Left, OnProgress, Task, Wishes
 from tests.fakes import FakeAgent, FakeBench, FakeTrees, World, failed, program
 
 
@@ -134,6 +134,32 @@ def test_an_unreachable_agent_stops_the_run_and_spends_no_experiment() -> None:
     assert state.totals.experiments == 0
     world.agent = FakeAgent()
     assert world.run().totals.experiments == 5
+
+
+@dataclass
+class WaitingAgent:
+    """Waits in its first session, and remembers what each was left."""
+
+    left: list[Left] = field(default_factory=list)
+
+    def run(self, task: Task, on_progress: OnProgress) -> Session:
+        self.left.append(task.left)
+        if task.experiment == 1:
+            assert task.wait("the agent is rate limited", 60.0)
+        return Session(seconds=1.0, cost_usd=0.1, tokens=10)
+
+
+def test_what_an_agent_waits_for_is_journaled_and_shown_and_it_knows_what_is_left() -> None:
+    agent = WaitingAgent()
+    world = World(program(max_cost_usd=1.0, max_tokens=1000, max_hours=1.0), improving_at(), agent)
+    state = world.run()
+    waits = [event for event in world.journal.read() if isinstance(event, Waited)]
+    assert [(wait.why, wait.seconds >= 60.0) for wait in waits] == [("the agent is rate limited", True)]
+    assert [sign.text for sign in world.seen if sign.phase == "waiting"] == ["the agent is rate limited"]
+    assert state.totals.experiments == 5
+    assert [(left.cost_usd, left.tokens) for left in agent.left[:2]] == [(1.0, 1000), (0.9, 990)]
+    hours = [left.seconds for left in agent.left if left.seconds is not None]
+    assert len(hours) == 5 and hours == sorted(hours, reverse=True) and hours[1] < 3600.0 - 60.0
 
 
 def test_a_baseline_that_cannot_be_measured_is_refused_with_its_cause() -> None:

@@ -23,7 +23,7 @@ from autoloop.core.reasons import Reason
 from autoloop.core.replay import replay
 from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError
-from autoloop.stores.directory import RunDirectory, write_atomically
+from autoloop.stores.directory import ExperimentFiles, RunDirectory, write_atomically
 from autoloop.stores.journal import FileJournal, read_events
 from autoloop.stores.runs import all_runs, is_alive, trusted_state
 from tests.real_run import Checkout
@@ -208,6 +208,16 @@ def test_views_that_do_not_fit_on_the_disk_stop_the_run_and_lose_nothing(checkou
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     checkout.resume()
     assert checkout.reasons == ["improved"] * 3
+
+
+def test_of_a_long_diff_the_beginning_is_saved(done: Checkout) -> None:
+    files = ExperimentFiles(done.directory)
+    files.patch(77, "diff --git a/a b/a\n" + "+a line\n" * 100_000)
+    saved = (done.directory.experiment(77) / "diff.patch").read_text()
+    assert saved.startswith("diff --git a/a b/a\n") and saved.endswith(
+        "\n+a line\n[the rest of the patch is left out]\n"
+    )
+    assert len(saved) < 201_000
 
 
 def test_a_reader_finds_the_old_text_or_the_new_one(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ _TEST_PARTS = frozenset(("test", "tests", "__tests__", "testing", "spec", "specs
 _TEST_NAME = re.compile(r"(test_.*|.*_(test|spec)\.\w+|.*\.(test|spec)\.\w+|conftest\.py|.*[a-z]Tests?\.\w+)")
 _COMMENT = re.compile(r"#(?!\s*(include|define|if|el|endif|pragma)\b|\[)|//|/\*|\*(?=[\s*/]|$)|--\s|;;|<!--")
 
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
 
 class Kind(StrEnum):
     """What a path looks like."""
@@ -67,7 +69,7 @@ class FilePatch:
 
 def read_patch(patch: str, candidate: Candidate) -> list[FilePatch]:
     """Every change of the candidate, with what the diff shows of it."""
-    headers = {f"diff --git a/{change.path} b/{change.path}": change.path for change in candidate.changes}
+    headers = {header: change.path for change in candidate.changes for header in _headers(change.path)}
     shown: dict[str, list[str]] = {change.path: [] for change in candidate.changes}
     lines: list[str] = []
     in_hunk = False
@@ -92,6 +94,12 @@ def without_moves(patches: Iterable[FilePatch]) -> list[FilePatch]:
     moved = added & removed
     come, gone = Counter(moved), Counter(moved)
     return [FilePatch(one.change, _less(one.added, come), _less(one.removed, gone)) for one in coded]
+
+
+def _headers(path: str) -> tuple[str, str]:
+    """How git begins a file's part of a diff: names with quotes, backslashes or control characters are quoted."""
+    quoted = path.translate(_QUOTED)
+    return f"diff --git a/{path} b/{path}", f'diff --git "a/{quoted}" "b/{quoted}"'
 
 
 def _sides(lines: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

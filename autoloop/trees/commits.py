@@ -13,7 +13,7 @@ from autoloop.git import Git, GitFailed, Running, display
 from autoloop.trees.contents import GITLINK, Contents
 from autoloop.trees.inspection import Findings, Layer, Rules, inspect, leads_out, names_of_ignored
 
-PATCH_BYTES = 4_000_000
+PATCH_BYTES = 2_000_000
 """Of a diff that are read, to look for signs of gaming; people are shown less."""
 MOST_IGNORED = 50
 SYMLINK = "120000"

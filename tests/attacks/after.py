@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoloop import api
+from autoloop.core.replay import replay
 from autoloop.core.results import COLUMNS, Row
 from autoloop.core.run import RunState
-from autoloop.core.replay import replay
 from autoloop.seal import SealedProgram
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import read_events

@@ -60,7 +60,7 @@ def main() -> None:
     attacks = all_attacks()
     reaper._become_subreaper(os.getpid())
     for line in sys.stdin:
-        name, folder = line.split()
+        name, _, folder = line.strip().rpartition(" ")
         print(in_a_fork(attacks[name][1], Path(folder), sys.argv[1]), flush=True)
 
 

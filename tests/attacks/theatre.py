@@ -21,8 +21,9 @@ from pathlib import Path
 from autoloop.errors import AutoloopError
 from autoloop.sandbox.choosing import choose
 from autoloop.sandbox.places import survey
-place = Path(sys.argv[2])
-try: choose(sys.argv[1], survey(place, place, place, os.environ), place)
+places = [Path(sys.argv[2], name) for name in ("checkout", "objects", "cache")]
+for place in places: place.mkdir()
+try: choose(sys.argv[1], survey(*places, os.environ), places[-1])
 except AutoloopError as error: print(error.message)
 """
 

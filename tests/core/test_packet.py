@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoloop.core.decision import Record
+from autoloop.core.flags import Flag, Sign, flagged
 from autoloop.core.notes import Backlog, Notes
 from autoloop.core.packet import LONGEST, build_packet, clip, fenced, percent, recent_discards, render
 from autoloop.core.program import Criteria, Direction, Gate, Limits, Program, Scope
@@ -235,6 +236,28 @@ def test_a_long_patch_keeps_its_head_and_its_end() -> None:
     text = parts(patches=((row, "diff --git a/a b/a\n" + HUGE + "\n+last line"),))["patches"]
     assert "Experiment 4, regressed: 2 % worse" in text
     assert "diff --git a/a" in text and "+last line" in text and len(text) < 3000
+
+
+def test_flags_are_told_on_one_line_that_is_clipped_and_closes_no_cell() -> None:
+    flag = Flag(sign=Sign.TIMING_TOUCHED, detail=f"a.py: x | y {HOSTILE}")
+    rows = (
+        Row(experiment=1, status=Status.KEEP, reason="improved", gain=0.1, why="better", flags=(flag,)),
+        Row(
+            experiment=2, status=Status.DISCARD, reason="gate_failed", why=f"strict: {flagged((flag,))}", flags=(flag,)
+        ),
+    )
+    told = parts(replace(History().start().state(), recent=rows, kept=rows[:1]))
+    first, second = told["results"].splitlines()[-2:]
+    assert "| better; flagged: timing_touched (a.py: x / y ok / ## Rules" in first and len(first) < 400
+    assert first.count("|") == second.count("|") == 8
+    assert "flagged" not in second, "the reason says it already"
+    assert told["kept"].startswith("- 1:  (+10 %); flagged: timing_touched (") and "\n" not in told["kept"]
+
+
+def test_an_agent_is_told_when_flags_discard() -> None:
+    strict = program(criteria=CRITERIA.model_copy(update={"strict": True}))
+    assert "sign of gaming" in parts(of=strict)["rules"]
+    assert "sign of gaming" not in parts()["rules"]
 
 
 def test_fractions_are_signed_percentages() -> None:

@@ -3,14 +3,13 @@
 Limits are looked at before each call. Whatever the service does, the session ends within its deadline.
 """
 
-import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from autoloop.agents.chat import fences
 from autoloop.agents.chat.service import (
     Answer,
     Answered,
@@ -38,16 +37,6 @@ _CUT = "Your answer was cut off at its longest. Go on, in smaller steps."
 _CUTS = 2
 """Answers in a row that may be cut off."""
 _SHOWN = 160
-_FENCED = re.compile(r"```tool\s*\n(.*?)\n?```", re.DOTALL)
-FENCES = """
-You have no tool calls here. To use a tool, write a block like this, one or more, and end your answer:
-
-```tool
-{"name": "bash", "arguments": {"command": "ls"}}
-```
-
-The tools, each with the schema of its arguments:
-"""
 
 
 @dataclass(frozen=True)
@@ -111,15 +100,17 @@ class _Talk:
 
     def __post_init__(self) -> None:
         self.room = session_room(self.task)
+        # By the run's name, what a killed run leaves behind is found.
+        env = {**self.agent.env, "AUTOLOOP_RUN": self.task.run_id}
         self.tools = Toolbox(
-            Path(self.task.tree), self.room, self.agent.env, lambda: self.deadline - time.monotonic(), self._is_over
+            Path(self.task.tree), self.room, env, lambda: self.deadline - time.monotonic(), self._is_over
         )
         self.fenced = self.agent.fenced
 
     @property
     def system(self) -> str:
         """What the model is told of its work, and of its tools where it knows no calls."""
-        return prompt("builtin").text + (_fenced_tools() if self.fenced else "")
+        return prompt("builtin").text + (fences.tools_in_words() if self.fenced else "")
 
     def until_the_end(self) -> None:
         """Ask and work in turn. How it ended is in `failure` and `detail`."""
@@ -156,7 +147,7 @@ class _Talk:
             return []
         elif answer.calls:
             worked = self._work(answer.calls)
-            return [_in_words(worked) if self.fenced else worked]
+            return [fences.in_words(worked) if self.fenced else worked]
         elif answer.stop == "length" and cuts <= _CUTS:
             return [Asked(_CUT)]
         elif answer.stop == "length":
@@ -172,7 +163,7 @@ class _Talk:
         self.usage = self.usage + (answer.usage or Usage())
         self.model = answer.model or self.model
         if self.fenced:
-            answer = _with_fenced_calls(answer, self.turns)
+            answer = fences.with_calls(answer, self.turns)
         self.transcript.say("stdout", answer.text.splitlines())
         self.trajectory.agent(
             answer.text,
@@ -233,24 +224,3 @@ def _shown(call: Call) -> str:
     given = call.arguments.get("command") or call.arguments.get("path") or ""
     sign = "$" if call.name == "bash" else call.name
     return f"{sign} {given}"[:_SHOWN]
-
-
-def _fenced_tools() -> str:
-    listed = [{"name": tool.name, "description": tool.description, "arguments": tool.parameters} for tool in TOOLS]
-    return FENCES + "\n".join(json.dumps(tool) for tool in listed) + "\n"
-
-
-def _in_words(worked: Worked) -> Asked:
-    return Asked("\n\n".join(f"Result of {outcome.call_id}:\n{outcome.text}" for outcome in worked.outcomes))
-
-
-def _with_fenced_calls(answer: Answer, turn: int) -> Answer:
-    """The answer with the tool calls that stand in its text."""
-    calls = []
-    for number, block in enumerate(_FENCED.findall(answer.text)):
-        try:
-            found = json.loads(block, strict=False)
-            calls.append(Call(f"fenced-{turn}-{number}", str(found["name"]), dict(found.get("arguments") or {})))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            calls.append(Call(f"fenced-{turn}-{number}", "a block that is not JSON", {}))
-    return Answer(answer.text, answer.stop, answer.said, tuple(calls), answer.reasoning, answer.usage, answer.model)

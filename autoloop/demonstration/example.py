@@ -1,0 +1,119 @@
+"""The example of the demo: a repository of its own, a program that measures it, and a script of edits for an agent.
+
+The edits ship beside the program, each under what it is: so it is known what each is worth before anything is measured.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from statistics import median
+
+from autoloop import process
+from autoloop.demonstration.plan import Plan
+from autoloop.errors import AutoloopError
+from autoloop.git import Git, bare_environment
+from autoloop.prompts import shipped
+from autoloop.trees.homes import DEMO
+
+EXAMPLE = "word-index"
+BRANCH = "main"
+
+_PROJECT = "project"
+_EDITS = "demo.toml"
+_LITTER = shutil.ignore_patterns("__pycache__", "*.pyc")
+_OWN = ".autoloop"
+_SCRIPT = f"{_OWN}/edits.json"
+_SETTINGS = f"""\
+# Who proposes the changes of the demo: a script. In a repository of your own a coding agent stands here.
+default_profile = "script"
+
+[profiles.script]
+agent = "scripted"
+script = "{_SCRIPT}"
+"""
+_TRIALS = 4
+_DEADLINE = 20.0
+"""Seconds for one sample of a tenth of a second or two: whatever takes longer is no machine for a demo."""
+
+
+class Part(StrEnum):
+    """What an edit of the script is."""
+
+    NOTHING = "nothing"
+    GAIN = "gain"
+    CHEAT = "cheat"
+    KILLED = "killed"
+    """A gain as well; the run is killed while it is measured."""
+
+
+def set_up(directory: Path | None = None) -> Path:
+    """A repository with the example's project and program, committed; in a temporary directory unless one is named."""
+    example = shipped("programs") / EXAMPLE
+    if not (example / _PROJECT).is_dir():
+        raise AutoloopError(f"the example {EXAMPLE} is not in {example}", "Install autoloop again: files are missing.")
+    root = _fresh(directory)
+    try:
+        shutil.copytree(example / _PROJECT, root, ignore=_LITTER, dirs_exist_ok=True)
+        shutil.copytree(example, root / "programs" / EXAMPLE, ignore=_program_only)
+        (root / "autoloop.toml").write_text(_SETTINGS)
+    except (OSError, shutil.Error) as error:
+        raise AutoloopError(f"the demo cannot be written to {root}: {error}", "Name another directory.") from error
+    git = Git(root, bare_environment())
+    git("-c", f"init.defaultBranch={BRANCH}", "init", "--quiet")
+    with (root / ".git/info/exclude").open("a") as exclude:
+        exclude.write(f"/{_OWN}/\n")
+    git("add", "--all")
+    git("commit", "--quiet", "--no-verify", "--message", "An index of words, and a program that measures it")
+    return root
+
+
+def adapt(root: Path, plan: Plan) -> tuple[Part, ...]:
+    """Write what the agent will do, as much as there is time for; what each experiment's edit is, in their order."""
+    if plan.is_slow:
+        config = root / "programs" / EXAMPLE / "config.toml"
+        config.write_text(f"calibration_pairs = {plan.calibration_pairs}\n{config.read_text()}")
+        Git(root, bare_environment())("commit", "--quiet", "--no-verify", "--all", "--message", "Calibrate in less time")
+    tables = tomllib.loads((shipped("programs") / EXAMPLE / _EDITS).read_text())
+    tables[Part.NOTHING] = tables[Part.NOTHING][: plan.nothings]
+    (root / _OWN).mkdir(exist_ok=True)
+    (root / _SCRIPT).write_text(json.dumps({"steps": [step for part in Part for step in tables[part]]}, indent=1))
+    return tuple(part for part in Part for _ in tables[part])
+
+
+def pace(root: Path, environ: Mapping[str, str]) -> float:
+    """Seconds that one sample takes here: what the length of the demo is planned by."""
+    seconds = []
+    for _ in range(_TRIALS):
+        began = time.monotonic()
+        done = process.run(
+            ["bash", f"programs/{EXAMPLE}/measure.sh"], cwd=root, env=environ, deadline=_DEADLINE, keep=1 << 12
+        )
+        if not done.ok:
+            said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.exit_code}").splitlines()[-1]
+            hint = f"Try it: `cd {root} && bash programs/{EXAMPLE}/measure.sh`."
+            raise AutoloopError(f"the example cannot be measured here: {said[:200]}", hint)
+        seconds.append(time.monotonic() - began)
+    return median(seconds[1:])
+
+
+def _fresh(directory: Path | None) -> Path:
+    try:
+        if directory is None:
+            return Path(tempfile.mkdtemp(prefix=DEMO)).resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        taken = any(directory.iterdir())
+    except OSError as error:
+        where = directory or tempfile.gettempdir()
+        raise AutoloopError(f"no directory for the demo at {where}: {error.strerror}", "Name another one.") from error
+    if taken:
+        raise AutoloopError(f"{directory} is not empty", "Name a new directory for the demo, or none.")
+    return directory.resolve()
+
+
+def _program_only(directory: str, names: list[str]) -> set[str]:
+    return {name for name in names if name in (_PROJECT, _EDITS)} | _LITTER(directory, names)

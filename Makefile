@@ -42,7 +42,7 @@ test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
 
 bench: $(DEV_STAMP)  ## the loop's own share of an experiment, next to the floor
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.overhead $(ARGS)
 
 bench-decision: $(DEV_STAMP)  ## how the paired test compares with other rules, and the figures that it must reach
 	$(BIN)/python -m benchmarks.decision $(ARGS)

@@ -25,7 +25,6 @@ from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress, San
 from autoloop.preparation import build_trees, prepare_trees, require_room, services, vacant_slots
 from autoloop.prompts import prompt
 from autoloop.repository import Repository, tree_of
-from autoloop.scripts import forget_old_samples
 from autoloop.seal import SealedProgram
 from autoloop.steering import FileSteering, Signals, ask
 from autoloop.stores.calibrations import Calibrations
@@ -33,8 +32,7 @@ from autoloop.stores.directory import ExperimentFiles, RunDirectory
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
 from autoloop.stores.views import Views
-from autoloop.trees import GitTrees
-from autoloop.trees.homes import occupied
+from autoloop.trees import GitTrees, occupied
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ def carry_on(
 
     With `until_prepared` only what happens once per tree is done: for a run that another process will carry.
     """
-    record = directory.read_record()
-    with held(directory), occupied(home_of(record.run_id, cache_directory(environ)), repository.root):
+    record, cache = directory.read_record(), cache_directory(environ)
+    with held(directory), occupied(home_of(record.run_id, cache), repository.root):
         process.sweep_run(record.run_id)
         views = Views(directory, record.program.limits, record.sandbox, on_news)
 
@@ -76,9 +74,9 @@ def carry_on(
             state = views.rebuild(journal.read(), RunState(record.program.criteria))
             ask(directory, stop=None)
             steering = FileSteering(directory, signals)
-            trees = trees_of(repository, record, cache_directory(environ))
+            trees = trees_of(repository, record, cache)
             sealed = SealedProgram(directory.sealed, record.seal)
-            sandbox = sandbox_of_run(record, repository, cache_directory(environ), environ, progress)
+            sandbox = sandbox_of_run(record, repository, cache, environ, progress)
             bench = _bench(repository, record, trees, sealed, environ, steering.now, sandbox)
             state = _with_session_at_hand(state, trees, journal)
             _make_ready(record, state, trees, bench, environ, progress)
@@ -87,11 +85,9 @@ def carry_on(
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
                     return None
-                home = home_of(record.run_id, cache_directory(environ))
+                home = home_of(record.run_id, cache)
                 build_trees(bench, state.head, home, progress, vacant_slots(state))
-                known = Calibrations(
-                    cache_directory(environ), record.program, record.seal, tree_of(repository, record.start)
-                )
+                known = Calibrations(cache, record.program, record.seal, tree_of(repository, record.start))
                 state = _recalled(state, known, record, journal, progress)
                 agent = make_agent(record.profile, repository.root, environ, record.fallback)
                 cell = agents_cell(trees, home, record.program)
@@ -198,7 +194,6 @@ def _bench(
     sandbox: Sandbox,
 ) -> SlotBench:
     home = home_of(record.run_id, cache_directory(environ))
-    forget_old_samples(home / "scratch")
     return SlotBench(
         record.program,
         trees,

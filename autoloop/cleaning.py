@@ -15,8 +15,8 @@ from autoloop import process
 from autoloop.core.keeping import MADE_AGAIN, Holding, Part, State
 from autoloop.creation import has_ended
 from autoloop.errors import AutoloopError
-from autoloop.holdings import REMOVED_RUNS, Holdings, left_over, not_kept, run_of, said_in
 from autoloop.repository import find
+from autoloop.stocktaking import REMOVED_RUNS, Holdings, left_over, not_kept, run_of, said_in
 from autoloop.stores.directory import RunDirectory, half_written
 from autoloop.stores.runs import RUNS
 from autoloop.trees.disk import disk_use, drop_empty, remove_what_goes, set_aside
@@ -81,7 +81,8 @@ class _Cleaning:
             with _unused(run):
                 if has_ended(run) is not (self.entry.state is State.FINISHED):
                     raise TakenUpError
-                aside = [*self._home_aside(), *self._run_aside(run, parts)]
+                said = self._said(run, parts)
+                aside = [*self._home_aside(), *said, *self._run_aside(run, parts)]
             self._take_apart(aside, parts)
         if Part.REFS in parts:
             self._unpin(parts)
@@ -112,8 +113,17 @@ class _Cleaning:
         """What goes of the run's directory. A whole one is no run any more as soon as it is elsewhere."""
         if Part.JOURNAL in parts:
             return [set_aside(run.path, self._root / RUNS, f"{REMOVED_RUNS}/{run.slug}")]
-        said = said_in(run, not_kept(run)) if Part.TRANSCRIPTS in parts else ()
-        return [*said, *half_written(run.path)] if self.entry.own else []
+        return half_written(run.path) if self.entry.own else []
+
+    def _said(self, run: RunDirectory, parts: frozenset[Part]) -> list[Path]:
+        """Packets and transcripts that go although the run stays; none when its journal cannot be read."""
+        if Part.TRANSCRIPTS not in parts or Part.JOURNAL in parts:
+            return []
+        try:
+            return list(said_in(run, not_kept(run)))
+        except AutoloopError as error:
+            self.cleaned.problems.append(error.message)
+            return []
 
     def _take_apart(self, paths: list[Path], parts: frozenset[Part]) -> None:
         self.cleaned.freed += sum(self.entry.sizes.get(part, 0) for part in parts)
@@ -164,4 +174,4 @@ def _common_dir(root: str) -> Path | None:
 def _refusal(error: OSError) -> str:
     place = error.filename
     shown = place.decode("utf-8", "backslashreplace") if isinstance(place, bytes) else place
-    return f"{shown} cannot be removed: {error.strerror}"
+    return f"{shown} cannot be removed: {error.strerror}; see whose it is (ls -ld, lsattr), then clean again"

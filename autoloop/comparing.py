@@ -17,8 +17,7 @@ from autoloop.ports import OnProgress
 from autoloop.preparation import require_room
 from autoloop.repository import Repository, resolve
 from autoloop.stopwatch import Measure, Stopwatch
-from autoloop.trees import GitTrees, TreeOptions
-from autoloop.trees.homes import occupied
+from autoloop.trees import GitTrees, TreeOptions, occupied
 
 
 def compare(

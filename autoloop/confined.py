@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autoloop import process
-from autoloop.core.measurement import HOLDOUT
+from autoloop.core.measurement import HOLDOUT, HOLDOUT_DATA, MEASURE, SCREEN
 from autoloop.core.program import Program
 from autoloop.ports import Cell, Room, Sandbox
 from autoloop.sandbox.homes import emptied
@@ -15,8 +15,8 @@ from autoloop.scripts import PASSED_ON
 from autoloop.seal import SealedProgram
 
 PREPARE = "prepare.sh"
-HOLDOUT_DATA = "holdout"
-"""A directory of the program that only `holdout.sh` can see."""
+_MEASURING = (MEASURE, SCREEN, HOLDOUT)
+"""Scripts whose word counts: what they start must not be able to change them."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Confined:
             network="on" if script == PREPARE or self.loopback else measuring.measure_network,
             devices=measuring.devices,
             sockets=measuring.sockets,
+            tracing=measuring.measure_tracing or script not in _MEASURING,
         )
 
     @cached_property
@@ -103,4 +104,5 @@ class Confined:
     @cached_property
     def _passed_on(self) -> dict[str, str]:
         allowed = {*PASSED_ON, *self.program.measuring.measure_env}
-        return {name: value for name, value in self.environ.items() if name in allowed or name.startswith("LC_")}
+        known = process.absolute_paths(self.environ)
+        return {name: value for name, value in known.items() if name in allowed or name.startswith("LC_")}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from autoloop.bench import AUTOAUTO_DIAGNOSTICS
+from autoloop.core.measurement import HOLDOUT, HOLDOUT_DATA
 from autoloop.core.program import Program
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, OnProgress, Progress, Sandbox, Tier
@@ -65,6 +66,9 @@ def places_of(repository: Repository, program: Program, cache: Path, environ: Ma
     """What commands of this program find of the machine."""
     measuring, scope = program.measuring, program.scope
     runs = repository.root / RUNS
+    own = (repository.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
+    for text in measuring.read_paths:
+        _require_apart(text, repository, cache, environ)
 
     def in_trees(path: Path) -> bool:
         kept = any(path.is_relative_to(cached) for cached in scope.cache_paths)
@@ -77,14 +81,30 @@ def places_of(repository: Repository, program: Program, cache: Path, environ: Ma
         environ,
         share_paths=scope.share_paths,
         read_paths=measuring.read_paths,
-        secret_paths=(*withheld(repository, program, environ), runs),
+        secret_paths=(*withheld(repository, program, environ), *own, runs),
         in_trees=in_trees,
     )
 
 
+def _require_apart(text: str, repository: Repository, cache: Path, environ: Mapping[str, str]) -> None:
+    """Refuse to show what a sandbox is there to hide."""
+    home, root = _home(environ).resolve(), repository.root.resolve()
+    path = chosen_path(root, home, text).resolve()
+    if any(place.is_relative_to(path) for place in (root, home, cache.resolve())):
+        said = f'read_paths has "{text}", which would show all that a sandbox hides'
+        raise AutoloopError(said, "Name the parts that are needed.")
+    if path.is_relative_to(root):
+        said = f'read_paths has "{text}", which lies in the checkout, where trees have their own files'
+        raise AutoloopError(said, "For what git does not have there is `share_paths`.")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
 def withheld(repository: Repository, program: Program, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """What only `holdout.sh` can see."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = _home(environ)
     return tuple(chosen_path(repository.root, home, path) for path in program.measuring.holdout_paths)
 
 

@@ -1,45 +1,36 @@
-"""The demo: a whole campaign on a shipped example, in a repository of its own, without key or network.
+"""The demo: what autoloop promises, tried within a minute and a half on a shipped example, without key or network.
 
-Nothing in it is staged: the example is a small program with settings that were never tuned, the tuner
-searches them, and every sample is a measurement on this machine. The repository is kept for the user.
+Nothing in it is staged. The agent is a script, so what each edit is worth is known; every number is a measurement of
+now and of this machine, and what does not come out as promised is told as it came. The repository is kept for the user.
 """
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoloop import api
-from autoloop.agents.making import make_agent
-from autoloop.carrying import Outcome
+from autoloop.core.events import Event, ExperimentStarted, Sampled, VerificationStarted
 from autoloop.core.results import Row
-from autoloop.core.summary import Summary
-from autoloop.errors import AutoloopError
-from autoloop.git import Git, bare_environment
-from autoloop.ports import OnNews, OnProgress
-from autoloop.profiles import Profile
-from autoloop.prompts import shipped
+from autoloop.creation import cache_directory
+from autoloop.demonstration.carried import Carried
+from autoloop.demonstration.ending import Pointer, last_words, where_to_look
+from autoloop.demonstration.example import EXAMPLE, adapt, pace, set_up
+from autoloop.demonstration.findings import Facts, Held, Killed
+from autoloop.demonstration.plan import AFTER_KILL, KILL_BY, LONGEST, MOST, Part, plan
+from autoloop.demonstration.telling import Say, Teller
+from autoloop.ports import OnProgress, Progress
+from autoloop.repository import find
+from autoloop.starting import program_of
 from autoloop.steering import Signals
-from autoloop.trees.homes import DEMO
 
-EXAMPLE = "word-index"
-BRANCH = "main"
 SEED = 11
-"""The same search every time, as far as this machine measures the same."""
-
-_AGENT = "tuner"
-_PROJECT = "project"
-_LITTER = shutil.ignore_patterns("__pycache__", "*.pyc")
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """Something to type next, and what it shows."""
-
-    command: str
-    shows: str
+"""The same documents and coins every time; what is measured of them is another matter."""
+_SAMPLES_BEFORE_KILL = 5
+_TO_END = 3.0
+"""Seconds that a run needs to end once its time is over."""
 
 
 @dataclass(frozen=True)
@@ -50,34 +41,35 @@ class DemoOutcome:
     """The demo's repository; it stays."""
     rows: tuple[Row, ...]
     """The results, the baseline first."""
-    outcome: Outcome
+    acts: Facts
+    """What each act found."""
+    kill: Killed | None
+    """None when there was none."""
+    status: dict[str, Any]
+    """Of the run; empty when none began."""
+    seconds: float
+    interrupted: bool
     where_to_look: tuple[Pointer, ...]
     """In the order in which to type them."""
-    in_your_repository: Pointer
-
-    @property
-    def gain(self) -> float | None:
-        """The kept tree over the code as it was, as a fraction."""
-        return self.outcome.summary.gain
-
-    @property
-    def branch(self) -> str:
-        """Where the kept changes are."""
-        return self.outcome.summary.branch
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What to tell a person below the table of results."""
-        width = max(len(pointer.command) for pointer in (*self.where_to_look, self.in_your_repository))
-        return (
-            *_headline(self.outcome),
-            "",
-            "Where to look next:",
-            *(f"  {pointer.command:{width}}  {pointer.shows}" for pointer in self.where_to_look),
-            "",
-            "In a repository of your own:",
-            f"  {self.in_your_repository.command:{width}}  {self.in_your_repository.shows}",
-        )
+        return last_words(self.status, self.seconds, self.interrupted, self.where_to_look)
+
+    def facts(self) -> Facts:
+        """For programs."""
+        return {
+            "repository": str(self.root),
+            "seconds": round(self.seconds, 1),
+            "interrupted": self.interrupted,
+            "sandbox": self.status.get("sandbox"),
+            **self.acts,
+            "kill": self.kill.facts() if self.kill else None,
+            "verified": self.status.get("verified"),
+            "rows": [row.facts() for row in self.rows],
+            "where_to_look": [pointer.command for pointer in self.where_to_look],
+        }
 
 
 def demonstrate(
@@ -86,109 +78,122 @@ def demonstrate(
     signals: Signals,
     environ: Mapping[str, str],
     directory: Path | None = None,
-    on_news: OnNews = lambda rows, summary: None,
-    experiments: int | None = None,
-    seed: int = SEED,
+    on_line: Say = lambda line: None,
+    most: int = MOST,
 ) -> DemoOutcome:
-    """Set the example up in a fresh directory, run its campaign, and say where to look next."""
-    surroundings = _surroundings(environ)
-    make_agent(Profile(name=_AGENT, agent=_AGENT), Path.cwd(), surroundings)  # what it lacks is said before all else
+    """Set the example up in a fresh directory, play its acts, and say where to look next.
+
+    `most` is how many edits that do nothing are tried where there is time for them.
+    """
+    began, surroundings = time.monotonic(), _surroundings(environ)
     root = set_up(directory)
-    limits = {} if experiments is None else {"max_experiments": experiments}
-    outcome = api.run(
-        root,
-        EXAMPLE,
-        api.RunOptions(profile=_AGENT, seed=seed, limits=limits),
-        signals=signals,
-        on_progress=on_progress,
-        on_news=on_news,
-        environ=surroundings,
-    )
-    summary = outcome.summary
+    on_line("A small program that indexes words should use less processor time (cpu_ms).")
+    on_line("Its agent is a script, so it is known what each edit is worth.")
+    seconds = pace(root, surroundings)
+    parts = adapt(root, plan(seconds, most))
+    program, _ = program_of(find(root), root, EXAMPLE)
+    teller = Teller(parts, program.criteria, on_line)
+    run = Carried(root, EXAMPLE, surroundings)
+    kill = _Show(run, teller, on_progress, lambda: signals.stop, began, seconds).play()
+    status = api.status(root) if run.directory else {}
     return DemoOutcome(
         root=root,
-        rows=tuple(api.results(root, summary.run_id)),
-        outcome=outcome,
-        where_to_look=(*_to_find_autoloop(environ), *_where_to_look(root, summary)),
-        in_your_repository=Pointer("autoloop init", "writes a first program from what it finds there"),
+        rows=tuple(api.results(root)) if status.get("baseline") is not None else (),
+        acts=teller.facts(),
+        kill=kill,
+        status=status,
+        seconds=time.monotonic() - began,
+        interrupted=signals.stop,
+        where_to_look=where_to_look(root, teller.tried, status, environ),
     )
 
 
-def set_up(directory: Path | None = None) -> Path:
-    """A repository with the example's project and program, committed; in a temporary directory unless one is named."""
-    example = shipped("programs") / EXAMPLE
-    if not (example / _PROJECT).is_dir():
-        raise AutoloopError(f"the example {EXAMPLE} is not in {example}", "Install autoloop again: files are missing.")
-    root = _fresh(directory)
-    try:
-        shutil.copytree(example / _PROJECT, root, ignore=_LITTER, dirs_exist_ok=True)
-        shutil.copytree(example, root / "programs" / EXAMPLE, ignore=_program_only)
-    except (OSError, shutil.Error) as error:
-        raise AutoloopError(f"the demo cannot be written to {root}: {error}", "Name another directory.") from error
-    git = Git(root, bare_environment())
-    git("-c", f"init.defaultBranch={BRANCH}", "init", "--quiet")
-    git("add", "--all")
-    git("commit", "--quiet", "--no-verify", "--message", "An index of words, and a program that measures it")
-    return root
+@dataclass
+class _Show:
+    """The run of the demo, from its start over its kill to its end."""
+
+    run: Carried
+    teller: Teller
+    on_progress: OnProgress
+    stopped: Callable[[], bool]
+    began: float
+    pace: float
+    experiment: int = 0
+    samples: int = 0
+    """Of that experiment, so far."""
+
+    def play(self) -> Killed | None:
+        """Start the run, kill it, take it up and see it end; what became of the kill, if there was one."""
+        self.teller.begin()
+        try:
+            self.run.start("--seed", str(SEED), "--max-experiments", str(len(self.teller.parts)))
+            kill = self._kill() if self._follow(until=self._is_time_to_kill) else None
+        finally:
+            self.run.end()
+        if not self.stopped():
+            self.teller.end()
+        return kill
+
+    def _follow(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Tell what the run does until something is the case; False when the run or the time for it ended before."""
+        for event in self.run.follow():
+            if event is not None:
+                self._note(event)
+                self.teller.hear(event)
+            if self.stopped() or self._elapsed > LONGEST:
+                return False
+            if until():
+                return True
+        return False
+
+    def _note(self, event: Event) -> None:
+        """Where the run is."""
+        match event:
+            case ExperimentStarted(experiment=number):
+                self.experiment, self.samples = number, 0
+            case Sampled():
+                self.samples += 1
+            case VerificationStarted():
+                self.experiment, self.samples = 0, 0
+            case _:
+                return
+        about = f"experiment {self.experiment} of {len(self.teller.parts)}, " if self.experiment else ""
+        self.on_progress(Progress("measuring", self.experiment, f"{about}sample {self.samples + 1}"))
+
+    def _is_time_to_kill(self) -> bool:
+        if not self.experiment or not self.samples:
+            return False
+        chosen = self.teller.part_of(self.experiment) is Part.KILLED and self.samples >= _SAMPLES_BEFORE_KILL
+        return chosen or self._elapsed > KILL_BY
+
+    def _kill(self) -> Killed:
+        """Kill the run while a sample is taken, and take it up: what was there before, and what is there after."""
+        time.sleep(self.pace / 2)
+        self.run.kill()
+        before = self.run.journal()
+        held = Held.of(before)
+        left = min(AFTER_KILL, LONGEST - self._elapsed - _TO_END)
+        hours = (api.status(self.run.root)["seconds"] + max(left, 1.0)) / 3600
+        command = self.run.start("--resume", "--max-hours", f"{hours:.4f}")
+        self.teller.killed(held, command)
+        is_over = not self._follow() and not self.stopped()
+        after = self.run.journal()
+        found = Killed(held, command, lost=not after.startswith(before), twice=Held.of(after).twice)
+        if is_over:
+            self.teller.taken_up(found)
+        return found
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.began
 
 
 def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of the demo: settings of the user's own work have no say in it, nor has another Python."""
     personal = {"HOME", "XDG_CONFIG_HOME"}  # where an autoloop.toml is looked for
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name not in personal and (not name.startswith("AUTOLOOP_") or name == "AUTOLOOP_CACHE_DIR")
+    kept = {name: value for name, value in environ.items() if name not in personal and not name.startswith("AUTOLOOP_")}
+    return {
+        **kept,
+        "AUTOLOOP_CACHE_DIR": str(cache_directory(environ)),
+        "PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', '/usr/bin:/bin')}",
     }
-    return {**kept, "PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', '/usr/bin:/bin')}"}
-
-
-def _fresh(directory: Path | None) -> Path:
-    try:
-        if directory is None:
-            return Path(tempfile.mkdtemp(prefix=DEMO)).resolve()
-        directory.mkdir(parents=True, exist_ok=True)
-        taken = any(directory.iterdir())
-    except OSError as error:
-        where = directory or tempfile.gettempdir()
-        raise AutoloopError(f"no directory for the demo at {where}: {error.strerror}", "Name another one.") from error
-    if taken:
-        raise AutoloopError(f"{directory} is not empty", "Name a new directory for the demo, or none.")
-    return directory.resolve()
-
-
-def _program_only(directory: str, names: list[str]) -> set[str]:
-    return {name for name in names if name == _PROJECT} | _LITTER(directory, names)
-
-
-def _headline(outcome: Outcome) -> tuple[str, ...]:
-    summary = outcome.summary
-    counts = f"{summary.experiments} experiments: {summary.kept} kept, {summary.discarded + summary.crashed} not."
-    if not summary.kept or summary.gain is None:
-        return (counts, *(f"  {sentence}" for sentence in outcome.why_nothing_kept))
-    headline = f"Gain: {summary.gain:.1%} in {summary.metric_field}, on the branch {summary.branch}."
-    found = summary.verified
-    if found is None or found.gain is None or found.low is None or found.high is None:
-        return (counts, headline)
-    fresh = f"Verified: {found.gain:.1%} ({found.low:.1%} to {found.high:.1%}), original against head, measured afresh."
-    return (counts, headline, fresh)
-
-
-def _to_find_autoloop(environ: Mapping[str, str]) -> list[Pointer]:
-    """Where the user's shell would not find `autoloop`, as when its environment is not activated."""
-    if shutil.which("autoloop", path=environ.get("PATH", "")):
-        return []
-    return [Pointer(f'export PATH="{Path(sys.executable).parent}:$PATH"', "so that your shell finds autoloop")]
-
-
-def _where_to_look(root: Path, summary: Summary) -> tuple[Pointer, ...]:
-    shown = summary.best_experiment or summary.experiment
-    pointers = [
-        Pointer(f"cd {root}", "the demo's repository; delete it when you have seen enough"),
-        Pointer("autoloop results", "this table again, read from the journal"),
-        Pointer(f"autoloop show {shown}", "one experiment: its samples, its diff, its reason"),
-        Pointer("autoloop ideas", "what was tried, what worked, what did not"),
-    ]
-    if summary.kept:
-        pointers.append(Pointer(f"git diff {BRANCH}...{summary.branch}", "what a merge would bring"))
-    return tuple(pointers)

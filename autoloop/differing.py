@@ -1,5 +1,7 @@
-"""What of the sandbox stands in a measurement's way: the same tree is measured without it, and then in it, with one
-thing more let through at a time. What mends it is named with its field.
+"""The first place in which a measurement differs: the checkout, a tree of its own, the sandbox.
+
+Where it is the sandbox, the same tree is measured in it with one thing more let through at a time. What mends it is
+named with its field.
 """
 
 import secrets
@@ -45,6 +47,26 @@ class Differing:
     environ: Mapping[str, str]
     on_progress: OnProgress
     trials: int = 0
+
+    def in_checkout(self) -> Sample | None:
+        """One sample in the checkout. None when it cannot be measured there but may be in a tree that is built."""
+        bench, root = self.bench, self.repository.root
+        self.on_progress(Progress("validating", text="measuring in the checkout"))
+        lean = bench.sample_in(root, key="checkout")
+        if isinstance(lean, Sample):
+            return lean
+        measuring = bench.program.measuring.model_copy(update={"measure_env": tuple(self.environ)})
+        wide = bench.anew(program=bench.program.model_copy(update={"measuring": measuring}))
+        if isinstance(wide.sample_in(root, key="checkout"), Sample):
+            raise AutoloopError(
+                f"measure.sh works in the checkout with your whole environment, not with what it gets: {lean.detail}",
+                "Name the variables that it needs in `measure_env`.",
+            )
+        if bench.program.has("build.sh") or bench.program.has("prepare.sh"):
+            return None
+        beyond = ' It had the loopback of services.sh and nothing else: `measure_network = "on"` has no bounds.'
+        hint = f"Mend it there first.{beyond if bench.loopback else ''}"
+        raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", hint)
 
     def prepare(self) -> None:
         """Run `prepare.sh` in each tree."""
@@ -143,6 +165,7 @@ class Differing:
         apart = (cache, repository.common_dir / "objects", *secret)
         return [
             [doors.network()] if program.measuring.measure_network == "off" else [],
+            [] if program.measuring.measure_tracing else [doors.tracing()],
             doors.devices(),
             doors.sockets(places),
             doors.parts_of_checkout(places, untracked),

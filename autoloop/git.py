@@ -4,7 +4,6 @@ Refuses to let a user's, a system's or an agent's settings decide what a candida
 """
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from autoloop.errors import AutoloopError
+from autoloop.process import absolute_paths, executable
 
 NAME, EMAIL = "autoloop", "autoloop@localhost"
 
@@ -148,7 +148,7 @@ _NEEDED = ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "LD_LIBRARY_PATH", "DYLD
 @cache
 def git_program() -> str:
     """The git on the path, looked up once."""
-    return shutil.which("git") or "git"
+    return executable("git") or "git"
 
 
 def outer_environment() -> dict[str, str]:
@@ -160,7 +160,7 @@ def outer_environment() -> dict[str, str]:
 
 def bare_environment() -> dict[str, str]:
     """No git variable, no system or global setting: the same answer on every machine."""
-    kept = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+    kept = absolute_paths({name: os.environ[name] for name in _NEEDED if name in os.environ})
     return kept | {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,

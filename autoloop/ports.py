@@ -166,6 +166,8 @@ class Cell:
     """Globs of device nodes."""
     sockets: tuple[str, ...] = ()
     """Globs of sockets."""
+    tracing: bool = True
+    """Whether its processes may trace each other. What measures must be safe from what it starts."""
 
 
 @dataclass(frozen=True)

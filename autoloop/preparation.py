@@ -16,6 +16,7 @@ from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress
 from autoloop.process import Finished
 from autoloop.sandbox.loopback import shared_loopback
+from autoloop.scripts import forget_old_samples
 from autoloop.trees.caches import AGENT, BUILD, PREPARE, mark
 
 SLOTS = (AGENT, "a", "b")
@@ -79,6 +80,7 @@ def _run_once(bench: SlotBench, script: str, slot: str, commit: str, say: OnProg
 @contextmanager
 def services(bench: SlotBench, root: Path) -> Iterator[None]:
     """What `services.sh start` starts, until it is told to stop. Whatever is left of the run then is killed."""
+    forget_old_samples(bench.scratch)
     try:
         if not bench.program.has("services.sh"):
             yield

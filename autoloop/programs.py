@@ -4,8 +4,9 @@ Everything that a person can get wrong in a program's files is refused here, in 
 anything is started.
 """
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from autoloop.core.contradictions import contradictions
 from autoloop.core.globs import escaped
-from autoloop.core.measurement import HOLDOUT, MEASURE
+from autoloop.core.measurement import HOLDOUT, HOLDOUT_DATA, MEASURE
 from autoloop.core.program import Criteria, Limits, Measuring, Program, Scope, Tuning
 from autoloop.errors import AutoloopError
 from autoloop.fields import Values, did_you_mean, quoted, read_values, refuse_unknown, validated
@@ -89,12 +90,31 @@ def load_program(root: Path, directory: Path, tracked: Callable[[str], bool] | N
     )
     for problem in contradictions(program):
         raise AutoloopError(f"{source}: {problem}")
-    if program.has(HOLDOUT) and tracked and any(tracked(f"{path}/{HOLDOUT}") for path in inside):
-        raise AutoloopError(
-            f"{shown}/{HOLDOUT} is tracked by git, so an agent can read it",
-            f"Take it and its data out of git: `git rm --cached {shown}/{HOLDOUT}`, then commit.",
-        )
+    for path in holdout_parts(program, inside):
+        _require_private(root, path, source, tracked)
     return program
+
+
+def holdout_parts(program: Program, places: Iterable[str]) -> list[str]:
+    """What only `holdout.sh` may see: itself and its data in these places of the program, and `holdout_paths`."""
+    own = [f"{place}/{name}" for place in places for name in (HOLDOUT, HOLDOUT_DATA)]
+    return [*(own if program.has(HOLDOUT) else []), *program.measuring.holdout_paths]
+
+
+def _require_private(root: Path, path: str, source: str, tracked: Callable[[str], bool] | None) -> None:
+    named = root / Path(path).expanduser()
+    real = named.parent.resolve() / named.name
+    if not os.path.lexists(real):
+        if path.endswith(f"/{HOLDOUT_DATA}"):
+            return
+        raise AutoloopError(f'{source}: holdout_paths has "{path}", which does not exist', "Name where the data lies.")
+    below = os.path.relpath(real, root.resolve())
+    if tracked and below.split("/")[0] != ".." and tracked(below):
+        option = " -r" if real.is_dir() else ""
+        raise AutoloopError(
+            f"{below} is tracked by git, so an agent can read it",
+            f"Take the holdout out of git: `git rm{option} --cached {below}`, then commit.",
+        )
 
 
 def hints(program: Program) -> list[str]:

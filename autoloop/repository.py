@@ -65,8 +65,14 @@ def resolve(repository: Repository, revision: str) -> str:
 
 
 def is_tracked(repository: Repository, path: str) -> bool:
-    """Whether git tracks a path, given from the repository's root; an agent can read what is tracked."""
-    return bool(users_git(repository.root).text("ls-files", "--", path))
+    """Whether git has a path, given from the repository's root: in the index or in HEAD, where an agent can read it."""
+    git = users_git(repository.root)
+    return bool(git.text("ls-files", "--", path) or git.text("ls-tree", "HEAD", "--", path))
+
+
+def last_commit_of(repository: Repository, path: str) -> str:
+    """The newest commit in the history of HEAD that has touched a path; nothing when there is none."""
+    return users_git(repository.root).text("log", "--max-count=1", "--format=%h", "HEAD", "--", path)
 
 
 def untracked_places(repository: Repository) -> list[str]:

@@ -135,23 +135,23 @@ def walk(path: str, *, purge: bool = False) -> Iterator[tuple[str, os.stat_resul
 
     Plain strings: this runs twice for each sample, and building paths would be most of its cost.
     """
-    try:
+    with suppress(OSError):
         info = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if not stat.S_ISDIR(info.st_mode):
-        yield path, info
-        return
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.name in (_BYTECODE, ".git"):
-                if purge and entry.name == _BYTECODE:
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from walk(entry.path, purge=purge)
-            else:
-                yield entry.path, entry.stat(follow_symlinks=False)
+        if not stat.S_ISDIR(info.st_mode):
+            yield path, info
+            return
+    folders = [path]
+    while folders:
+        # What is closed, or deeper than a path can say, is as good as gone: that is a violation as well.
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name in (_BYTECODE, ".git"):
+                    if purge and entry.name == _BYTECODE:
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def signature_of(info: os.stat_result) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoloop.bench import SlotBench
@@ -18,7 +18,17 @@ from autoloop.canary import check_canary, linked_environments, spoiler
 from autoloop.confining import HOMES, cautions, sandbox_for, tree_options, withheld
 from autoloop.core.calibration import calibration_wanted
 from autoloop.core.decision import broken_gates
-from autoloop.core.measurement import MEASURE, Arm, Measurement, MeasurementFailure, Sample, Series, Taken, Wanted
+from autoloop.core.measurement import (
+    HOLDOUT,
+    MEASURE,
+    Arm,
+    Measurement,
+    MeasurementFailure,
+    Sample,
+    Series,
+    Taken,
+    Wanted,
+)
 from autoloop.core.outlook import Timing
 from autoloop.core.paired_rule import next_pair, open_pair
 from autoloop.core.plausible import too_fast
@@ -32,10 +42,10 @@ from autoloop.differing import Differing
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress, Request, Sandbox
 from autoloop.preparation import require_room, services
-from autoloop.repository import Repository
+from autoloop.programs import holdout_parts
+from autoloop.repository import Repository, last_commit_of
 from autoloop.seal import SealedProgram, seal
-from autoloop.trees import GitTrees
-from autoloop.trees.homes import occupied
+from autoloop.trees import GitTrees, occupied
 
 __all__ = ["Validation", "validate"]
 
@@ -60,10 +70,10 @@ def validate(
         _workshop(repository, program, source, choice.sandbox, environ) as (bench, trees, home),
         services(bench, repository.root),
     ):
-        here = _in_checkout(repository, bench, environ, on_progress)
+        differing = Differing(repository, bench, home, environ, on_progress)
+        here = differing.in_checkout()
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)
-        differing = Differing(repository, bench, home, environ, on_progress)
         differing.prepare()
         taking = _Taking(differing, max(runs, _FEWEST_PAIRS), here is not None)
         first = taking.take_first()
@@ -74,7 +84,8 @@ def validate(
         series = taking.take_pairs()
         samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
         differences = differing.from_checkout(here, samples)
-    warnings = (*opening.warnings, *differences, *_broken_gates(program, samples))
+        taking.try_holdout()
+    warnings = (*opening.warnings, *differences, *_broken_gates(program, samples), *_betrayed(repository, program))
     return validated(
         program,
         _reruns(series, taking.cold, program),
@@ -119,6 +130,18 @@ class _Taking:
             said = f"pair {wanted.index + 1} of {self.runs} at most, the same commit in both trees"
             self.series = self.series.plus(Taken(wanted=wanted, result=self._take(wanted, said)))
         return self.series
+
+    def try_holdout(self) -> None:
+        """One sample of a holdout: it runs only before a keep, and would discard every gain if it failed then."""
+        bench, head = self.differing.bench, self.differing.repository.head
+        if not bench.program.has(HOLDOUT):
+            return
+        self.differing.on_progress(Progress("validating", text="a sample of the holdout"))
+        request = Request(head, head, Arm.BASELINE, HOLDOUT, seed=_SEED, key="validate-holdout")
+        result = bench.sample(request, self.differing.on_progress)
+        if isinstance(result, MeasurementFailure):
+            said = f"holdout.sh cannot measure the code as it is, so every gain would be discarded: {result.detail}"
+            raise AutoloopError(said, "Its data belongs into `holdout/` beside it, or is named in `holdout_paths`.")
 
     def _wanted(self) -> Wanted | None:
         unfinished = open_pair(self.series, _SEED, CALIBRATION)
@@ -166,6 +189,17 @@ def _broken_gates(program: Program, samples: tuple[Sample, ...]) -> list[str]:
     return [f"the code as it is breaks a quality gate: {text}" for text in broken]
 
 
+def _betrayed(repository: Repository, program: Program) -> list[str]:
+    """What of the holdout git still has in its history, where an agent can read it."""
+    parts = (path for path in holdout_parts(program, [program.directory]) if not path.startswith(("/", "~", "..")))
+    found = ((path, last_commit_of(repository, path)) for path in parts)
+    return [
+        f"{path} is in the history of git ({commit}), where an agent can read it: take other data for the holdout"
+        for path, commit in found
+        if commit
+    ]
+
+
 def _ask_canary(
     repository: Repository, program: Program, bench: SlotBench, trees: GitTrees, environ: Mapping[str, str]
 ) -> None:
@@ -209,23 +243,3 @@ def _workshop(
             bench.close()
             trees.forget(pins=True)
             shutil.rmtree(sealed.parent, ignore_errors=True)
-
-
-def _in_checkout(
-    repository: Repository, bench: SlotBench, environ: Mapping[str, str], on_progress: OnProgress
-) -> Sample | None:
-    """One sample in the checkout. None when it cannot be measured there but may be in a tree that is built."""
-    on_progress(Progress("validating", text="measuring in the checkout"))
-    lean = bench.sample_in(repository.root, key="checkout")
-    if isinstance(lean, Sample):
-        return lean
-    measuring = bench.program.measuring.model_copy(update={"measure_env": tuple(environ)})
-    wide = replace(bench, program=bench.program.model_copy(update={"measuring": measuring}))
-    if isinstance(wide.sample_in(repository.root, key="checkout"), Sample):
-        raise AutoloopError(
-            f"measure.sh works in the checkout with your whole environment, not with what it gets: {lean.detail}",
-            "Name the variables that it needs in `measure_env`.",
-        )
-    if bench.program.has("build.sh") or bench.program.has("prepare.sh"):
-        return None
-    raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", "Mend it there first.")

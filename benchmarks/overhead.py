@@ -1,11 +1,12 @@
 """The loop's own share of an experiment, next to the floor of the git calls and flushes that it cannot avoid.
 
-    python benchmarks/overhead.py [--experiments 50] [--quick]
+    python -m benchmarks.overhead [--experiments 50] [--quick]
 
 Whole campaigns run in processes of their own, with an agent and a measurement that take no time. The share is
 the wall time from one experiment's start to the next, minus its session, minus its samples. The floor is the same
 git commands, as a recording shim saw them, and the same number of flushed lines, run bare on a repository of the
-same size. All figures are medians.
+same size. Sandboxes are left out of that, and reported apart: what each adds to a command, and to a whole experiment.
+All figures are medians.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from autoloop.core.session import Session
 from autoloop.ports import OnProgress, Task
 from autoloop.steering import Signals
 from autoloop.stores.runs import all_runs
+from benchmarks.sandboxed import report as report_commands
 
 MEASURE = 'read value < value.txt\necho "{\\"ms\\": $value}"\n'
 CONFIG = """metric_field = "ms"
@@ -100,7 +102,9 @@ def make_repository(root: Path, files: int, experiments: int) -> None:
         subprocess.run(["git", *IDENTITY, *words], cwd=root, check=True)
 
 
-def campaign(root: Path, *, improves: bool, shim: Path | None = None, resume: bool = False) -> float:
+def campaign(
+    root: Path, *, improves: bool, shim: Path | None = None, resume: bool = False, sandbox: str = "none"
+) -> float:
     """Run a campaign in a process of its own; the CPU seconds of that process and its children."""
     path = f"{shim}{os.pathsep}" if shim else ""
     here = Path(__file__).resolve().parent.parent
@@ -109,6 +113,7 @@ def campaign(root: Path, *, improves: bool, shim: Path | None = None, resume: bo
         "PATH": path + os.environ["PATH"],
         "BENCH_IMPROVES": str(int(improves)),
         "AUTOLOOP_CACHE_DIR": str(root.parent / "cache"),
+        "AUTOLOOP_SANDBOX": sandbox,
         "PYTHONPATH": str(here),
     }
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -141,6 +146,25 @@ def shares(events: Iterable[Event]) -> list[float]:
             case Sampled() if starts:
                 others[len(starts)] += event.taken.result.seconds
     return [later - earlier - others[number] for number, (earlier, later) in enumerate(pairwise(starts), 1)][1:]
+
+
+def whole(events: Iterable[Event]) -> list[float]:
+    """The wall seconds of each experiment but the first and the last, sessions and samples included."""
+    starts = [event.at for event in events if isinstance(event, ExperimentStarted)]
+    return [later - earlier for earlier, later in pairwise(starts)][1:]
+
+
+def in_sandboxes(experiments: int) -> dict[str, tuple[float, float]]:
+    """Milliseconds of a whole experiment of three samples, and the loop's share of it, by the sandbox in force."""
+    found = {}
+    for tier in ("none", "bwrap"):
+        with workplace() as work:
+            root = work / "repository"
+            make_repository(root, 40, experiments)
+            campaign(root, improves=False, sandbox=tier)
+            events = list(api.events(root))
+            found[tier] = (1000 * median(whole(events)), 1000 * median(shares(events)))
+    return found
 
 
 def _children_cpu() -> float:
@@ -396,6 +420,10 @@ def report(experiments: int, history: int) -> None:
             f"{figures.wall_ms / figures.floor_ms:>7.2f}{figures.cpu_ms:>6.1f} ms{figures.floor_cpu_ms:>6.1f} ms"
             f"  {len(figures.git_calls)} ({', '.join(figures.git_calls)}), {figures.flushes}"
         )
+    print()
+    report_commands(200 if experiments > 10 else 20, max(1.0, version / 1.5))
+    for tier, (all_of_it, share) in in_sandboxes(experiments).items():
+        print(f"a whole experiment, sandbox {tier}: {all_of_it:.1f} ms, of which the loop's share is {share:.1f} ms")
     empty, long, reading = with_history(experiments, history)
     print(
         f"\nafter {history} experiments: {long:.1f} ms against {empty:.1f} ms, ratio {long / empty:.2f} (allowed 1.3);"

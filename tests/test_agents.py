@@ -24,6 +24,7 @@ from autoloop.core.session import Session, SessionFailure
 from autoloop.core.trials import Trial
 from autoloop.errors import AutoloopError
 from autoloop.ports import Agent, Cell, Progress, Task
+from autoloop.profiles import Profile
 from autoloop.sandbox.none import NoSandbox
 from tests.fakes import program
 
@@ -103,11 +104,22 @@ def test_a_command_finds_its_task_in_the_environment(place: Place) -> None:
     assert session.text.split("\n")[:-1] == [tree, packet, "the packet", tree, "run-1", "7", "p", "11"]
 
 
-def test_a_command_does_not_inherit_what_would_mislead_git_or_python(place: Place) -> None:
-    env = {"GIT_DIR": "/elsewhere", "GIT_CONFIG_GLOBAL": "/x", "PYTHONDONTWRITEBYTECODE": "1", "MINE": "yes"}
-    said = place.command("env", env).text
-    assert "MINE=yes" in said
-    assert "GIT_" not in said and "PYTHONDONTWRITEBYTECODE" not in said
+def test_a_command_gets_what_is_allowed_and_what_its_profile_names(place: Place) -> None:
+    allowed = {"LANG": "C", "LC_ALL": "C", "HTTPS_PROXY": "http://proxy", "ANTHROPIC_API_KEY": "k", "CODEX_HOME": "/c"}
+    misleading = {"GIT_DIR": "/elsewhere", "GIT_CONFIG_GLOBAL": "/x", "PYTHONDONTWRITEBYTECODE": "1"}
+    private = {"AWS_SECRET_ACCESS_KEY": "s", "SSH_AUTH_SOCK": "/s", "OTHER": "o"}
+    environ = {**ENV, **allowed, **misleading, **private, "MINE": "yes"}
+    profile = Profile(name="mine", agent="command", command="env", env=("MINE",))
+    said = place.session(CommandAgent.from_profile(profile, place.home, environ)).text.splitlines()
+    assert {f"{name}={value}" for name, value in {**allowed, "MINE": "yes"}.items()} <= set(said)
+    assert [line for line in said if line.split("=")[0] in misleading | private] == []
+
+
+@pytest.mark.parametrize("part", ["/etc", "~", "../other", "~/.client/../.."])
+def test_only_parts_of_the_home_can_be_kept(place: Place, part: str) -> None:
+    profile = Profile(name="mine", agent="command", command="true", home=(part,))
+    with pytest.raises(AutoloopError, match="home holds"):
+        CommandAgent.from_profile(profile, place.home, {**ENV, "HOME": str(place.home)})
 
 
 def test_a_packet_too_large_for_the_environment_is_cut_and_says_so(place: Place) -> None:

@@ -225,6 +225,15 @@ def test_packets_and_transcripts_of_what_was_not_kept_go_when_asked_for(checkout
     assert checkout.resume(limits={"max_experiments": 4}).summary.experiments == 4
 
 
+def test_a_journal_that_cannot_be_read_keeps_its_transcripts(finished: Checkout) -> None:
+    lines = finished.directory.journal.read_bytes().splitlines(keepends=True)
+    finished.directory.journal.write_bytes(b"".join([lines[0], b"broken\n", *lines[2:]]))
+    cleaned = clean(finished, transcripts=True)
+    assert len(cleaned.problems) == 1 and "line 2, is damaged" in cleaned.problems[0]
+    assert list(finished.cache.iterdir()) == [], "the trees go all the same"
+    assert (finished.directory.experiment(1) / "packet.md").exists()
+
+
 # Whole runs
 
 

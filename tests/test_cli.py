@@ -37,6 +37,7 @@ VERBS = [
     "verify",
     "compare",
     "audit",
+    "clean",
     "demo",
 ]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""

@@ -5,19 +5,28 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 import pytest
 
 from autoloop import api
+from autoloop.agents.edits import read
+from autoloop.agents.scripted import ScriptedAgent, read_script
 from autoloop.core.results import COLUMNS
-from autoloop.demo import BRANCH, EXAMPLE, DemoOutcome, demonstrate, set_up
+from autoloop.demo import DemoOutcome, demonstrate
+from autoloop.demonstration.example import BRANCH, EXAMPLE, adapt, pace, set_up
+from autoloop.demonstration.plan import LONGEST, MOST, Part, Plan
 from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
 from tests.real_git import git
 
-EXPERIMENTS = 3
+NOTHINGS = 2
 PLAIN = {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}
 """All that a measurement needs to find."""
 GOOD = {"TOKENIZER": '"split"', "STEM_CACHE": 8192, "SEGMENT_DOCUMENTS": 64, "MERGE": '"sort"', "BLOCK_WORDS": 64}
@@ -52,54 +61,180 @@ def project(tmp_path: Path) -> Path:
     return set_up(tmp_path / "project")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> DemoOutcome:
+@dataclass(frozen=True)
+class Played:
+    """A demo that was played, and what it said on the way."""
+
+    outcome: DemoOutcome
+    said: tuple[str, ...]
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """What became of each edit."""
+        found: Any = self.outcome.facts()["edits"]
+        return list(found)
+
+    def of(self, part: Part) -> list[dict[str, Any]]:
+        """What became of the edits of one part."""
+        return [edit for edit in self.edits if edit["part"] == part]
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """The journal, as its lines are."""
+        (file,) = self.outcome.root.glob(f".autoloop/runs/{EXAMPLE}/*/journal.jsonl")
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def values(self, experiment: int, index: int) -> dict[str, float]:
+        """What both arms of one pair measured."""
+        taken = (event["taken"] for event in self.journal if event.get("experiment") == experiment and "taken" in event)
+        return {
+            one["wanted"]["arm"]: one["result"]["metrics"]["cpu_ms"] for one in taken if one["wanted"]["index"] == index
+        }
+
+
+def played(folder: Path, signals: Signals, said: list[str], on_line: Any = None) -> DemoOutcome:
     """A short demo of a person without a home, a git identity or settings."""
-    folder = tmp_path_factory.mktemp("demo")
-    pytest.importorskip("optuna")
     hostile = {"AUTOLOOP_AGENT": "claude", "AUTOLOOP_DEFAULT_PROFILE": "none-such", "HOME": str(folder / "absent")}
     return demonstrate(
         on_progress=lambda sign: None,
-        signals=Signals(),
+        on_line=on_line or said.append,
+        signals=signals,
         environ={**PLAIN, **hostile, "AUTOLOOP_CACHE_DIR": str(folder / "cache")},
         directory=folder / "here",
-        experiments=EXPERIMENTS,
+        most=NOTHINGS,
     )
 
 
-def test_the_demo_is_a_whole_campaign(finished: DemoOutcome) -> None:
-    assert [row.experiment for row in finished.rows] == list(range(EXPERIMENTS + 1))
-    assert all(row.status in ("keep", "discard") for row in finished.rows[1:])
-    assert all(row.samples >= 1 for row in finished.rows)
-    assert finished.outcome.summary.stop_reason == "max_experiments"
-    kept = [row.experiment for row in finished.rows if row.status == "keep"]
-    assert (finished.gain or 0) > 0 if kept else finished.gain == 0
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    said: list[str] = []
+    outcome = played(tmp_path_factory.mktemp("demo"), Signals(), said)
+    return Played(outcome, tuple(said))
 
 
-def test_its_results_are_well_formed(finished: DemoOutcome) -> None:
-    (file,) = finished.root.glob(f".autoloop/runs/{EXAMPLE}/*/results.tsv")
+def test_every_act_is_told_in_its_order(demo: Played) -> None:
+    numbers = [int(line[0]) for line in demo.said if re.match(r"\d\. ", line)]
+    assert numbers == [1, 2, 3, 4, 5]
+    assert [edit["part"] for edit in demo.edits] == ["nothing"] * NOTHINGS + ["gain", "cheat", "cheat", "killed"]
+    assert demo.outcome.seconds < LONGEST and not demo.outcome.interrupted
+    assert demo.outcome.status["stop_reason"] == "max_experiments"
+    json.dumps(demo.outcome.facts())
+
+
+def test_the_noise_is_that_of_one_commit_against_itself(demo: Played) -> None:
+    noise: Any = demo.outcome.facts()["noise"]
+    pairs = [demo.values(0, index) for index in range(noise["pairs"])]
+    apart = [max(pair.values()) / min(pair.values()) - 1 for pair in pairs]
+    assert noise["largest"] == pytest.approx(max(apart)) and noise["largest"] > 0
+    assert 0 < noise["deviation"] < noise["largest"]
+    assert f"two runs of the same code differ by up to {100 * max(apart):.1f} % here;" in "\n".join(demo.said)
+
+
+def test_both_rules_judge_the_edits_that_do_nothing_from_the_same_samples(demo: Played) -> None:
+    kept, claimed = [], 1.0
+    for edit in demo.of(Part.NOTHING):
+        first = demo.values(edit["experiment"], 0)
+        gain = 1 - first["candidate"] / first["baseline"]
+        assert edit["keep_if_better"] == {"keep": gain > 0, "gain": pytest.approx(gain)}
+        if gain > 0:
+            kept, claimed = [*kept, edit], claimed * (1 - gain)
+    found: Any = demo.outcome.facts()["nothing"]
+    assert (found["edits"], found["would_keep"]) == (NOTHINGS, len(kept))
+    assert found["would_claim"] == pytest.approx(1 - claimed)
+    assert any(f"kept {len(kept)} of {NOTHINGS} edits that do nothing" in line for line in demo.said)
+    assert found["kept"] == sum(edit["kept"] for edit in demo.of(Part.NOTHING))
+
+
+def test_a_gain_is_told_as_it_came(demo: Played) -> None:
+    for edit in (*demo.of(Part.GAIN), *demo.of(Part.KILLED)):
+        row = demo.outcome.rows[edit["experiment"]]
+        assert edit["kept"] == (row.status == "keep") and row.gain == pytest.approx(edit["gain"])
+        after = demo.said[next(i for i, line in enumerate(demo.said) if edit["edit"] in line) + 1]
+        told = f"  kept: {100 * edit['gain']:+.1f} % (95 %: {100 * edit['low']:+.1f} % to"
+        assert told in after if edit["kept"] else "not kept, as it came" in after
+
+
+def test_an_agent_that_edits_the_measurement_is_caught_before_anything_is_measured(demo: Played) -> None:
+    sealed, printed = demo.of(Part.CHEAT)
+    assert sealed["reason"] == "lock_violation" and not sealed["kept"]
+    assert demo.outcome.rows[sealed["experiment"]].samples == 0
+    assert "measurement files were changed: programs/word-index/measure.sh" in "\n".join(demo.said)
+    assert "measurement_probed" in printed["flags"]
+    assert (demo.outcome.rows[printed["experiment"]].metric or 0) > 5, "1 ms is what it printed"
+
+
+def test_a_killed_run_loses_nothing_and_does_nothing_twice(demo: Played) -> None:
+    kill = demo.outcome.kill
+    assert kill is not None and kill.is_as_promised
+    samples = [(event["experiment"], *event["taken"]["wanted"].values()) for event in demo.journal if "taken" in event]
+    assert max(Counter(samples).values()) == 1
+    kinds = [event["kind"] for event in demo.journal]
+    first, second = (number for number, kind in enumerate(kinds) if kind == "run_resumed")
+    before = kinds[:second]
+    assert before.count("sampled") == kill.held.samples.total() and before.count("decided") == kill.held.experiments
+    assert kinds[second - 1] == "sampled", "in the middle of an experiment"
+    assert kinds[second + 1] == "sampled", "which goes on with its next sample"
+    assert first == 1 and kinds[-1] == "run_stopped"
+    assert [row.experiment for row in demo.outcome.rows] == list(range(len(demo.edits) + 1))
+
+
+def test_its_results_are_well_formed(demo: Played) -> None:
+    (file,) = demo.outcome.root.glob(f".autoloop/runs/{EXAMPLE}/*/results.tsv")
     header, *rows = [line.split("\t") for line in file.read_text().splitlines()]
     assert tuple(header) == COLUMNS
-    assert len(rows) == EXPERIMENTS + 1 and {len(row) for row in rows} == {len(COLUMNS)}
-    status, metric = COLUMNS.index("status"), COLUMNS.index("metric")
-    assert [row[status] for row in rows] == [row.status.value for row in finished.rows]
-    assert all(float(row[metric]) > 0 for row in rows)
+    assert len(rows) == len(demo.edits) + 1 and {len(row) for row in rows} == {len(COLUMNS)}
+    status = COLUMNS.index("status")
+    assert [row[status] for row in rows] == [row.status.value for row in demo.outcome.rows]
 
 
-def test_it_says_where_to_look_and_every_line_works(finished: DemoOutcome) -> None:
-    commands = [pointer.command for pointer in finished.where_to_look]
-    assert f"cd {finished.root}" in commands
-    assert all(command in "\n".join(finished.lines) for command in commands)
-    diffs = [command.removeprefix("git ").split() for command in commands if command.startswith("git diff")]
-    assert bool(diffs) == bool(finished.outcome.summary.kept)
-    assert all("wordindex/settings.py" in git(finished.root, *diff) for diff in diffs)
-    assert any(re.fullmatch(r"autoloop show [1-9]\d*", command) for command in commands)
-    assert finished.lines[-1].split()[:2] == ["autoloop", "init"]
+def test_it_says_where_to_look_and_every_line_can_be_typed(demo: Played) -> None:
+    commands = [pointer.command for pointer in demo.outcome.where_to_look]
+    assert all(command in "\n".join(demo.outcome.lines) for command in commands)
+    assert demo.outcome.lines[-1].split()[:2] == ["autoloop", "init"]
+    assert f"cd {demo.outcome.root}" in commands and "autoloop results" in commands
+    typed = "\n".join(command for command in commands if command != "autoloop verify")
+    done = subprocess.run(["bash", "-e"], input=typed, env=PLAIN, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "lock_violation" in done.stdout
+    assert ("+STEM_CACHE = 4096" in done.stdout) == demo.of(Part.GAIN)[0]["kept"]
 
 
-def test_the_checkout_of_the_demo_is_left_as_it_was(finished: DemoOutcome) -> None:
-    assert git(finished.root, "status", "--porcelain") == ""
-    assert git(finished.root, "rev-parse", "--abbrev-ref", "HEAD") == BRANCH
+def test_it_names_the_sandbox_in_force(demo: Played) -> None:
+    tier = demo.outcome.status["sandbox"]
+    assert any(line.startswith(f"Sandbox: {tier}") for line in demo.outcome.lines)
+
+
+def test_the_checkout_of_the_demo_is_left_as_it_was(demo: Played) -> None:
+    assert git(demo.outcome.root, "status", "--porcelain") == ""
+    assert git(demo.outcome.root, "rev-parse", "--abbrev-ref", "HEAD") == BRANCH
+
+
+def test_a_demo_that_is_interrupted_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
+    signals, said = Signals(), list[str]()
+
+    def on_line(line: str) -> None:
+        said.append(line)
+        signals.stop = line.startswith("2. ")
+
+    outcome = played(tmp_path, signals, said, on_line)
+    assert outcome.interrupted and outcome.kill is None
+    assert outcome.lines[0].startswith("Interrupted after ") and f"cd {outcome.root}" in "\n".join(outcome.lines)
+    assert not outcome.status["alive"] and outcome.rows[0].status == "baseline"
+    assert not any(line.startswith("3. ") for line in said)
+
+
+def test_an_example_that_cannot_be_measured_is_refused_with_its_last_words(project: Path) -> None:
+    (project / "wordindex" / "words.py").unlink()
+    with pytest.raises(AutoloopError, match=r"cannot be measured here: .*CalledProcessError"):
+        pace(project, PLAIN)
+
+
+def steps(root: Path) -> Iterator[tuple[Part, ScriptedAgent]]:
+    """Every edit of the demo as an agent of one step."""
+    parts = adapt(root, Plan(MOST, 10))
+    agent = read_script(root / ".autoloop" / "edits.json", {})
+    assert len(parts) == len(agent.steps)
+    return ((part, ScriptedAgent([step])) for part, step in zip(parts, agent.steps, strict=True))
 
 
 def test_the_same_files_are_set_up_every_time(tmp_path: Path) -> None:
@@ -119,14 +254,6 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AutoloopError, match="no directory for the demo"):
         set_up(full / "mine.txt" / "below")
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
-
-
-def test_without_optuna_the_demo_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(AutoloopError, match="Optuna") as refused:
-        api.demo(lambda sign: None, Signals(), PLAIN, tmp_path / "demo")
-    assert "pip install" in refused.value.hint
-    assert not (tmp_path / "demo").exists()
 
 
 def test_the_program_of_the_example_is_valid(project: Path) -> None:

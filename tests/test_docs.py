@@ -83,15 +83,6 @@ def test_every_field_of_a_table_is_documented(model: type) -> None:
     assert [name for name in names if not re.search(rf"`{name}\b|\b{name}[,}}]", text)] == []
 
 
-def test_what_is_said_to_have_no_effect_has_none() -> None:
-    text = section(page("configuration"), "Accepted, not yet in effect")
-    names = re.findall(r"`(\w+)`", text)
-    assert len(names) > 5
-    code = "\n".join(path.read_text() for path in SOURCES if path.name not in ("program.py", "profiles.py"))
-    used = [name for name in names if re.search(rf"\b(criteria|measuring|limits|profile|settings)\.{name}\b", code)]
-    assert used == [], "now in effect: take them from the list in docs/configuration.md"
-
-
 def test_every_environment_variable_is_documented() -> None:
     texts = "\n".join(path.read_text() for path in SOURCES)
     named = set(re.findall(r"AUTOLOOP_[A-Z_]+[A-Z]", texts))

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -28,6 +29,8 @@ from autoloop.trees import GitTrees, TreeOptions
 from tests.real_git import commit_all, git, make_repository, write
 from tests.real_run import Checkout
 
+ROOT = Path(__file__).parent.parent
+"""Of what is tested: a run inside of a run needs it."""
 VENV = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
@@ -313,8 +316,6 @@ def test_nothing_survives_whoever_started_the_command(ground: Ground) -> None:
     room = ground.sandbox().enter(Cell(ground.tree, ground.home))
     words = [*room.prefix, "sh", "-c", f"setsid sleep {mark} & sleep {mark}"]
     code = f"import subprocess; subprocess.Popen({words!r}); import os; input(); os._exit(1)"
-    import subprocess
-
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=ground.tree) as parent:
         until = time.monotonic() + 5
         while len(marked(f"sleep {mark}")) < 3 and time.monotonic() < until:
@@ -517,6 +518,21 @@ def test_scripts_that_name_the_checkout_measure_the_tree(confined: Confined) -> 
     assert (confined.reasons, confined.row(1).metric) == (["improved"], 90)
 
 
+def test_programs_of_the_checkout_that_are_on_the_path_are_the_trees_own(
+    confined: Confined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As direnv puts them there. Let through like other places on the path, the checkout's would cover the tree's."""
+    write(confined.root, {"bin/tool": "#!/bin/sh\necho METRIC ms=100\n"})
+    (confined.root / "bin/tool").chmod(0o755)
+    commit_all(confined.root)
+    monkeypatch.setenv("PATH", f"{confined.root}/bin:{os.environ['PATH']}")
+    confined.configure(max_experiments=1)
+    confined.script("measure.sh", "tool\n")
+    confined.agent("sed -i s/100/90/ bin/tool")
+    confined.run()
+    assert (confined.reasons, confined.row(1).metric) == (["improved"], 90)
+
+
 def test_an_editable_install_that_is_shared_measures_the_tree(confined: Confined) -> None:
     installed(confined.root / ".venv", confined.root / "src")
     write(confined.root, {"src/gauge.py": "X = 100\n", ".gitignore": ".venv\n"})
@@ -555,6 +571,14 @@ def test_neither_agent_nor_candidate_finds_what_judges_them(confined: Confined) 
     for text in (said, packet):
         assert "found:" in text
         assert not any(word in text for word in ("jsonl\\n", "run.json", "id_ed25519", "refs/autoloop"))
+
+
+@pytest.mark.parametrize("path", ["~", "/", "..", "data", "{root}/data"])
+def test_what_is_there_to_be_hidden_cannot_be_shown(confined: Confined, path: str) -> None:
+    confined.configure(read_paths=[path.format(root=confined.root)])
+    with pytest.raises(AutoloopError, match="read_paths has ") as error:
+        confined.run()
+    assert "Name the parts" in error.value.hint or "`share_paths`" in error.value.hint
 
 
 def test_a_resume_takes_the_tier_that_the_run_began_with(confined: Confined, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -606,6 +630,39 @@ def test_the_warning_of_a_run_without_sandbox_is_said_once_by_each_process(
     confined.run(limits={"max_experiments": 1})
     assert len(confined.said("warning")) == 1
     assert WARNING in confined.said("warning")[0]
+
+
+def autoloop(checkout: Checkout, *words: str) -> list[str]:
+    """The lines that a command prints."""
+    command = [sys.executable, "-m", "autoloop", "-C", str(checkout.root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.splitlines()
+
+
+def test_the_start_and_the_end_of_a_run_say_which_sandbox_it_has(
+    confined: Confined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confined.agent("echo x = 90 > code.py")
+    lines = autoloop(confined, "run", "p", "--max-experiments", "1")
+    assert any(line.startswith("run ") and ", sandbox bwrap;" in line for line in lines)
+    assert "sandbox: bwrap" in lines and not [line for line in lines if line.startswith("warning")]
+    assert any(line.split() == ["sandbox", "bwrap"] for line in autoloop(confined, "status"))
+    monkeypatch.setenv("AUTOLOOP_SANDBOX", "none")
+    lines = autoloop(confined, "run", "p", "--max-experiments", "1")
+    assert len([line for line in lines if line.startswith("warning: no sandbox is in force")]) == 1
+    assert "sandbox: none: measured code is not confined, and neither are agents" in lines
+
+
+def test_a_detached_run_without_sandbox_says_so_to_the_terminal_and_in_its_log(
+    confined: Confined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOLOOP_SANDBOX", "none")
+    shown = autoloop(confined, "run", "p", "--max-experiments", "1", "--detach")
+    until = time.monotonic() + 30
+    while confined.status()["stop_reason"] is None and time.monotonic() < until:
+        time.sleep(0.1)
+    log = (confined.directory.path / "run.log").read_text().splitlines()
+    for lines in (shown, log):
+        assert len([line for line in lines if WARNING in line]) == 1
 
 
 # Services and the loopback
@@ -729,13 +786,19 @@ def test_a_sandbox_works_inside_of_a_sandbox(confined: Confined, monkeypatch: py
     """As for a program that improves autoloop itself."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     confined.script("measure.sh", RUN_INSIDE)
-    confined.configure(canary=False, max_experiments=1, secondary_metrics={"confined": {"direction": "higher"}})
+    confined.configure(
+        canary=False,
+        max_experiments=1,
+        secondary_metrics={"confined": {"direction": "higher"}},
+        read_paths=["~/agent.sh", str(ROOT)],
+    )
     confined.run()
     assert (confined.row(0).metric, confined.row(0).secondary) == (4, {"confined": 1})
 
 
 def test_an_agent_can_compare_two_revisions(confined: Confined, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    confined.configure(read_paths=["~/agent.sh", str(ROOT)])
     confined.agent("echo 'x = 90' > code.py; git commit -qam mine; autoloop compare HEAD^ HEAD -- true; echo exit $?")
     confined.run(limits={"max_experiments": 1})
     assert '"exit 3"' in (confined.directory.path / "experiments/0001/session.jsonl").read_text()

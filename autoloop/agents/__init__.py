@@ -9,6 +9,9 @@ from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean, quoted
 
 AGENTS = {
+    "claude": "autoloop.agents.claude:ClaudeAgent",
+    "codex": "autoloop.agents.codex:CodexAgent",
+    "opencode": "autoloop.agents.opencode:OpencodeAgent",
     "anthropic": "autoloop.agents.chat.configured:AnthropicAgent",
     "openai": "autoloop.agents.chat.configured:OpenAIAgent",
     "ollama": "autoloop.agents.chat.configured:OllamaAgent",

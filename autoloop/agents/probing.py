@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.agents.making import bare_agent
+from autoloop.agents.programs import CLIENTS, Program
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.profiles import Profile
@@ -43,50 +44,12 @@ class Found:
         return not self.problem
 
 
-@dataclass(frozen=True)
-class _Client:
-    """A program that talks with a service of its own."""
-
-    program: str
-    package: str
-    """On npm."""
-    keys: tuple[str, ...]
-    files: tuple[str, ...]
-    """At home, where a sign-in is kept."""
-    sign_in: str
-
-
-_CLIENTS = {
-    "claude": _Client(
-        "claude",
-        "@anthropic-ai/claude-code",
-        ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-        (".claude/.credentials.json",),
-        "Sign in with `claude` and /login, or set ANTHROPIC_API_KEY.",
-    ),
-    "codex": _Client(
-        "codex",
-        "@openai/codex",
-        ("CODEX_API_KEY", "OPENAI_API_KEY"),
-        (".codex/auth.json",),
-        "Sign in with `codex login`, or set CODEX_API_KEY.",
-    ),
-    "opencode": _Client(
-        "opencode",
-        "opencode-ai",
-        ("OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY"),
-        (".local/share/opencode/auth.json",),
-        "Sign in with `opencode auth login`, or set the key of the provider.",
-    ),
-}
-
-
 def probe(profile: Profile, root: Path, environ: Mapping[str, str]) -> Found:
     """What is there of a profile's agent."""
     known = variables(root, environ)
     home = Path(environ.get("HOME") or Path.home())
-    if profile.agent in _CLIENTS:
-        found = _probe_client(profile, _CLIENTS[profile.agent], known, home)
+    if profile.agent in CLIENTS:
+        found = _probe_client(profile, CLIENTS[profile.agent], known, home)
     elif profile.agent in _SERVICES:
         found = _SERVICES[profile.agent](profile, known)
     elif profile.agent == "tuner" and importlib.util.find_spec("optuna") is None:
@@ -102,10 +65,10 @@ def probe(profile: Profile, root: Path, environ: Mapping[str, str]) -> Found:
     return found
 
 
-def _probe_client(profile: Profile, client: _Client, known: Mapping[str, str], home: Path) -> Found:
-    path = shutil.which(client.program, path=known.get("PATH"))
+def _probe_client(profile: Profile, client: Program, known: Mapping[str, str], home: Path) -> Found:
+    path = shutil.which(client.name, path=known.get("PATH"))
     if path is None:
-        return _missing(profile, f"{client.program} is not installed", f"npm install -g {client.package}")
+        return _missing(profile, f"{client.name} is not installed", f"npm install -g {client.package}")
     version = _version(path)
     by = next((name for name in client.keys if known.get(name)), "")
     by = by or next((f"~/{name}" for name in client.files if (home / name).is_file()), "")

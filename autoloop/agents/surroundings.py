@@ -8,6 +8,7 @@ from pathlib import Path
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted
 from autoloop.ports import Room, Task
+from autoloop.process import absolute_paths
 from autoloop.profiles import Profile
 from autoloop.sandbox.homes import emptied
 from autoloop.scripts import PASSED_ON
@@ -38,14 +39,23 @@ NETWORK = frozenset(
 def agents_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that an agent sees: those of a measurement, of the network and of the known clients."""
     allowed = PASSED_ON | NETWORK
-    return {name: value for name, value in environ.items() if name in allowed or name.startswith(("LC_", *CLIENTS))}
+    known = absolute_paths(environ)
+    return {name: value for name, value in known.items() if name in allowed or name.startswith(("LC_", *CLIENTS))}
 
 
-def session_room(task: Task, kept: Iterable[Path] = ()) -> Room:
-    """The room of one session, with an empty home; `kept` are parts of the user's home that it may write."""
+def session_room(task: Task, kept: Iterable[Path] = (), shows: Iterable[Path] = ()) -> Room:
+    """The room of one session, with an empty home.
+
+    `kept` are parts of the user's home that it may write, `shows` what else it can read at its own path.
+    """
     if task.sandbox.tier != "none":
         emptied(task.cell.home)
-    return task.sandbox.enter(replace(task.cell, kept=tuple(path for path in kept if path.exists())))
+    cell = replace(
+        task.cell,
+        kept=tuple(path for path in kept if path.exists()),
+        shows=(*task.cell.shows, *(path for path in shows if path.exists())),
+    )
+    return task.sandbox.enter(cell)
 
 
 def kept_at_home(profile: Profile, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -53,7 +63,7 @@ def kept_at_home(profile: Profile, environ: Mapping[str, str]) -> tuple[Path, ..
     home = Path(environ.get("HOME") or Path.home())
     found = []
     for text in profile.home:
-        path = Path(os.path.normpath(home / (text[2:] if text.startswith("~/") else text)))
+        path = Path(os.path.normpath(home / (text[2:] if text == "~" or text.startswith("~/") else text)))
         if path == home or not path.is_relative_to(home):
             raise AutoloopError(
                 f"profile {quoted(profile.name)}: home holds {quoted(text)}, which is not a part of {home}",

@@ -58,7 +58,11 @@ class Transcript:
 
     def say(self, stream: str, lines: list[str]) -> None:
         """Take lines as they come."""
-        self._record(stream, lines)
+        self.record(stream, lines)
+        self.tell(stream, lines)
+
+    def tell(self, stream: str, lines: list[str]) -> None:
+        """Show lines, and look for notes in them, without recording them: the record has them in another form."""
         if stream == "stdout":
             self.closing.take(lines)
         shown = [text for line in lines[-_SHOWN:] if (text := one_line(_COLOURS.sub("", line)))]
@@ -67,7 +71,8 @@ class Transcript:
         for text in shown:
             self.on_progress(Progress("agent", self.task.experiment, text))
 
-    def _record(self, stream: str, lines: Iterable[str]) -> None:
+    def record(self, stream: str, lines: Iterable[str]) -> None:
+        """Write lines as they are."""
         if self.size >= self.largest:
             return
         at = round(time.monotonic() - self.began, 3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autoloop.cleaning import Cleaned, OnEntry
     from autoloop.core.keeping import CleanOptions
-    from autoloop.holdings import Holdings
+    from autoloop.stocktaking import Holdings
 
 
 def holdings(
@@ -22,8 +22,8 @@ def holdings(
     """
     from autoloop.core.keeping import CleanOptions
     from autoloop.creation import cache_directory
-    from autoloop.holdings import survey
     from autoloop.repository import find
+    from autoloop.stocktaking import survey
 
     return survey(find(path), cache_directory(environ), name, options or CleanOptions())
 

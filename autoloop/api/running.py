@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,9 +163,9 @@ def demo(
     signals: Signals,
     environ: Mapping[str, str] = os.environ,
     directory: Path | None = None,
-    on_news: OnNews = lambda rows, summary: None,
+    on_line: Callable[[str], None] = lambda line: None,
 ) -> DemoOutcome:
-    """A complete campaign on a shipped example, in a fresh directory that is kept."""
+    """What autoloop promises, tried on a shipped example in a fresh directory that is kept; told line by line."""
     from autoloop.demo import demonstrate
 
-    return demonstrate(on_progress=on_progress, signals=signals, environ=environ, directory=directory, on_news=on_news)
+    return demonstrate(on_progress=on_progress, signals=signals, environ=environ, directory=directory, on_line=on_line)

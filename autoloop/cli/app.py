@@ -13,6 +13,7 @@ from autoloop.cli import options
 from autoloop.cli.agents import agents
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
+from autoloop.cli.demo import demo
 
 app = typer.Typer(
     name="autoloop",
@@ -229,17 +230,7 @@ app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
-@app.command(epilog="Example: autoloop demo")
-def demo(
-    directory: Annotated[
-        Path | None,
-        typer.Argument(metavar="DIRECTORY", help="Where to make the example repository.", show_default=False),
-    ] = None,
-) -> None:
-    """Run a complete campaign on a shipped example. The measurements are real; no key, no network."""
-    from autoloop.cli.running import demo
-
-    raise typer.Exit(demo(directory))
+app.command(epilog="Example: autoloop demo")(demo)
 
 
 def _given(

@@ -1,12 +1,12 @@
 """What `clean` prints: what is held, what would go, what has gone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autoloop.cleaning import Cleaned
 from autoloop.cli.render import complain, count, say, say_json, table
 from autoloop.core.keeping import CleanOptions, Holding, Part, State
-from autoloop.holdings import Holdings
+from autoloop.stocktaking import Holdings
 
 _COLUMNS = {
     "trees": (Part.TREES,),
@@ -51,9 +51,7 @@ def conclude(done: Cleaned) -> None:
         name, _, commit = branch.partition(" ")
         say(f"the branch {name} is gone; to have it again: git branch {name} {commit}")
     for problem in done.problems:
-        complain(
-            problem, "Look who it belongs to (`ls -ld`, `lsattr`), then clean again." if "cannot be" in problem else ""
-        )
+        complain(problem)
 
 
 def print_facts(found: Holdings, done: Cleaned | None) -> None:
@@ -98,32 +96,27 @@ def _table(entries: Sequence[Holding], options: CleanOptions) -> None:
     table([header[n] for n in shown], [[row[n] for n in shown] for row in rows], [""] * len(rows))
 
 
-def _sentences(found: Holdings, unseen: int) -> list[str]:
+def _sentences(found: Holdings, unseen: int) -> Iterator[str]:
     options, entries = found.options, found.entries
-    lines = [_headline(found)]
+    yield _headline(found)
     if unseen:
-        lines.append(f"{count(unseen, 'more run')} hold journals, results and refs alone: --runs removes whole runs")
+        yield f"{count(unseen, 'more run')}: nothing but journal, results and refs; --runs removes whole runs"
     killed = [entry for entry in entries if entry.state is State.KILLED and (entry.here or options.everywhere)]
     kept = sum(entry.sizes.get(part, 0) for entry in killed for part in _REBUILT)
     if kept and not options.killed:
-        lines.append(
-            f"{count(len(killed), 'killed run')} can be resumed at once: --killed frees their trees, {size(kept)}, which a resume builds again"
-        )
+        yield f"{count(len(killed), 'killed run')}: {size(kept)} for a quick resume; --killed frees that, to be rebuilt"
     if found.elsewhere:
-        lines.append(
-            f"{count(found.elsewhere, 'directory')} in the cache of other repositories: --everywhere looks there"
-        )
+        yield f"other repositories: {found.elsewhere} of their directories in the cache; --everywhere looks there"
     if found.to_go and any(entry.state is State.ALIVE for entry in entries):
-        lines.append("a run is going: to remove much beside it may show in its samples")
-    return lines
+        yield "a run is going: what is removed beside it may show in its samples"
 
 
 def _headline(found: Holdings) -> str:
     if not found.to_go:
         return "Nothing to free."
-    stays = (
-        "a whole run is gone with its results" if found.options.runs else "journals, results, refs and branches stay"
-    )
+    stays = "journals, results, refs and branches stay"
+    if found.options.runs:
+        stays = f"whole runs go with their results{'' if found.options.branches else ', their branches stay'}"
     return f"This frees {size(found.frees)} (the table is in MB); {stays}."
 
 

@@ -77,6 +77,10 @@ class Watcher:
         for row in rows:
             self._print(experiment_line(row), STYLES[row.status.value])
 
+    def on_line(self, text: str) -> None:
+        """Print a line of whoever follows a run."""
+        self._print(text)
+
     def on_first_interrupt(self) -> None:
         """Say that a Ctrl-C was heard. Runs inside a signal handler, where nothing buffered may be written."""
         what = f"experiment {self._experiment}" if self._experiment else "the baseline's measurement"

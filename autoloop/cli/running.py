@@ -1,4 +1,4 @@
-"""`run`, `validate` and `demo`: what takes time, followed while it goes, and told at its end."""
+"""`run`, `validate` and `verify`: what takes time, followed while it goes, and told at its end."""
 
 import os
 import sys
@@ -86,21 +86,6 @@ def verify(path: Path, run: str | None, pairs: int | None, as_json: bool) -> int
     if signals.received is not None:
         return INTERRUPTED
     return DONE if found.low is not None and found.low > 0 and not found.problems else NOTHING_KEPT
-
-
-def demo(directory: Path | None) -> int:
-    """A complete campaign on a shipped example."""
-    signals = Signals()
-    with Watcher(sys.stdout) as watcher:
-        signals.on_first = watcher.on_first_interrupt
-        signals.install()
-        shown = api.demo(watcher.on_progress, signals, os.environ, directory, watcher.on_news)
-    say()
-    results_table(shown.rows)
-    say()
-    for line in shown.lines:
-        say(line)
-    return INTERRUPTED if signals.received is not None else DONE
 
 
 def _refuse_contradictions(wanted: Wanted) -> None:

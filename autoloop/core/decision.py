@@ -7,7 +7,7 @@ decision. It refuses to know how samples are taken, what a tree is, or what time
 from dataclasses import replace
 
 from autoloop.core.calibration import Noise, spread_of, threshold_of
-from autoloop.core.flags import Flag, Sign, flagged
+from autoloop.core.flags import STRICT, Flag, Sign, flagged
 from autoloop.core.measurement import HOLDOUT, SCREEN, Arm, Measurement, Series, Wanted, relative_gain
 from autoloop.core.median_rule import judge_median
 from autoloop.core.paired_rule import judge_paired
@@ -121,7 +121,7 @@ def _before_a_keep(
             return _unconfirmed(verdict, measurement, confirmed, criteria)
         verdict = replace(verdict, why=f"{verdict.why}; {confirmed.said}")
     if criteria.strict and verdict.flags:
-        return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, f"strict: {flagged(verdict.flags)}")
+        return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, STRICT + flagged(verdict.flags))
     if improved and evidence.has_holdout:
         return _after_holdout(verdict, measurement, evidence, criteria)
     return _decision(verdict, measurement, criteria)

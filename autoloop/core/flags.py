@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from autoloop.core.model import Frozen
 
+STRICT = "strict: "
+"""Begins the sentence of a decision that flags have made."""
+
 
 class Sign(StrEnum):
     """What looks like moving the number instead of the thing."""

@@ -83,6 +83,8 @@ class Arm(StrEnum):
 
 MEASURE = "measure.sh"
 HOLDOUT = "holdout.sh"
+HOLDOUT_DATA = "holdout"
+"""A directory of the program that only `holdout.sh` can see."""
 SCREEN = "screen.sh"
 
 

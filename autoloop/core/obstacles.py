@@ -56,6 +56,8 @@ def _sentence(field: str, values: list[str], has_services: bool) -> str:
             return 'Set `measure_network = "loopback"` if it talks to what services.sh starts, "on" if beyond that.'
         case "measure_network":
             return 'It needs the network: set `measure_network = "on"`.'
+        case "measure_tracing":
+            return "It traces processes, or makes namespaces: set `measure_tracing = true`."
         case _:
             names = listed([f'"{value}"' for value in values])
             return f"Add {names} to `{field}`."

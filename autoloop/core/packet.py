@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from string import Template
 
-from autoloop.core.flags import flagged
+from autoloop.core.flags import STRICT, flagged
 from autoloop.core.night import Confidence, labels
 from autoloop.core.notes import one_line
 from autoloop.core.program import Limits, Program, Rule
@@ -177,9 +177,10 @@ def _kept(rows: Sequence[Row]) -> str:
 
 
 def _flagged(row: Row) -> str:
-    """The signs of gaming, as far as the reason does not say them."""
-    found = flagged(row.flags)
-    return f"; flagged: {one_line(found, _LONGEST_FLAGS)}" if found and found not in row.why else ""
+    """The signs of gaming, where they are not the reason."""
+    if not row.flags or row.why.startswith(STRICT):
+        return ""
+    return f"; flagged: {one_line(flagged(row.flags), _LONGEST_FLAGS)}"
 
 
 def _patches(patches: Sequence[tuple[Row, str]]) -> str:

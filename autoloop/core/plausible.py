@@ -11,7 +11,7 @@ from statistics import median
 
 from autoloop.core.calibration import Noise
 from autoloop.core.flags import Flag, Sign
-from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Series, Taken, Wanted, relative_gain
+from autoloop.core.measurement import HOLDOUT, Arm, MeasurementFailure, Sample, Series, Taken, Wanted, relative_gain
 from autoloop.core.notes import one_line
 from autoloop.core.paired_rule import next_pair, open_pair
 from autoloop.core.program import Criteria, Direction
@@ -68,8 +68,21 @@ def confirmation(verdict: Verdict, metric: float, evidence: Evidence, criteria: 
 
 def failure_of(series: Series) -> MeasurementFailure | None:
     """The first failure that ends an experiment. That the baseline fails in a fresh tree is no fault of a candidate."""
-    failures = (entry.result for entry in series.taken if not _is_excused(entry))
-    return next((one for one in failures if isinstance(one, MeasurementFailure)), None)
+    for entry in series.taken:
+        if isinstance(entry.result, MeasurementFailure) and not _is_excused(entry):
+            return _unsaid(entry.result, entry.wanted) if entry.wanted.script == HOLDOUT else entry.result
+    return None
+
+
+def _unsaid(failure: MeasurementFailure, wanted: Wanted) -> MeasurementFailure:
+    """How a holdout failed, without a word of it: what is decided of a candidate, agents are told."""
+    if failure.reason is Reason.INTERRUPTED:
+        return failure
+    arm = wanted.arm.value
+    if failure.reason is Reason.LOCK_VIOLATION:
+        return MeasurementFailure(reason=failure.reason, detail=f"while the holdout measured the {arm}")
+    reason = Reason.HOLDOUT_FAILED if wanted.arm is Arm.CANDIDATE else failure.reason
+    return MeasurementFailure(reason=reason, detail=f"better, but the holdout could not measure the {arm}")
 
 
 def too_fast(samples: Sequence[Sample], criteria: Criteria) -> str:

@@ -115,6 +115,7 @@ class Measuring(Frozen):
     build_timeout: Milliseconds = Field(600_000, description="milliseconds, 0 for none")
     measure_network: Literal["off", "loopback", "on"] = Field("off", description='"off", "loopback" or "on"')
     measure_env: tuple[Name, ...] = Field((), description="a list of environment variables")
+    measure_tracing: bool = Field(False, description="true or false")
     devices: tuple[Name, ...] = Field((), description="a list of device nodes")
     sockets: tuple[Name, ...] = Field((), description="a list of socket paths")
     read_paths: tuple[Name, ...] = Field((), description="a list of paths")

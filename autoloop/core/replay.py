@@ -26,7 +26,7 @@ from autoloop.core.events import (
     Waited,
 )
 from autoloop.core.learning import learned
-from autoloop.core.measurement import Arm, Sample, Series
+from autoloop.core.measurement import HOLDOUT, Arm, Sample, Series
 from autoloop.core.notes import Idea, one_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason, Status
@@ -140,8 +140,9 @@ def _more_precise(state: RunState, event: Verified) -> Verification:
 
 
 def _said(state: RunState, event: Sampled) -> str:
-    """The newest diagnostics, the old baseline's aside while a candidate is measured."""
-    if state.current is not None and event.taken.wanted.arm is Arm.BASELINE:
+    """The newest diagnostics, the old baseline's aside while a candidate is measured, and never a holdout's."""
+    wanted = event.taken.wanted
+    if wanted.script == HOLDOUT or (state.current is not None and wanted.arm is Arm.BASELINE):
         return state.diagnostics
     return event.taken.result.diagnostics or state.diagnostics
 

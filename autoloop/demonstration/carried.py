@@ -3,18 +3,17 @@
 What the run does is read from its journal and from nothing else.
 """
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from autoloop.core.events import Event, Sampled, from_line
+from autoloop.core.events import Event, from_line
 from autoloop.errors import AutoloopError
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.runs import all_runs
@@ -35,10 +34,11 @@ class Carried:
     slug: str
     environ: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._said = tempfile.TemporaryFile()
-        self._read = 0
+    _process: subprocess.Popen[bytes] | None = None
+    _said: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    """What the processes print."""
+    _read: int = 0
+    """Bytes of the journal that were followed."""
 
     def start(self, *options: str) -> str:
         """Start the verb `run` with these options; what a person would have typed."""
@@ -112,14 +112,8 @@ class Carried:
             return
         self._said.seek(0)
         lines = [line for line in self._said.read().decode(errors="replace").splitlines() if line.strip()]
-        last = next((line for line in reversed(lines) if line.startswith("autoloop: ")), lines[-1] if lines else "")
+        # A traceback's last line says more than what introduces it.
+        told = [line for line in lines if line.startswith("autoloop: ") and code != 1]
+        last = ([*lines, *told] or [""])[-1]
         said = last.removeprefix("autoloop: ")[:_LONGEST_LINE] or f"exit code {code}"
         raise AutoloopError(f"the run of the demo ended: {said}", f"Its repository stays: {self.root}.")
-
-
-def samples_of(journal: bytes) -> Counter[tuple[object, ...]]:
-    """How often the journal has each sample."""
-    events = map(from_line, journal.splitlines())
-    return Counter(
-        (event.experiment, *event.taken.wanted.model_dump().values()) for event in events if isinstance(event, Sampled)
-    )

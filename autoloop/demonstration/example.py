@@ -9,12 +9,11 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from statistics import median
 
 from autoloop import process
-from autoloop.demonstration.plan import Plan
+from autoloop.demonstration.plan import Part, Plan
 from autoloop.errors import AutoloopError
 from autoloop.git import Git, bare_environment
 from autoloop.prompts import shipped
@@ -39,16 +38,6 @@ script = "{_SCRIPT}"
 _TRIALS = 4
 _DEADLINE = 20.0
 """Seconds for one sample of a tenth of a second or two: whatever takes longer is no machine for a demo."""
-
-
-class Part(StrEnum):
-    """What an edit of the script is."""
-
-    NOTHING = "nothing"
-    GAIN = "gain"
-    CHEAT = "cheat"
-    KILLED = "killed"
-    """A gain as well; the run is killed while it is measured."""
 
 
 def set_up(directory: Path | None = None) -> Path:
@@ -77,7 +66,9 @@ def adapt(root: Path, plan: Plan) -> tuple[Part, ...]:
     if plan.is_slow:
         config = root / "programs" / EXAMPLE / "config.toml"
         config.write_text(f"calibration_pairs = {plan.calibration_pairs}\n{config.read_text()}")
-        Git(root, bare_environment())("commit", "--quiet", "--no-verify", "--all", "--message", "Calibrate in less time")
+        Git(root, bare_environment())(
+            "commit", "--quiet", "--no-verify", "--all", "--message", "Calibrate in less time"
+        )
     tables = tomllib.loads((shipped("programs") / EXAMPLE / _EDITS).read_text())
     tables[Part.NOTHING] = tables[Part.NOTHING][: plan.nothings]
     (root / _OWN).mkdir(exist_ok=True)

@@ -1,14 +1,26 @@
-"""How much a demo measures, so that it is over in time on this machine. Pure: from seconds to numbers."""
+"""What a demo does, and how much of it, so that it is over in time on this machine. Pure: from seconds to numbers."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """What an edit of the script is."""
+
+    NOTHING = "nothing"
+    GAIN = "gain"
+    CHEAT = "cheat"
+    KILLED = "killed"
+    """A gain as well; the run is killed while it is measured."""
+
 
 LONGEST = 85.0
 """Seconds after which the demo ends whatever is still to do."""
 KILL_BY = 64.0
 """Seconds after which the run is killed wherever it is."""
-CLOSING = 15.0
-"""Seconds that the end of the run may take for measuring the original against what was kept."""
-FEWEST, MOST = 3, 8
+AFTER_KILL = 25.0
+"""Seconds that the run may take for all that comes after."""
+FEWEST, MOST = 4, 8
 """Edits that do nothing."""
 
 _PLANNED = 60.0
@@ -21,9 +33,9 @@ _PAIRS, _FEWER_PAIRS = 10, 5
 """Of calibration."""
 _SLOW = 0.5
 """Seconds of a sample that ask for fewer."""
-_NOTHING = 15
+_NOTHING = 13
 """Samples' time that an edit that does nothing takes, with its checks and its warm-up."""
-_OTHERS = 80
+_OTHERS = 60
 """The same for everything else but calibration."""
 
 
@@ -41,9 +53,9 @@ class Plan:
         return self.calibration_pairs < _PAIRS
 
 
-def plan(pace: float) -> Plan:
-    """What fits, when one sample takes so many seconds."""
+def plan(pace: float, most: int = MOST) -> Plan:
+    """What fits, when one sample takes so many seconds; `most` edits that do nothing at the most."""
     pairs = _PAIRS if pace < _SLOW else _FEWER_PAIRS
     each = pace + _AROUND
     left = _PLANNED - _STARTS - each * (2 * pairs + _OTHERS)
-    return Plan(max(FEWEST, min(MOST, int(left / (each * _NOTHING)))), pairs)
+    return Plan(min(most, max(FEWEST, int(left / (each * _NOTHING)))), pairs)

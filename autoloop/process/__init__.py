@@ -2,5 +2,6 @@
 
 from autoloop.process.command import Finished, run
 from autoloop.process.reaper import start_detached, sweep_run
+from autoloop.process.searching import absolute_paths, executable
 
-__all__ = ["Finished", "run", "start_detached", "sweep_run"]
+__all__ = ["Finished", "absolute_paths", "executable", "run", "start_detached", "sweep_run"]

@@ -9,18 +9,22 @@ As root the command gets another user id, because only so can it make a sandbox 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from glob import glob
 from pathlib import Path
 
 from autoloop.ports import Cell, Room, Tier
-from autoloop.sandbox.places import RESOLVER, Places, executable
+from autoloop.process import executable
+from autoloop.sandbox import restrict
+from autoloop.sandbox.places import RESOLVER, Places
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
 OBJECTS = OWN / "objects"
 """Where the git of a tree finds the repository's objects: their own path lies under the tree."""
 PROGRAM = "bwrap"
+_FILTER = 9
+"""The file from which bubblewrap reads the filter of tracing."""
 _UID = 1000
 """For root, which cannot nest user namespaces as itself."""
 
@@ -35,16 +39,17 @@ class BwrapSandbox:
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""
         seen = _Seen(self.places.root, cell)
+        filtering = () if cell.tracing else _filtering(os.getpid())
         mounts = [
             *self._system,
             *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
             *_bind("--bind", cell.home, self.places.home),
             *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
-            *(word for path in self._secrets for word in _masked(path)),
             *(word for path in cell.kept for word in _bind("--bind", path, path)),
             *_bind("--bind", cell.tree, self.places.root),
             *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
+            *(word for path in self._secrets if not _lies_in(path, cell.kept) for word in _masked(path)),
             *(word for path in cell.shows for word in _bind("--ro-bind", path, path)),
             *_bind("--ro-bind", self.places.objects, OBJECTS),
             *(word for path in cell.reads for word in _bind("--ro-bind", path, seen(path))),
@@ -54,9 +59,12 @@ class BwrapSandbox:
         ]
         return Room(
             prefix=(
+                *filtering,
                 self._program,
                 *_START,
                 *mounts,
+                *(() if cell.tracing else ("--remount-ro", "/proc")),
+                *(("--seccomp", str(_FILTER)) if filtering else ()),
                 *(() if cell.network == "on" else ("--unshare-net",)),
                 "--chdir",
                 str(self.places.root),
@@ -99,12 +107,8 @@ class BwrapSandbox:
     @cached_property
     def _secrets(self) -> tuple[Path, ...]:
         """Those that would show: the others lie where nothing does."""
-        places, tools = self.places, self._tools_outside
-        return tuple(
-            path
-            for path in places.secret
-            if not places.is_hidden(path) or any(path.is_relative_to(tool) for tool in tools)
-        )
+        places, shown = self.places, (*self._tools_outside, *self._shown_inside)
+        return tuple(path for path in places.secret if not places.is_hidden(path) or _lies_in(path, shown))
 
     @cached_property
     def _shown_inside(self) -> tuple[Path, ...]:
@@ -128,6 +132,18 @@ class _Seen:
             if path.is_relative_to(given):
                 return OWN / str(number) / given.name / path.relative_to(given)
         return path
+
+
+@cache
+def _filtering(pid: int) -> tuple[str, ...]:
+    """What stands before a bubblewrap that reads the filter of tracing; it becomes that bubblewrap."""
+    program = restrict.filter_of_tracing()
+    shell = executable("sh")
+    if not program or not shell:
+        return ()
+    file = os.memfd_create("autoloop-filter")  # as long as this process lives
+    os.write(file, program)
+    return (shell, "-c", f'exec "$@" {_FILTER}< "$0"', f"/proc/{pid}/fd/{file}")
 
 
 def user_words() -> tuple[str, ...]:
@@ -155,6 +171,10 @@ def found() -> bool:
 
 def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
     return how, str(real), str(seen)
+
+
+def _lies_in(path: Path, places: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 def _masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ for file in "$VICTIM" "$SHOWN"; do
   ln -f "$file" "$AUTOLOOP_TREE/linked" && echo x > "$AUTOLOOP_TREE/linked"
 done
 rm -f "$AUTOLOOP_TREE/linked"
+sh -c 'true 3<> /proc/$PPID/mem' && echo "it can be traced"
 echo "trial over"
 """
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
@@ -77,7 +78,7 @@ def on_trial(sandbox: Sandbox, scratch: Path) -> str | None:
     shown.write_text("untouched")
     victim.write_text(word)
     try:
-        room = sandbox.enter(Cell(tree=tree, home=home, reads=(shown,)))
+        room = sandbox.enter(Cell(tree=tree, home=home, reads=(shown,), tracing=False))
         done = _attempt(room, tree, shown, victim)
         if "trial over" not in done.stdout:
             said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.exit_code}").splitlines()
@@ -86,6 +87,8 @@ def on_trial(sandbox: Sandbox, scratch: Path) -> str | None:
             return "a command in it cannot write to its tree"
         if word in done.stdout:
             return "a command in it can read what is private"
+        if "it can be traced" in done.stdout:
+            return "a command in it can change the one that started it"
         changed = [file for file, text in ((shown, "untouched"), (victim, word)) if _text(file) != text]
         return "a command in it can change what it must not" if changed else None
     finally:

@@ -36,6 +36,8 @@ _COMMON = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"
 _CROWDED = 300
 """A place with more entries than this is left out: trying each half of them would take too long."""
 _NEVER = ("/proc", "/dev", "/sys")
+_FOR_ALL = ("/tmp", "/var/tmp")
+"""Private to a command in some sandboxes, and out of reach in others."""
 _LISTENING = 0x10000
 """A flag in /proc/net/unix."""
 
@@ -81,6 +83,11 @@ def network() -> Door:
     return Door("measure_network", "on", lambda cell: replace(cell, network="on"))
 
 
+def tracing() -> Door:
+    """Processes that trace each other."""
+    return Door("measure_tracing", "true", lambda cell: replace(cell, tracing=True))
+
+
 def devices() -> list[Door]:
     """Device nodes that a command does not find."""
     known = [pattern for pattern in DEVICES if glob(pattern)]
@@ -119,7 +126,7 @@ def hidden_parts(places: Places, apart: Iterable[Path]) -> list[list[Door]]:
 def writable_parts(places: Places, apart: Iterable[Path]) -> list[Door]:
     """Every place where a command could write, if it were not in a sandbox."""
     kept_apart = {places.root, *map(Path, _NEVER), *apart}
-    found = _parts(Path("/"), kept_apart, {places.home, *places.hidden})
+    found = (*map(Path, _FOR_ALL), *_parts(Path("/"), kept_apart, {places.home, *places.hidden}))
     return [_writable(path, places.home) for path in found if os.access(path, os.W_OK) and not path.is_symlink()]
 
 

@@ -40,8 +40,8 @@ class LandlockSandbox:
     tier: Tier = "landlock"
 
     def enter(self, cell: Cell) -> Room:
-        """How to start one command in the cell; its home is given links to the tools and to what it keeps."""
-        _furnish(cell.home, self.places.home, (*self.places.tools, *cell.kept))
+        """How to start one command in the cell; its home is given links to the tools, and to what it shows and keeps."""
+        _furnish(cell.home, self.places.home, (*self.places.tools, *cell.shows, *cell.kept))
         hides = tuple(path.resolve() for path in cell.hides)
         rules = (
             *_system(self.places, hides),
@@ -49,6 +49,7 @@ class LandlockSandbox:
             *(f"w{path.resolve()}" for path in (cell.tree, cell.home, *cell.writes, *cell.kept)),
             *(f"d{path}" for path in _matching(cell.devices)),
             *(f"s{path}" for path in _matching(cell.sockets)),
+            *(() if cell.tracing else (restrict.UNTRACED,)),
         )
         return Room(
             prefix=(sys.executable, "-I", "-S", restrict.__file__, *rules, "--"),

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoloop.errors import AutoloopError
+from autoloop.process import executable
 from autoloop.sandbox.bwrap import PROGRAM, user_words
-from autoloop.sandbox.places import executable
 
 ENTERING = "nsenter"
 _HELD = ("net", "user")

@@ -5,7 +5,6 @@ place where a key may lie, but the places where toolchains live are few.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +151,8 @@ def survey(
     )
     host_keys = Path(HOST_KEYS).glob("*_key") if os.access(HOST_KEYS, os.R_OK) else ()
     known = {*map(Path, SECRET), *host_keys, *(home / name for name in SECRET_AT_HOME)} - set(chosen)
-    secret = _existing([*sorted(known), *secret_paths])
+    # What is withheld may also show through a link: its name as given, and where it really lies.
+    secret = _outermost([*_existing([*sorted(known), *secret_paths]), *secret_paths])
     return Places(
         root=real,
         objects=objects.resolve(),
@@ -163,12 +163,6 @@ def survey(
         secret=secret,
         hidden=tuple(sorted(hidden)),
     )
-
-
-def executable(name: str) -> str | None:
-    """The absolute path of a program. What PATH has relative counts from a tree, where anybody may plant one."""
-    folders = [entry for entry in os.environ.get("PATH", os.defpath).split(os.pathsep) if entry.startswith("/")]
-    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 def chosen_path(root: Path, home: Path, path: str) -> Path:

@@ -1,11 +1,12 @@
 """Starts a command that Landlock keeps in bounds: `restrict.py RULE... -- COMMAND [ARGUMENT...]`.
 
 Runs as a script of its own before each command of a cell, so it imports little and nothing of the package.
-A rule is one of `RIGHTS` and an absolute path. When the bounds cannot be set, the command is not started.
+A rule is one of `RIGHTS` and an absolute path, or `untraced`. When the bounds cannot be set, the command is not started.
 """
 
 import ctypes
 import os
+import struct
 import sys
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
@@ -24,6 +25,16 @@ RIGHTS = {
 """Reading, writing, using a device, listing directories, connecting to a socket. Nobody may make a device."""
 ABSTRACT_SOCKETS_AND_SIGNALS = 3
 SCOPED_SINCE = 6
+UNTRACED = "untraced"
+"""A word among the rules: no process may trace another."""
+FOREIGN_PROCESSES = {
+    "x86_64": {
+        0xC000003E: (101, 310, 311, 438, *(0x40000000 + number for number in (521, 539, 540, 438))),
+        0x40000003: (26, 347, 348, 438),
+    },
+    "aarch64": {0xC00000B7: (117, 270, 271, 438), 0x40000028: (26, 376, 377, 438)},
+}
+"""By machine and kind of program: ptrace, process_vm_readv, process_vm_writev and pidfd_getfd."""
 CAPABILITIES = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 10))
 """What root keeps: owners and modes of files (0, 1, 3, 4), its own processes and users (5, 6, 7), low ports (10)."""
 
@@ -31,6 +42,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
 _PATH_BENEATH = 1
 _NO_NEW_PRIVS = 38
+_SECCOMP = 22
 _CAPABILITY_HEADER = (0x20080522).to_bytes(4, sys.byteorder) + bytes(4)
 _IGNORED_BY_PYTHON = (13, 25)
 """SIGPIPE and SIGXFSZ."""
@@ -69,12 +81,28 @@ def enforce(rules: list[str], version: int) -> None:
     scoped = ABSTRACT_SOCKETS_AND_SIGNALS if version >= SCOPED_SINCE else 0
     bounds = b"".join(number.to_bytes(8, sys.byteorder) for number in (handled, 0, scoped))
     ruleset = _call(_CREATE_RULESET, bounds, ctypes.c_size_t(len(bounds)), 0)
-    for rule in rules:
+    for rule in (rule for rule in rules if rule != UNTRACED):
         _allow(ruleset, rule[1:], RIGHTS[rule[0]] & handled)
     _drop_capabilities()
     _checked(_libc.prctl(_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))))
     _call(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+    if UNTRACED in rules and (program := filter_of_tracing()):
+        array = ctypes.create_string_buffer(program, len(program))
+        told = struct.pack("@HP", len(program) // 8, ctypes.addressof(array))
+        _checked(_libc.prctl(_SECCOMP, ctypes.c_ulong(2), told, 0, 0))
+
+
+def filter_of_tracing() -> bytes:
+    """A program for seccomp that refuses to read or change other processes; nothing where their numbers are unknown."""
+    load, equal, give, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
+    steps: list[tuple[int, int, int, int]] = []
+    for kind, numbers in FOREIGN_PROCESSES.get(os.uname().machine, {}).items():
+        count = len(numbers)
+        steps += [(load, 0, 0, 4), (equal, 0, count + 3, kind), (load, 0, 0, 0)]
+        steps += [(equal, count - place, 0, number) for place, number in enumerate(numbers)]
+        steps += [(give, 0, 0, allow), (give, 0, 0, refuse)]
+    return b"".join(struct.pack("=HBBI", *step) for step in (*steps, (give, 0, 0, allow))) if steps else b""
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

@@ -19,7 +19,7 @@ from autoloop.trees.caches import Caches
 from autoloop.trees.commits import capture_files, read_tree
 from autoloop.trees.contents import Contents, Tracked, cone_patterns
 from autoloop.trees.gitdirs import Likeness, SmallGit, drop_doubtful_indexes, own_config, write_git_dir
-from autoloop.trees.inspection import Layer, Rules
+from autoloop.trees.inspection import Layer, Rules, is_real
 from autoloop.trees.missing import complete, promisor
 from autoloop.trees.objects import Objects
 from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, relative_paths, warnings
@@ -112,6 +112,8 @@ class GitTrees:
         held = self._contents(parent)
         tree = self.path("agent")
         with explained(tree):
+            if not is_real(os.fsencode(self.home), b"t/" + os.fsencode(tree.name) + b"/"):
+                return Capture(None, ("the tree itself: moved, or a link to somewhere else",), ())
             layers = self._layers("agent", parent, held)
             for layer in layers:
                 self._expect(layer)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoloop.git import Git, display
 from autoloop.trees.contents import Contents, in_cone, split
-from autoloop.trees.walk import Spared, files_below, is_real_folder, remove, strays
+from autoloop.trees.walk import LONGEST_PATH, Spared, files_below, is_real_folder, remove, strays
 
 MOST_FILES = 20_000
 """That a candidate may change: the journal names each one, and a run is replayed from it."""
@@ -57,16 +57,13 @@ class Findings:
 
     def excess(self, git: Git, most: float) -> str | None:
         """What is wrong with the size, naming the largest file."""
-        if sum(self.present.values()) > most or self._files > MOST_FILES:
+        if sum(self.present.values()) > most or len(self.present) > MOST_FILES:
             self._drop_untouched(git)
         if (size := sum(self.present.values())) > most:
             largest = max(self.present, key=lambda path: self.present[path])
             return f"{display(largest)}: makes a candidate of {size / 1e6:,.0f} MB, over max_candidate_mb"
-        return f"{self._files:,} changed files, and {MOST_FILES:,} at most" if self._files > MOST_FILES else None
-
-    @property
-    def _files(self) -> int:
-        return len(self.present) + len(self.removed)
+        files = len(self.present) + len(self.removed)
+        return f"{files:,} changed files, and {MOST_FILES:,} at most" if files > MOST_FILES else None
 
     def _drop_untouched(self, git: Git) -> None:
         """Forget the files that were rewritten with what they held: their times alone have changed."""
@@ -87,8 +84,8 @@ def inspect(tree: bytes, layers: list[Layer], contents: Contents, rules: Rules, 
     """Look at the whole tree. git looks at what it knows while we look for what it does not."""
     layers = [layer for layer in layers if is_real(tree, layer.prefix)]
     running = [layer.git.start(*DIFFER) for layer in layers]
-    new = by_submodule(new_files(tree, contents, rules.spared, aside), contents)
     found = Findings()
+    new = by_submodule(short_enough(new_files(tree, contents, rules.spared, aside), found), contents)
     for layer, differing in zip(layers, running, strict=True):
         outcome = differing.outcome()
         # Folders that were closed when git looked are open now.
@@ -154,6 +151,15 @@ def new_files(tree: bytes, contents: Contents, spared: Spared, aside: Path) -> I
             aside.mkdir(parents=True, exist_ok=True)
             number += 1
             os.rename(tree + b"/" + path, os.fsencode(aside / str(number)))
+
+
+def short_enough(paths: Iterable[bytes], found: Findings) -> Iterator[bytes]:
+    """Those that a checkout can hold; a path that is too long is a breach."""
+    for path in paths:
+        if len(path) > LONGEST_PATH:
+            found.breaches[f"{display(path[:60])}…: the path has more than {LONGEST_PATH:,} bytes"] = None
+        else:
+            yield path
 
 
 def by_submodule(paths: Iterable[bytes], contents: Contents) -> dict[bytes, list[bytes]]:

@@ -22,6 +22,8 @@ HINTS = {
     errno.EPERM: "Make it yours: a tree must be writable.",
 }
 FULL = stat.S_IRWXU
+LONGEST_PATH = 3000
+"""Bytes of a path from the tree's root. Systems take 4096, and the tree has a path as well."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,13 @@ def entries(folder: bytes) -> list[os.DirEntry[bytes]]:
 
 
 def files_below(root: bytes, folder: bytes) -> Iterator[bytes]:
-    """Every path below a stray folder that is not a folder, and every `.git` found there, not entered."""
+    """Every path below a stray folder that is not a folder; every `.git`, and what is too deep, not entered."""
     folders = [folder]
     while folders:
         folder = folders.pop()
+        if len(folder) > LONGEST_PATH:
+            yield folder
+            continue
         for entry in entries(root + b"/" + folder):
             path = folder + b"/" + entry.name
             if not entry.is_dir(follow_symlinks=False) or entry.name == b".git":
@@ -121,21 +126,13 @@ def remove_folder(path: bytes) -> None:
     """Remove a folder with everything in it, closed folders included, however deep it is."""
     try:
         shutil.rmtree(path)
-    except RecursionError:
+    except (RecursionError, PermissionError):
         open_up(path)
         take_apart(path)
-    except PermissionError:
-        open_up(path)
-        for folder, inside, _ in os.walk(path):
-            for name in inside:
-                below = os.path.join(folder, name)
-                if not os.path.islink(below):
-                    open_up(below)
-        shutil.rmtree(path)
 
 
 def take_apart(root: bytes) -> None:
-    """Remove a folder that is too deep for a recursion, or for a path: what it holds is brought to its top first."""
+    """Remove a folder with closed ones in it, or too deep for a recursion or a path: all is brought to its top first."""
     folders, number = [root], 0
     while folders:
         folder = folders.pop()

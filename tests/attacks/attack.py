@@ -42,16 +42,16 @@ class Attack:
     environ: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """Programs without which it cannot be tried."""
-    later: tuple[str, ...] = ("within_noise", "improved")
-    """The reasons of experiments 2, which does nothing, and 3, which makes it faster."""
+    later: tuple[tuple[str, float], ...] = (("within_noise", 100), ("improved", 90))
+    """Reason and metric of experiments 2, which does nothing, and 3, which sets `x = 90`."""
     quick: bool = False
     """Whether it is tried by the ordinary tests as well, without a sandbox."""
 
     @property
     def script(self) -> str:
         """What the agent of experiment 1 does, the hostile candidate included."""
-        planted = f"cat >> run.sh <<'RUN'\n{dedent(self.code)}RUN\n" if self.code else ""
-        return planted + dedent(self.agent)
+        planted = f"cat >> run.sh <<'RUN'\n{dedent(self.code).rstrip()}\nRUN\n" if self.code else ""
+        return planted + dedent(self.agent).rstrip()
 
 
 def all_attacks() -> dict[str, tuple[str, Attack]]:

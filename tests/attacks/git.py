@@ -73,7 +73,8 @@ ATTACKS = (
         sed -i '1s/.*/x = 1/' code.py
         git commit -qam 'keep me'; git checkout -q -b other; git commit -q --amend --allow-empty -m again
         for ref in $(git for-each-ref --format='%(refname)'); do git update-ref $ref HEAD; done
-        git update-ref refs/autoloop/head HEAD; git tag start; git replace HEAD HEAD~ ; git reset -q --hard HEAD~
+        git update-ref refs/autoloop/head HEAD; git tag start
+        git reset -q --hard HEAD~; git replace HEAD $(git commit-tree -m empty $(git mktree < /dev/null))
         """,
         quick=True,
     ),
@@ -128,6 +129,7 @@ ATTACKS = (
         rm -rf @CHECKOUT@/.git @CHECKOUT@/mine.txt; echo gone > @CHECKOUT@/code.py
         true
         """,
+        comes=("no_candidate", "measurement_failed"),
         open={"none": WITHOUT},
     ),
     Attack(

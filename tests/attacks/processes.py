@@ -114,7 +114,7 @@ ATTACKS = (
         "the loop is traced",
         "to change its memory",
         f"""
-        for p in $PPID $({FIND_LOOP}); do
+        for p in $({FIND_LOOP}); do
             python3 -c 'import ctypes, sys; c = ctypes.CDLL(None); c.ptrace(16, int(sys.argv[1]), 0, 0) or open("traced", "w")' $p
             dd if=/dev/zero of=/proc/$p/mem bs=1 count=1 2>/dev/null && touch traced
             cat /proc/$p/environ /proc/$p/maps > read 2>/dev/null && test -s read && mv read traced

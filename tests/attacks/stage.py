@@ -29,7 +29,7 @@ def carry_out(attack: Attack, folder: Path, tier: str) -> str:
     os.environ.update({"AUTOLOOP_SANDBOX": tier, "AWS_SECRET_ACCESS_KEY": f"{TOKEN}-env"})
     (folder / "home").mkdir()
     world = World(folder, attack)
-    os.environ.update({name: world.filled(value) for name, value in attack.environ.items()})
+    os.environ.update({name: value.replace("@PATH@", os.environ["PATH"]) for name, value in attack.environ.items()})
     watch = Watch(world)
     api.run(world.root, "p", api.RunOptions(seed=7), signals=Signals(), on_progress=watch)
     return after.report(api.results(world.root), after.broken(attack, world, watch))
@@ -41,6 +41,7 @@ def in_a_fork(attack: Attack, folder: Path, tier: str) -> str:
     pid = os.fork()
     if not pid:
         os.close(reading)
+        os.dup2(2, 1)  # what an attack prints there is no report
         try:
             os.write(writing, carry_out(attack, folder, tier).encode())
         except BaseException:

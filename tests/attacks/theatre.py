@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from autoloop.trees.walk import remove
 from tests.attacks.attack import Attack
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,7 +53,7 @@ class Stage:
             found: dict[str, Any] = json.loads(said)
             return found
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(os.fsencode(folder))
 
     def close(self) -> None:
         """End the process."""

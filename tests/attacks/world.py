@@ -79,6 +79,7 @@ class World:
 
     def _plant_secrets(self) -> None:
         write(self.home, {".ssh/id_rsa": f"{TOKEN}-ssh\n", ".aws/credentials": f"{TOKEN}-aws\n", "letter": "dear\n"})
+        git(self.home, "init", "--quiet", "project")
         write(self.cache, {"20200101-000000-000aa/t/0/key.txt": f"{TOKEN}-cache\n"})
         write(self.target.program, HOLDOUT)
 
@@ -102,14 +103,16 @@ class World:
 
 
 def walk(top: str, without: Collection[str] = ()) -> Iterator[str]:
-    """Everything below a directory, links not followed."""
-    with os.scandir(top) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.path in without:
-                continue
-            yield entry.path
-            if entry.is_dir(follow_symlinks=False):
-                yield from walk(entry.path, without)
+    """Everything below a directory, links not followed, as deep as a path may be."""
+    folders = [top]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.path in without:
+                    continue
+                yield entry.path
+                if entry.is_dir(follow_symlinks=False) and len(entry.path) < 3000:
+                    folders.append(entry.path)
 
 
 def about(path: str) -> tuple[object, ...]:

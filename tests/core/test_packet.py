@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoloop.core.decision import Record
-from autoloop.core.flags import Flag, Sign, flagged
-from autoloop.core.notes import Backlog, Notes
+from autoloop.core.flags import STRICT, Flag, Sign, flagged
+from autoloop.core.notes import Backlog, Notes, one_line
 from autoloop.core.packet import LONGEST, build_packet, clip, fenced, percent, recent_discards, render
 from autoloop.core.program import Criteria, Direction, Gate, Limits, Program, Scope
 from autoloop.core.reasons import Reason, Status
@@ -243,7 +243,11 @@ def test_flags_are_told_on_one_line_that_is_clipped_and_closes_no_cell() -> None
     rows = (
         Row(experiment=1, status=Status.KEEP, reason="improved", gain=0.1, why="better", flags=(flag,)),
         Row(
-            experiment=2, status=Status.DISCARD, reason="gate_failed", why=f"strict: {flagged((flag,))}", flags=(flag,)
+            experiment=2,
+            status=Status.DISCARD,
+            reason="gate_failed",
+            why=one_line(STRICT + flagged((flag,))),
+            flags=(flag,),
         ),
     )
     told = parts(replace(History().start().state(), recent=rows, kept=rows[:1]))

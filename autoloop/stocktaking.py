@@ -199,27 +199,37 @@ def _left_over(root: Path, cache: Path) -> Iterator[Holding]:
 
 
 def _home_sizes(home: Home, cache_paths: tuple[str, ...] = ()) -> Sizes:
-    found: Sizes = Counter({Part.TREES: sum(BLOCK * path.lstat().st_blocks for path in home.paths)})
-    for entry in (entry for path in home.paths for entry in entries(bytes(path))):
-        apart = {os.fsencode(f"/{slot}/{path}") for slot in SLOTS.values() for path in cache_paths}
-        use = disk_use(entry.path, frozenset(entry.path + path for path in apart))
-        found[_PARTS.get(entry.name, Part.TREES)] += use.total - use.apart
-        found[Part.CACHES] += use.apart
+    found: Sizes = Counter()
+    apart = {os.fsencode(f"/{slot}/{path}") for slot in SLOTS.values() for path in cache_paths}
+    for path in home.paths:
+        found[Part.TREES] += BLOCK * path.lstat().st_blocks
+        for entry in _listed(path):
+            use = disk_use(entry, frozenset(entry + below for below in apart))
+            found[_PARTS.get(os.path.basename(entry), Part.TREES)] += use.total - use.apart
+            found[Part.CACHES] += use.apart
     return found
 
 
 def _run_sizes(run: RunDirectory, options: CleanOptions) -> Sizes:
     found: Sizes = Counter()
-    parts = {"sealed": Part.SEALED, "experiments": Part.SESSIONS}
-    written = half_written(run.path)
-    for path in run.path.iterdir():
-        part = Part.LITTER if path in written else parts.get(path.name, Part.JOURNAL)
-        found[part] += disk_use(bytes(path)).total
+    parts = {b"sealed": Part.SEALED, b"experiments": Part.SESSIONS}
+    with suppress(OSError):
+        found[Part.LITTER] = sum(disk_use(bytes(path)).total for path in half_written(run.path))
+    for path in _listed(run.path):
+        found[parts.get(os.path.basename(path), Part.JOURNAL)] += disk_use(path).total
+    found[Part.JOURNAL] -= found[Part.LITTER]
     if options.transcripts:
-        with suppress(AutoloopError):
+        with suppress(AutoloopError, OSError):
             found[Part.TRANSCRIPTS] = sum(disk_use(bytes(path)).total for path in said_in(run, not_kept(run)))
             found[Part.SESSIONS] -= found[Part.TRANSCRIPTS]
     return found
+
+
+def _listed(folder: Path) -> list[bytes]:
+    """What is in a folder; nothing when it is closed."""
+    with suppress(OSError):
+        return [entry.path for entry in entries(bytes(folder))]
+    return []
 
 
 def _cache_paths(run: RunDirectory) -> tuple[str, ...]:

@@ -1,0 +1,83 @@
+"""What the words and statuses of clients and their services mean: one taxonomy for all of them."""
+
+import re
+import time
+
+from autoloop.core.session import SessionFailure
+
+Clue = tuple[SessionFailure, str, float | None]
+"""The failure, what was said, and when to come back."""
+_WORDS: tuple[tuple[SessionFailure, str], ...] = (
+    (
+        SessionFailure.OUT_OF_QUOTA,
+        r"insufficient_quota|quota exceeded|exceeded your (current )?quota|credit balance|usage limit|billing|"
+        r"out of credits?|payment required|spend(ing)? limit",
+    ),
+    (
+        SessionFailure.CONTEXT_TOO_LONG,
+        r"context.?(length|window)|prompt is too long|too long|maximum context|ContextOverflow|too many tokens",
+    ),
+    (
+        SessionFailure.NOT_SIGNED_IN,
+        r"not logged in|invalid api key|invalid x-api-key|authentication|unauthorized|please run /login|"
+        r"api key (is )?(missing|not)|missing.{0,20}(api.?key|environment variable)|permission_error|forbidden|"
+        r"incorrect api key|token (has )?expired",
+    ),
+    (SessionFailure.RATE_LIMITED, r"rate.?limit|too many requests"),
+    (SessionFailure.OVERLOADED, r"overloaded|high demand|service unavailable|internal server error|bad gateway"),
+    (
+        SessionFailure.UNREACHABLE,
+        r"unable to connect|connection ?refused|econnrefused|econnreset|enotfound|network error|waiting for network|"
+        r"model.{0,40}(not found|does not exist|not exist)|unknown model|not_found_error|fetch failed|"
+        r"error sending request|unable to reach",
+    ),
+    (SessionFailure.REFUSED, r"refus(al|ed to)|content policy|violates"),
+    (SessionFailure.IDLE, r"timed? ?out|timeout|idle"),
+    (
+        SessionFailure.MALFORMED,
+        r"malformed|invalid json|unexpected (token|end)|empty response|parse|stream disconnected",
+    ),
+)
+_STATUSES = {
+    401: SessionFailure.NOT_SIGNED_IN,
+    402: SessionFailure.OUT_OF_QUOTA,
+    403: SessionFailure.NOT_SIGNED_IN,
+    404: SessionFailure.UNREACHABLE,
+    408: SessionFailure.IDLE,
+    413: SessionFailure.CONTEXT_TOO_LONG,
+    429: SessionFailure.RATE_LIMITED,
+}
+_STATUS = re.compile(r"\b(?:status|HTTP|error|code)\D{0,12}([45]\d\d)\b", re.IGNORECASE)
+_EPOCH = re.compile(r"\b(1[6-9]\d{8}|2\d{9})\b")
+_AFTER = re.compile(
+    r"(?:try again|retry|retry-after|resets?)\D{0,20}?(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|hour)", re.IGNORECASE
+)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def failure_of(status: int | None, said: str, now: float | None = None) -> Clue | None:
+    """What a status and the words beside it mean; None when they mean nothing that is known.
+
+    Quota and length of context come in the clothes of other statuses, so these words go first.
+    """
+    if status is None and (found := _STATUS.search(said)):
+        status = int(found[1])
+    spoken = next((failure for failure, words in _WORDS if re.search(words, said, re.IGNORECASE)), None)
+    first = (SessionFailure.OUT_OF_QUOTA, SessionFailure.CONTEXT_TOO_LONG)
+    failure = spoken if spoken in first or status is None else _of_status(status) or spoken
+    if failure is None:
+        return None
+    return failure, said.strip(), _moment(said, time.time() if now is None else now)
+
+
+def _of_status(status: int) -> SessionFailure | None:
+    return SessionFailure.OVERLOADED if status >= 500 else _STATUSES.get(status)
+
+
+def _moment(said: str, now: float) -> float | None:
+    """When a limit is over, in Unix seconds: services say it as a time, or as a wait."""
+    if found := _EPOCH.search(said):
+        return float(found[1])
+    if found := _AFTER.search(said):
+        return now + float(found[1]) * _UNITS[found[2][0].lower()]
+    return None

@@ -1,0 +1,115 @@
+"""opencode, headless: `opencode run --format json`.
+
+As observed with version 1.18.33: each step ends with its tokens and its cost. Rate limits, a quota that is used up and
+a service that is not there are retried in silence, without an event; the idle limit ends that.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from autoloop.agents.claude import shown
+from autoloop.agents.client import ClientAgent, Reader, Told
+from autoloop.agents.clues import failure_of
+from autoloop.agents.programs import OPENCODE, Program
+from autoloop.agents.trajectory import Call
+from autoloop.core.session import SessionFailure
+from autoloop.core.usage import Usage
+from autoloop.ports import Room, Task
+
+_ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny", "external_directory": "allow"}}
+"""What would ask is rejected, since nobody answers."""
+
+
+class OpencodeAgent(ClientAgent):
+    """opencode."""
+
+    program: ClassVar[Program] = OPENCODE
+
+    @classmethod
+    def read_only(cls, home: Path) -> tuple[Path, ...]:
+        """Settings and instructions of the user."""
+        return (home / ".config/opencode",)
+
+    def command(self, task: Task, prompt: str) -> list[str]:
+        """Events on standard output."""
+        words = ["run", "--format", "json"]
+        if self.model:
+            words += ["-m", self.model]
+        if self.effort:
+            words += ["--variant", self.effort]
+        return [*words, *self.args, "--", prompt]
+
+    def variables(self, task: Task, room: Room) -> dict[str, str]:
+        """No look-ups of its own, and permissions that do not ask."""
+        given = self.env.get("OPENCODE_CONFIG_CONTENT")
+        config = json.loads(given) if given else {}
+        return {
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_CONFIG_CONTENT": json.dumps({"autoupdate": False, "share": "disabled", **_ALLOWED, **config}),
+        }
+
+    def reader(self, told: Told, task: Task) -> Reader:
+        """For its events."""
+        return OpencodeReader(told, task)
+
+
+class OpencodeReader(Reader):
+    """Reads the events of `opencode run --format json`."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """By its type."""
+        part = event.get("part") or {}
+        match event.get("type"):
+            case "text":
+                text = str(part.get("text") or "")
+                self.told.say(text)
+                self.told.trajectory.agent(text, message_id=str(part.get("messageID") or ""), model=self.told.model)
+            case "tool_use":
+                self._tool(part)
+            case "step_finish":
+                self._step(part)
+            case "error":
+                self._error(event.get("error") or {})
+
+    def _tool(self, part: Mapping[str, Any]) -> None:
+        state, name = part.get("state") or {}, str(part.get("tool") or "")
+        given, call = state.get("input") or {}, str(part.get("callID") or part.get("id") or "")
+        self.told.show(shown(name, {**given, "file_path": given.get("filePath")}))
+        trajectory = self.told.trajectory
+        message = str(part.get("messageID") or "")
+        trajectory.agent(calls=[Call(call, name, given)], message_id=message, model=self.told.model)
+        trajectory.observe(call, str(state.get("output") or state.get("error") or ""))
+
+    def _step(self, part: Mapping[str, Any]) -> None:
+        told, tokens = self.told, part.get("tokens") or {}
+        cache = tokens.get("cache") or {}
+        usage = Usage(
+            input=int(tokens.get("input") or 0),
+            output=int(tokens.get("output") or 0) + int(tokens.get("reasoning") or 0),
+            cache_read=int(cache.get("read") or 0),
+            cache_write=int(cache.get("write") or 0),
+        )
+        told.usage = usage if told.usage is None else told.usage + usage
+        told.cost_usd = (told.cost_usd or 0.0) + float(part.get("cost") or 0.0)
+        told.turns += 1
+        told.failure, told.detail = None, ""
+        left, limits = self.task.left, self.task.limits
+        if part.get("reason") != "tool-calls":
+            return
+        if told.turns >= limits.max_turns:
+            told.stop(SessionFailure.TURNS, f"still at work after {told.turns} turns (max_turns)")
+        elif left.cost_usd is not None and told.cost_usd >= left.cost_usd:
+            told.stop(SessionFailure.BUDGET, "nothing is left of max_cost_usd")
+        elif left.tokens is not None and told.usage.total >= left.tokens:
+            told.stop(SessionFailure.BUDGET, "nothing is left of max_tokens")
+
+    def _error(self, error: Mapping[str, Any]) -> None:
+        data = error.get("data") or {}
+        said = f"{error.get('name') or ''} {data.get('message') or ''}".strip()
+        status = data.get("statusCode")
+        failure = failure_of(status if isinstance(status, int) else None, said)
+        self.told.fails(*(failure or (SessionFailure.EXITED, said, None)))
+        self.told.show(said)

@@ -1,0 +1,1 @@
+"""The real clients against stand-ins for their services."""

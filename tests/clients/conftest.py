@@ -1,0 +1,54 @@
+"""Where the clients are, and the table of what became of each case."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.cases import OUTCOMES, Workshop
+from tests.real_run import move_in
+
+INSTALLED = "AUTOLOOP_TEST_CLIENTS"
+"""The directory that npm installed the clients to."""
+PLACE = os.environ.get(INSTALLED, "")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autoloop-tests"
+"""Outside of /tmp: Codex refuses to live in a temporary directory."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and not (Path(PLACE) / "bin").is_dir():
+            item.add_marker(
+                pytest.mark.skip(reason=f"the clients are not installed: `make test-clients` ({INSTALLED})")
+            )
+
+
+@pytest.fixture
+def workshop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    """A place with a home of its own, and the clients in PATH."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as folder:
+        place = Path(folder).resolve()
+        move_in(place, monkeypatch)
+        monkeypatch.setenv("PATH", f"{PLACE}/bin:{os.environ['PATH']}")
+        monkeypatch.setenv("AUTOLOOP_SANDBOX", "auto")
+        yield Workshop(place)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = sorted({tuple(row) for report in terminalreporter.getreports("passed") for row in _rows(report)})
+    rows += sorted({tuple(row) for report in terminalreporter.getreports("failed") for row in _rows(report)})
+    if rows:
+        terminalreporter.section("clients")
+        header = ("client", "case", "outcome", "seconds", "detail")
+        widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(4)]
+        for row in (header, *rows):
+            cells = [str(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
+            terminalreporter.write_line("  ".join([*cells, str(row[4])[:90]]))
+
+
+def _rows(report: pytest.TestReport) -> list[tuple[str, ...]]:
+    return [value for name, value in report.user_properties if name == OUTCOMES]  # type: ignore[misc]

@@ -1,0 +1,177 @@
+"""One session of each client in every case: it ends in time, for the right reason, and leaves nothing running."""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from autoloop.core.program import Limits
+from autoloop.core.session import Session, SessionFailure
+from autoloop.ports import Left
+from tests.clients.cases import CLIENTS, OUTCOMES, Client, Workshop, playing
+from tests.http_script import Reply, error
+from tests.standins import anthropic, openai
+from tests.standins.server import Turn
+
+pytestmark = pytest.mark.clients
+Failure = SessionFailure
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    return CLIENTS[request.param]
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest, client: Client) -> Callable[[str, Session], None]:
+    """Put a line into the table."""
+
+    def note(case: str, session: Session) -> None:
+        outcome = str(session.failure or "done")
+        row = (client.name, case, outcome, f"{session.seconds:.1f}", session.detail)
+        request.node.user_properties.append((OUTCOMES, row))
+
+    return note
+
+
+Note = Callable[[str, Session], None]
+
+
+def test_a_change_is_made_and_counted(workshop: Workshop, client: Client, note: Note) -> None:
+    with playing(client) as service:
+        session = workshop.session(client, service.url)
+    note("works", session)
+    assert (session.failure, session.turns) == (None, 3)
+    assert workshop.code == "x = 1\n"
+    assert '"less"' in session.text
+    used = anthropic.USED if client.name == "claude" else openai.USED
+    assert session.usage is not None and session.usage.output == 3 * used["output_tokens"]
+    assert session.tokens == 3 * 1350
+    price = {"claude": 3 * (100 * 3 + 50 * 15 + 1000 * 0.3 + 200 * 3.75) / 1e6, "codex": None}
+    expected = price.get(client.name, 3 * (300 * 3 + 50 * 15 + 1000 * 0.3) / 1e6)
+    assert session.cost_usd == (expected if expected is None else pytest.approx(expected))
+    assert any("cat code.py" in sign.text for sign in workshop.seen)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A fault, what it is called, and where a client calls it otherwise."""
+
+    reply: Callable[[Client], Reply]
+    failure: SessionFailure
+    others: tuple[tuple[str, SessionFailure], ...] = ()
+    idle: bool = False
+    """Whether the session waits until it is ended for its silence."""
+
+    def expected(self, client: Client) -> SessionFailure:
+        return dict(self.others).get(client.name, self.failure)
+
+
+def quota(client: Client) -> Reply:
+    if client.name == "claude":
+        return error(400, "Your credit balance is too low to access the Anthropic API.")
+    if client.name == "codex":  # it keeps the words of a 429 to itself
+        failed = {"code": "insufficient_quota", "message": "You exceeded your current quota"}
+        event = {"type": "response.failed", "response": {"id": "r", "status": "failed", "error": failed}}
+        return Reply([f"event: response.failed\ndata: {json.dumps(event)}\n\n".encode()])
+    return error(429, "You exceeded your current quota, please check your plan (insufficient_quota)")
+
+
+FAULTS = {
+    "401": Bad(lambda client: error(401, "Invalid API key"), Failure.NOT_SIGNED_IN),
+    "quota": Bad(quota, Failure.OUT_OF_QUOTA, (("opencode", Failure.IDLE),), idle=True),
+    "429": Bad(
+        lambda client: error(429, "rate limit", **{"retry-after": "3600"}),
+        Failure.RATE_LIMITED,
+        (("opencode", Failure.IDLE),),
+        idle=True,
+    ),
+    "503": Bad(
+        lambda client: error(503, "Service Unavailable"), Failure.OVERLOADED, (("opencode", Failure.IDLE),), idle=True
+    ),
+    "529": Bad(lambda client: error(529, "Overloaded"), Failure.OVERLOADED, (("opencode", Failure.IDLE),), idle=True),
+    "too long": Bad(
+        lambda client: error(400, "prompt is too long: 300000 tokens > 200000 maximum (context_length_exceeded)"),
+        Failure.CONTEXT_TOO_LONG,
+    ),
+    "hang": Bad(lambda client: Reply(hang_before=True), Failure.IDLE, idle=True),
+    "hang in the middle": Bad(lambda client: client.stalled, Failure.IDLE, idle=True),
+    "malformed": Bad(lambda client: Reply([b"data: {nonsense\n\n"]), Failure.MALFORMED, (), idle=True),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_ends_the_session_in_time_with_its_reason(
+    workshop: Workshop, client: Client, note: Note, case: str
+) -> None:
+    bad = FAULTS[case]
+    idle = client.slow + (6.0 if bad.idle else 60.0)
+    began = time.monotonic()
+    with playing(client, fault=lambda step: bad.reply(client)) as service:
+        limits = Limits(agent_timeout=90_000, agent_idle_timeout=int(1000 * idle))
+        session = workshop.session(client, service.url, limits=limits)
+    note(case, session)
+    assert time.monotonic() - began < idle + 60
+    assert session.failure is bad.expected(client), session.detail
+
+
+def test_nobody_there(workshop: Workshop, client: Client, note: Note) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    limits = Limits(agent_timeout=90_000, agent_idle_timeout=int(1000 * (client.slow + 15)))
+    session = workshop.session(client, f"http://127.0.0.1:{port}", limits=limits)
+    note("connection refused", session)
+    assert session.failure in (Failure.UNREACHABLE, Failure.IDLE), session.detail
+
+
+LOOKS = [Turn("Again.", "cat code.py")] * 20
+
+
+def test_turns_run_out(workshop: Workshop, client: Client, note: Note) -> None:
+    with playing(client, LOOKS) as service:
+        session = workshop.session(client, service.url, limits=Limits(max_turns=3, agent_timeout=120_000))
+    note("turn limit", session)
+    assert session.failure is Failure.TURNS and session.turns in (3, 4)
+
+
+def test_the_budget_runs_out(workshop: Workshop, client: Client, note: Note) -> None:
+    if client.name == "codex":
+        pytest.skip("Codex tells its tokens at the end: the budget counts from one session to the next")
+    with playing(client, LOOKS) as service:
+        session = workshop.session(client, service.url, left=Left(cost_usd=0.01))
+    note("budget limit", session)
+    assert session.failure is Failure.BUDGET and (session.cost_usd or 0) >= 0.01
+
+
+def test_it_only_talks(workshop: Workshop, client: Client, note: Note) -> None:
+    with playing(client, [Turn("I would lower x.")]) as service:
+        session = workshop.session(client, service.url)
+    note("only talks", session)
+    assert session.failure is None and workshop.code == "x = 100\n"
+
+
+def test_it_commits(workshop: Workshop, client: Client, note: Note) -> None:
+    command = "echo 'x = 2' > code.py; git add code.py; git -c user.name=a -c user.email=a@b commit -qm mine"
+    with playing(client, [Turn("I commit.", command), Turn("Done.")]) as service:
+        session = workshop.session(client, service.url)
+    note("commits", session)
+    assert session.failure is None and workshop.code == "x = 2\n"
+
+
+def test_it_leaves_processes_behind(workshop: Workshop, client: Client, note: Note) -> None:
+    command = "echo 'x = 3' > code.py; setsid sleep 600 >/dev/null 2>&1 & nohup sleep 601 >/dev/null 2>&1 &"
+    with playing(client, [Turn("I leave something.", command), Turn("Done.")]) as service:
+        session = workshop.session(client, service.url)
+    note("background processes", session)
+    assert session.failure is None and workshop.code == "x = 3\n"
+
+
+def test_it_is_not_installed(workshop: Workshop, client: Client, note: Note, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    session = workshop.session(client, "http://127.0.0.1:1")
+    note("not installed", session)
+    assert session.failure is Failure.NOT_INSTALLED and "npm install -g" in session.detail

@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+QUICK := 'not faults and not repos and not attacks and not clients'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-repos bench bench-decision bench-loop format clean help
+.PHONY: demo test check test-faults test-repos test-clients bench bench-decision bench-loop format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,20 +15,20 @@ help:  ## what can be made
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[tuner]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
 $(DEV_STAMP): pyproject.toml $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-demo: $(STAMP)  ## a complete campaign on a shipped example, without key or network
-	$(BIN)/autoloop demo
+demo: $(STAMP)  ## what autoloop promises, tried live in under 90 seconds, without key or network
+	$(BIN)/autoloop demo $(ARGS)
 
 test: $(DEV_STAMP)  ## the whole test suite, under five minutes on two cores
 	@# Real processes on a busy machine: what fails beside others must fail alone as well.
-	$(BIN)/python -m pytest -n 2 -m 'not faults and not repos' $(ARGS) || \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m 'not faults and not repos' $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m $(QUICK) $(ARGS) || \
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m $(QUICK) $(ARGS)
 
 check: $(DEV_STAMP)  ## ruff, mypy --strict, and the import directions
 	$(BIN)/ruff check .
@@ -40,6 +41,14 @@ test-faults: $(DEV_STAMP)  ## 200 kills at random instants
 
 test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
+
+CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
+PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai
+
+test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against stand-ins for their services
+	@command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
+	npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
+	AUTOLOOP_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
 
 bench: $(DEV_STAMP)  ## the loop's own share of an experiment, next to the floor
 	$(BIN)/python -m benchmarks.overhead $(ARGS)

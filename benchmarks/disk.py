@@ -15,6 +15,8 @@ RUN = {"run.json", "journal.jsonl", "results.tsv", "ideas.md", "state.json", "pr
 RUN |= {"run.lock", "control.json"}
 LARGEST = {"packet.md": 240_000, "session.jsonl": 16_000_000, "diff.patch": 200_100}
 """Bytes of what an experiment leaves. A packet has 60,000 characters, of at most four bytes each."""
+IDEAS = 500
+"""Lines at most: 200 that were tried, 200 that worked, 80 of advice, and titles."""
 FOLDERS_OF_OBJECTS = 2_200
 """kB at most: 256 folders, twice, and a few small files."""
 
@@ -27,6 +29,8 @@ class Disk:
     """Bytes: of single files their length, of folders what they take of the disk."""
     largest: dict[str, int]
     """Bytes of the largest of the files that each experiment has."""
+    ideas: int
+    """Lines in `ideas.md`."""
     objects: int
     """Loose objects in the user's repository."""
     object_bytes: int
@@ -61,7 +65,7 @@ class Disk:
             yield Bound(f"the largest {name}, kB", self.largest[name] / 1000, most / 1000)
         yield Bound("journal, kB an experiment", more("journal.jsonl") / experiments, 39.0)
         yield Bound("results.tsv, kB an experiment", more("results.tsv") / experiments, 3.0)
-        yield Bound("ideas.md, growth in kB once it is full", more("ideas.md"), 2.0)
+        yield Bound("ideas.md, lines", self.ideas, IDEAS, form="{:.0f}")
         yield Bound("state.json, growth in kB", more("state.json"), 1.0)
         yield Bound("trees, caches, homes and scratch, growth in kB", (self.steady - before.steady) / 1000, 100.0)
         yield Bound("the run's git beside shared objects, kB", self.sizes["git"] / 1000, FOLDERS_OF_OBJECTS)
@@ -90,6 +94,7 @@ def look_at_disk(root: Path, cache: Path) -> Disk:
             **{name: blocks(home / name, shared) for name in (*STEADY, "git")},
         },
         largest={name: max((p.stat().st_size for p in files if p.name == name), default=0) for name in LARGEST},
+        ideas=len((run / "ideas.md").read_bytes().splitlines()),
         objects=len(objects),
         object_bytes=sum(info.st_size for _, info in objects),
         refs=len(subprocess.run(refs, cwd=root, capture_output=True, check=True).stdout.splitlines()),

@@ -3,11 +3,12 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -16,8 +17,7 @@ from typing import Any
 import pytest
 
 from autoloop import api
-from autoloop.agents.edits import read
-from autoloop.agents.scripted import ScriptedAgent, read_script
+from autoloop.agents.scripted import read_script
 from autoloop.core.results import COLUMNS
 from autoloop.demo import DemoOutcome, demonstrate
 from autoloop.demonstration.example import BRANCH, EXAMPLE, adapt, pace, set_up
@@ -92,23 +92,19 @@ class Played:
         }
 
 
-def played(folder: Path, signals: Signals, said: list[str], on_line: Any = None) -> DemoOutcome:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """A short demo of a person without a home, a git identity or settings."""
+    folder, said = tmp_path_factory.mktemp("demo"), list[str]()
     hostile = {"AUTOLOOP_AGENT": "claude", "AUTOLOOP_DEFAULT_PROFILE": "none-such", "HOME": str(folder / "absent")}
-    return demonstrate(
+    outcome = demonstrate(
         on_progress=lambda sign: None,
-        on_line=on_line or said.append,
-        signals=signals,
+        on_line=said.append,
+        signals=Signals(),
         environ={**PLAIN, **hostile, "AUTOLOOP_CACHE_DIR": str(folder / "cache")},
         directory=folder / "here",
         most=NOTHINGS,
     )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    said: list[str] = []
-    outcome = played(tmp_path_factory.mktemp("demo"), Signals(), said)
     return Played(outcome, tuple(said))
 
 
@@ -209,18 +205,38 @@ def test_the_checkout_of_the_demo_is_left_as_it_was(demo: Played) -> None:
     assert git(demo.outcome.root, "rev-parse", "--abbrev-ref", "HEAD") == BRANCH
 
 
+def interrupted(folder: Path, at: str, *options: str) -> tuple[int, str, str]:
+    """A demo as it is typed, with a Ctrl-C once it tells of an act; exit code, the lines so far, all that followed."""
+    command = [sys.executable, "-m", "autoloop", "demo", str(folder / "here"), *options]
+    env = {**PLAIN, "AUTOLOOP_CACHE_DIR": str(folder / "cache")}
+    followed = "stderr" if options else "stdout"
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=env, cwd=Path(__file__).parent.parent, **pipes) as process:
+        lines = []
+        for line in getattr(process, followed):
+            lines.append(line)
+            if line.startswith(at):
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, "".join(lines), out + err if followed == "stdout" else out
+
+
 def test_a_demo_that_is_interrupted_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
-    signals, said = Signals(), list[str]()
+    code, before, after = interrupted(tmp_path, "2. ")
+    assert code == 130
+    assert "1. Noise" in before and "\x1b" not in before + after
+    assert "3. " not in after and "the code as it was" in after
+    assert re.search(r"^Interrupted after \d+ s", after, re.MULTILINE) and f"cd {tmp_path / 'here'}" in after
+    status = api.status(tmp_path / "here")
+    assert not status["alive"] and status["stop_reason"] == "aborted"
 
-    def on_line(line: str) -> None:
-        said.append(line)
-        signals.stop = line.startswith("2. ")
 
-    outcome = played(tmp_path, signals, said, on_line)
-    assert outcome.interrupted and outcome.kill is None
-    assert outcome.lines[0].startswith("Interrupted after ") and f"cd {outcome.root}" in "\n".join(outcome.lines)
-    assert not outcome.status["alive"] and outcome.rows[0].status == "baseline"
-    assert not any(line.startswith("3. ") for line in said)
+def test_a_demo_that_is_interrupted_at_once_has_no_results(tmp_path: Path) -> None:
+    code, _, after = interrupted(tmp_path, "1. ", "--json")
+    facts = json.loads(after)
+    assert code == 130 and facts["interrupted"] and facts["rows"] == [] and facts["kill"] is None
+    assert facts["repository"] == str(tmp_path / "here")
 
 
 def test_an_example_that_cannot_be_measured_is_refused_with_its_last_words(project: Path) -> None:
@@ -229,12 +245,69 @@ def test_an_example_that_cannot_be_measured_is_refused_with_its_last_words(proje
         pace(project, PLAIN)
 
 
-def steps(root: Path) -> Iterator[tuple[Part, ScriptedAgent]]:
-    """Every edit of the demo as an agent of one step."""
+def steps(root: Path) -> list[tuple[Part, list[dict[str, str]]]]:
+    """What every edit of the demo does."""
     parts = adapt(root, Plan(MOST, 10))
-    agent = read_script(root / ".autoloop" / "edits.json", {})
-    assert len(parts) == len(agent.steps)
-    return ((part, ScriptedAgent([step])) for part, step in zip(parts, agent.steps, strict=True))
+    found = json.loads((root / ".autoloop" / "edits.json").read_text())["steps"]
+    assert len(read_script(root / ".autoloop" / "edits.json", {}).steps) == len(parts)
+    return [(part, step["actions"]) for part, step in zip(parts, found, strict=True)]
+
+
+def edit(root: Path, actions: list[dict[str, str]]) -> None:
+    for action in actions:
+        path = root / action["path"]
+        if action["do"] == "write":
+            path.write_text(action["text"])
+            continue
+        assert path.read_text().count(action["old"]) >= 1, action["path"]
+        path.write_text(path.read_text().replace(action["old"], action["new"]))
+
+
+def instructions(root: Path) -> dict[str, list[bytes]]:
+    """What the interpreter executes of each file, whatever its variables are called."""
+
+    def of(code: CodeType) -> list[bytes]:
+        return [code.co_code, *(part for inner in code.co_consts if isinstance(inner, CodeType) for part in of(inner))]
+
+    return {path.name: of(compile(path.read_text(), path.name, "exec")) for path in root.glob("wordindex/*.py")}
+
+
+def test_edits_that_do_nothing_leave_every_instruction_as_it_was(project: Path) -> None:
+    before, text = instructions(project), {path: path.read_text() for path in project.glob("wordindex/*.py")}
+    nothings = [actions for part, actions in steps(project) if part is Part.NOTHING]
+    assert len(nothings) == MOST
+    for actions in nothings:
+        edit(project, actions)
+        changed = {path: path.read_text() for path in text}
+        assert changed != text
+        text = changed
+    assert instructions(project) == before
+    assert git(project, "diff", "--shortstat") != ""
+
+
+def test_the_gains_of_the_demo_are_gains(project: Path) -> None:
+    before = min(sample(project)["cpu_ms"] for _ in range(3))
+    for part, actions in steps(project):
+        if part in (Part.GAIN, Part.KILLED):
+            edit(project, actions)
+    shutil.rmtree(project / "wordindex" / "__pycache__")
+    assert script(project, "checks.sh").returncode == 0
+    assert min(sample(project)["cpu_ms"] for _ in range(4)) < 0.9 * before
+
+
+def test_the_cheats_of_the_demo_would_work_where_nobody_looks(project: Path) -> None:
+    (_, sealed), (_, printed) = ((part, actions) for part, actions in steps(project) if part is Part.CHEAT)
+    edit(project, printed)
+    assert sample(project)["cpu_ms"] > 5, "what the program prints is not listened to"
+    edit(project, sealed)
+    assert sample(project)["cpu_ms"] == 1
+
+
+def test_a_slow_machine_calibrates_in_less_time(project: Path) -> None:
+    adapt(project, Plan(4, 5))
+    config = tomllib.loads((project / "programs" / EXAMPLE / "config.toml").read_text())
+    assert config["calibration_pairs"] == 5
+    assert git(project, "status", "--porcelain") == ""
 
 
 def test_the_same_files_are_set_up_every_time(tmp_path: Path) -> None:

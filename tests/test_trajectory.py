@@ -74,9 +74,10 @@ def test_keys_are_hidden_wherever_they_stand(task: Task) -> None:
     with Trajectory(task, "claude") as trajectory:
         trajectory.agent(f"the key is {key}", calls=[Call("c", "Write", {"text": f"see {block}!"})])
         trajectory.observe("c", f"AKIA{'B' * 16} and ghp_{'c' * 36}")
-    text = (task.transcript.parent / WHOLE).read_text() + (task.transcript.parent / STEPS).read_text()
+    text = (task.transcript.parent / WHOLE).read_text()
+    assert not (task.transcript.parent / STEPS).exists()
     assert not [word for word in (key, "OPENSSH", "AKIA", "ghp_") if word in text]
-    assert text.count(HIDDEN) == 8
+    assert text.count(HIDDEN) == 4
     assert secrets_of({"MY_API_KEY": "1", "GH_TOKEN": "2", "MONKEY_ISLAND": "3"}) == ("1", "2")
 
 

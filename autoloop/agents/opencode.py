@@ -20,6 +20,8 @@ from autoloop.ports import Room, Task
 
 _ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny", "external_directory": "allow"}}
 """What would ask is rejected, since nobody answers."""
+_OVERFLOWS = 3
+"""A conversation that is too long is summed up and goes on; one that does not get shorter would go on for ever."""
 
 
 class OpencodeAgent(ClientAgent):
@@ -58,6 +60,9 @@ class OpencodeAgent(ClientAgent):
 
 class OpencodeReader(Reader):
     """Reads the events of `opencode run --format json`."""
+
+    overflows = 0
+    """How often it had to begin anew with a summary."""
 
     def event(self, event: dict[str, Any]) -> None:
         """By its type."""
@@ -113,3 +118,6 @@ class OpencodeReader(Reader):
         failure = failure_of(status if isinstance(status, int) else None, said)
         self.told.fails(*(failure or (SessionFailure.EXITED, said, None)))
         self.told.show(said)
+        self.overflows += self.told.failure is SessionFailure.CONTEXT_TOO_LONG
+        if self.overflows >= _OVERFLOWS:
+            self.told.stop(SessionFailure.CONTEXT_TOO_LONG, said)

@@ -1,6 +1,6 @@
 """Trajectories: the step-by-step record of a session in ATIF, the Agent Trajectory Interchange Format, version 1.7.
 
-Steps are appended to `trajectory.atif.jsonl` as they end; `trajectory.json` is made of them when the session is over,
+Steps are appended to `trajectory.atif.jsonl` as they end; `trajectory.json` takes their place when the session is over,
 so that a kill loses at most the step in progress. Secrets are replaced before anything is written.
 """
 
@@ -188,6 +188,7 @@ class Trajectory:
                 file.write((b"," if number else b"") + b"\n" + line)
             file.write(b"\n]}\n")
         os.replace(partial, self.folder / WHOLE)
+        (self.folder / STEPS).unlink()
 
     def _lines(self) -> Iterator[bytes]:
         """The written steps; a session that never began has one that says so, since ATIF wants at least one."""

@@ -29,12 +29,13 @@ UNTRACED = "untraced"
 """A word among the rules: no process may trace another."""
 FOREIGN_PROCESSES = {
     "x86_64": {
-        0xC000003E: (101, 310, 311, 438, *(0x40000000 + number for number in (521, 539, 540, 438))),
-        0x40000003: (26, 347, 348, 438),
+        0xC000003E: (101, 310, 311, 438, 248, 249, 250, *(0x40000000 + n for n in (521, 539, 540, 438, 248, 249, 250))),
+        0x40000003: (26, 347, 348, 438, 286, 287, 288),
     },
-    "aarch64": {0xC00000B7: (117, 270, 271, 438), 0x40000028: (26, 376, 377, 438)},
+    "aarch64": {0xC00000B7: (117, 270, 271, 438, 217, 218, 219), 0x40000028: (26, 376, 377, 438, 309, 310, 311)},
 }
-"""By machine and kind of program: ptrace, process_vm_readv, process_vm_writev and pidfd_getfd."""
+"""By machine and kind of program: ptrace, process_vm_readv, process_vm_writev, pidfd_getfd; and add_key, request_key,
+keyctl, since keyrings outlive a process."""
 CAPABILITIES = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 10))
 """What root keeps: owners and modes of files (0, 1, 3, 4), its own processes and users (5, 6, 7), low ports (10)."""
 
@@ -94,7 +95,7 @@ def enforce(rules: list[str], version: int) -> None:
 
 
 def filter_of_tracing() -> bytes:
-    """A program for seccomp that refuses to read or change other processes; nothing where their numbers are unknown."""
+    """A program for seccomp that refuses to reach into other processes; nothing where the numbers are unknown."""
     load, equal, give, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
     steps: list[tuple[int, int, int, int]] = []
     for kind, numbers in FOREIGN_PROCESSES.get(os.uname().machine, {}).items():

@@ -24,7 +24,7 @@ from autoloop.trees.missing import complete, promisor
 from autoloop.trees.objects import Objects
 from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, relative_paths, warnings
 from autoloop.trees.refs import Refs
-from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove_folder, unlink_all
+from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove, remove_folder, unlink_all
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""
@@ -99,7 +99,7 @@ class GitTrees:
             clean(root, held, self._rules.spared)
             self._caches.place(slot, commit, keep=keep_caches)
             if not keep_caches:
-                clean(root, held, Spared.of(b".git", *self._shares))
+                self._begin_anew(slot, commit, held)
             for layer in self._layers(slot, commit, held):
                 self._check_out(layer)
             for path in self._shares:
@@ -228,6 +228,13 @@ class GitTrees:
             git = git.over(tree / os.fsdecode(submodule.path), inner).setting("core.sparseCheckout=false")
             layers.append(Layer(submodule.path + b"/", submodule.commit, git, inner))
         return layers
+
+    def _begin_anew(self, slot: str, commit: str, held: Contents) -> None:
+        """Remove the tree whole: the times and attributes of folders, which are not reset, could tell of the past."""
+        for layer in self._layers(slot, commit, held):
+            layer.index.unlink(missing_ok=True)
+        remove(os.fsencode(self.path(slot)))
+        self.path(slot).mkdir()
 
     def _check_out(self, layer: Layer) -> None:
         """Write every file that differs from the commit, by our own record of what we wrote."""

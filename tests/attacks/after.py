@@ -87,7 +87,7 @@ def of_the_rows(attack: Attack, world: World) -> Iterator[str]:
     for row in rows[1:]:
         if row.status == "keep" and real_metric(world, row.commit) >= real_metric(world, f"{row.commit}~"):
             yield f"experiment {row.experiment} was kept, and measures no better outside"
-    if tuple((row.reason, row.metric) for row in rows[2:]) != attack.later or rows[0].metric != 100:
+    if tuple((row.reason, row.metric) for row in rows[2:]) != attack.later or rows[0].metric != attack.baseline:
         yield f"it came out as {[(row.reason, row.metric, row.why) for row in rows]}"
 
 

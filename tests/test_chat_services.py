@@ -170,7 +170,7 @@ def task(tmp_path: Path) -> Task:
         program=program(),
         experiment=1,
         seed=1,
-        limits=Limits(max_turns=20, agent_timeout=8_000, agent_idle_timeout=1_000),
+        limits=Limits(max_turns=20, agent_timeout=60_000, agent_idle_timeout=2_000),
         history=lambda: [],
         transcript=tmp_path / "experiments/0001/session.jsonl",
         cancelled=lambda: False,
@@ -243,7 +243,7 @@ def test_a_fault_ends_the_session_in_time_with_its_reason(kind: Kind, task: Task
     with serving(reply) as server:
         done = session(kind, task, server.url)
     assert done.failure is failure, done.detail
-    assert done.detail and time.monotonic() - began < 6
+    assert done.detail and time.monotonic() - began < 30
     if fault == "429":
         assert done.retry_at is not None and 20 < done.retry_at - time.time() < 31
 

@@ -208,7 +208,11 @@ def test_the_variables_of_clients_reach_them_and_others_do_not(place: Place) -> 
     found = dict(line.split("=", 1) for line in (place.home / "env").read_text().splitlines() if "=" in line)
     assert {"CLAUDE_CODE_X", "OPENAI_X", "MINE", "HTTPS_PROXY", "ANTHROPIC_API_KEY", "AUTOLOOP_RUN"} <= found.keys()
     assert "GITHUB_TOKEN" not in found
-    assert "sk-ant-secret-1" not in (place.home / "experiments/0001/trajectory.json").read_text()
+    place.install("claude", "env")
+    session = place.session("claude")
+    left = [(place.home / "experiments/0001" / name).read_text() for name in ("trajectory.json", "session.jsonl")]
+    assert "sk-ant-secret-1" not in "".join([*left, session.text, *(sign.text for sign in place.seen)])
+    assert "ANTHROPIC_API_KEY=[redacted]" in session.text
 
 
 def made(place: Place, name: str, **fields: Any) -> ClientAgent:

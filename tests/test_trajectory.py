@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from autoloop.agents.trajectory import HIDDEN, LONGEST, STEPS, WHOLE, Call, Trajectory, secrets_of
+from autoloop.agents.redaction import HIDDEN, secrets_of
+from autoloop.agents.trajectory import LONGEST, STEPS, WHOLE, Call, Trajectory
 from autoloop.core.program import Limits
 from autoloop.core.usage import Usage
 from autoloop.ports import Cell, Task

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from autoloop.agents.client import ClientAgent, Reader, Told
+from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
+from autoloop.agents.events import Reader, Told
 from autoloop.agents.programs import CLAUDE, Program
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure

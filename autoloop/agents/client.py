@@ -3,24 +3,23 @@
 They are judged by the files they leave, never by their exit code: 0 says only that the model stopped.
 """
 
-import json
 import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from autoloop import process
 from autoloop.agents.clues import failure_of
+from autoloop.agents.events import Reader, Told
 from autoloop.agents.programs import Program, located
+from autoloop.agents.redaction import secrets_of
 from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
-from autoloop.agents.trajectory import Trajectory, secrets_of
+from autoloop.agents.trajectory import Trajectory
 from autoloop.agents.transcript import Lines, Transcript
-from autoloop.core.notes import one_line
 from autoloop.core.session import Session, SessionFailure
-from autoloop.core.usage import Usage
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted
@@ -31,70 +30,6 @@ from autoloop.profiles import Profile
 _LONGEST_ARGUMENT = 100_000
 """Bytes of a packet on the command line, where the system takes at most 128 KiB for one argument."""
 _KEPT = 1 << 14
-
-
-@dataclass
-class Told:
-    """What a client has told of a session so far."""
-
-    transcript: Transcript
-    trajectory: Trajectory
-    usage: Usage | None = None
-    cost_usd: float | None = None
-    turns: int = 0
-    model: str = ""
-    failure: SessionFailure | None = None
-    detail: str = ""
-    retry_at: float | None = None
-    enough: bool = False
-    """Whether a limit is reached that the client does not know: it has to end."""
-
-    def say(self, text: str) -> None:
-        """Something that the model said."""
-        if text:
-            self.transcript.tell("stdout", text.splitlines())
-
-    def show(self, text: str) -> None:
-        """Something that the client did, in a few words."""
-        self.transcript.tell("tool", [one_line(text, 160)])
-
-    def fails(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
-        """How the session went wrong, as far as is known; what is told later counts."""
-        self.failure, self.detail, self.retry_at = failure, one_line(detail, 400), retry_at
-
-    def stop(self, failure: SessionFailure, detail: str) -> None:
-        """End the client: it went beyond a limit."""
-        if not self.enough:
-            self.enough = True
-            self.fails(failure, detail)
-
-
-class Reader(ABC):
-    """Reads the events of one session."""
-
-    def __init__(self, told: Told, task: Task) -> None:
-        self.told, self.task = told, task
-
-    @abstractmethod
-    def event(self, event: dict[str, Any]) -> None:
-        """One event of the stream."""
-
-    def lines(self, lines: list[str]) -> None:
-        """Lines of standard output; what is no event is shown as it is."""
-        self.told.transcript.record("stdout", lines)
-        for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                event = None
-            if isinstance(event, dict):
-                # An event of another shape than this version knows must not end a session.
-                try:
-                    self.event(event)
-                except (KeyError, TypeError, AttributeError, ValueError):
-                    self.told.show(f"an event that is not understood: {line[:80]}")
-            elif line.strip():
-                self.told.transcript.tell("stdout", [line])
 
 
 @dataclass(frozen=True)
@@ -170,7 +105,7 @@ class ClientAgent(ABC):
             return Session(seconds=0.0, failure=SessionFailure.NOT_INSTALLED, detail=detail)
         room = session_room(task, self.kept, (*self.shows, *place.needs))
         with (
-            Transcript(task, on_progress) as transcript,
+            Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
             told = Told(transcript, trajectory, model=self.model)

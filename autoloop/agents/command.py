@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from autoloop import process
+from autoloop.agents.redaction import secrets_of
 from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
 from autoloop.agents.transcript import Transcript, reported
 from autoloop.core.notes import one_line
@@ -65,7 +66,7 @@ class CommandAgent:
         """Run the command until it exits or a limit ends it."""
         began = _tick_after(task.tree)
         room = session_room(task, self.kept)
-        with Transcript(task, on_progress) as transcript:
+        with Transcript(task, on_progress, secrets=secrets_of(self.env)) as transcript:
             done = process.run(
                 [*room.prefix, "sh", "-c", self.command],
                 cwd=room.cwd,

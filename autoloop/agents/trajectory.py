@@ -6,7 +6,6 @@ so that a kill loses at most the step in progress. Secrets are replaced before a
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from autoloop.agents.redaction import Redaction
 from autoloop.core.usage import Usage
 from autoloop.ports import Task
 
@@ -24,15 +24,6 @@ LONGEST = 20_000
 """Characters of one text; the middle of a longer one is left out."""
 LARGEST = 32 << 20
 """Bytes of all steps."""
-HIDDEN = "[redacted]"
-_KEYS = re.compile(
-    r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|xox[a-z]-[A-Za-z0-9-]{10,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    re.DOTALL,
-)
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
-_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -44,11 +35,6 @@ class Call:
     arguments: Mapping[str, Any]
 
 
-def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names say that they are secret."""
-    return tuple(value for name, value in environ.items() if _SECRET_NAME.search(name.upper()))
-
-
 class Trajectory:
     """Writes the trajectory of one session."""
 
@@ -57,7 +43,7 @@ class Trajectory:
         self.session = f"{task.run_id}-{task.experiment:04d}"
         self.folder = task.transcript.parent
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._secrets = sorted({word for word in secrets if len(word) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._redacted = Redaction(secrets)
         self._open: dict[str, Any] | None = None
         self._message = ""
         self._steps = self._size = 0
@@ -163,9 +149,7 @@ class Trajectory:
         return json.dumps(self._clean(value) if isinstance(value, str) else value, default=str)
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        text = _KEYS.sub(HIDDEN, text)
+        text = self._redacted(text)
         if len(text) <= LONGEST:
             return text
         half = LONGEST // 2

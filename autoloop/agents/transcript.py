@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from autoloop.agents.redaction import Redaction
 from autoloop.core.notes import one_line
 from autoloop.ports import OnProgress, Progress, Task
 
@@ -33,11 +34,14 @@ _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Transcript:
     """The record of one session: `{"at": seconds, "stream": "stdout", "text": line}`, a line each."""
 
-    def __init__(self, task: Task, on_progress: OnProgress, largest: int = LARGEST) -> None:
+    def __init__(
+        self, task: Task, on_progress: OnProgress, largest: int = LARGEST, secrets: Iterable[str] = ()
+    ) -> None:
         self.task = task
         self.largest = largest
         self.on_progress = on_progress
         self.closing = Closing(task.packet)
+        self.redacted = Redaction(secrets)
         self.last = {"stdout": "", "stderr": ""}
         self.began = time.monotonic()
         self.size = 0
@@ -63,6 +67,7 @@ class Transcript:
 
     def tell(self, stream: str, lines: list[str]) -> None:
         """Show lines, and look for notes in them, without recording them: the record has them in another form."""
+        lines = [self.redacted(line) for line in lines]
         if stream == "stdout":
             self.closing.take(lines)
         shown = [text for line in lines[-_SHOWN:] if (text := one_line(_COLOURS.sub("", line)))]
@@ -77,7 +82,7 @@ class Transcript:
             return
         at = round(time.monotonic() - self.began, 3)
         start = f'{{"at": {at}, "stream": "{stream}", "text": '  # by hand: a tenth of json.dumps' time
-        entry = "".join(f"{start}{encode_basestring_ascii(line)}}}\n" for line in lines).encode()
+        entry = "".join(f"{start}{encode_basestring_ascii(self.redacted(line))}}}\n" for line in lines).encode()
         self.size += len(entry)
         self.file.write(entry)
         if self.size >= self.largest:

@@ -34,7 +34,9 @@ class Attack:
     comes: str | tuple[str, ...] = "no_candidate"
     """The reason of experiment 1: one of these."""
     open: Mapping[str, str] = field(default_factory=dict)
-    """The tiers in which it succeeds, and why. It is not run there."""
+    """Where it succeeds, and why: `none`, `none root` for one user, `landlock<9` for older versions."""
+    dangerous: bool = False
+    """Not tried where it would succeed: it would harm the machine of whoever runs the tests."""
     measure: str = MEASURE
     files: Mapping[str, str] = field(default_factory=dict)
     """Committed before the run begins; `programs/p/` is the program."""
@@ -48,6 +50,14 @@ class Attack:
     """The metric of the code as it was."""
     quick: bool = False
     """Whether it is tried by the ordinary tests as well, without a sandbox."""
+
+    def is_open(self, tier: str, user: str, version: int) -> str:
+        """Why it succeeds in a tier; nothing where it must not. `version` is that of Landlock."""
+        for where, why in self.open.items():
+            name, _, below = where.partition("<")
+            if name in (tier, f"{tier} {user}") and (not below or version < int(below)):
+                return why
+        return ""
 
     @property
     def script(self) -> str:

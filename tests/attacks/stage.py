@@ -6,9 +6,11 @@ of it is a line of JSON. What outlives such a process comes to this one, where i
 
 import json
 import os
+import socket
 import sys
 import traceback
 from pathlib import Path
+from threading import Thread
 
 from autoloop import api
 from autoloop.process import proctable, reaper
@@ -28,11 +30,31 @@ def carry_out(attack: Attack, folder: Path, tier: str) -> str:
     os.environ.update({name: str(folder / place) for name, place in places.items()})
     os.environ.update({"AUTOLOOP_SANDBOX": tier, "AWS_SECRET_ACCESS_KEY": f"{TOKEN}-env"})
     (folder / "home").mkdir()
-    world = World(folder, attack)
+    port = serve(folder)
+    world = World(folder, attack, port)
     os.environ.update({name: value.replace("@PATH@", os.environ["PATH"]) for name, value in attack.environ.items()})
     watch = Watch(world)
     api.run(world.root, "p", api.RunOptions(seed=7), signals=Signals(), on_progress=watch)
     return after.report(api.results(world.root), after.broken(attack, world, watch))
+
+
+def serve(folder: Path) -> int:
+    """Servers that tell a secret to whoever comes, for as long as this process lives; the port of one."""
+    servers = [socket.socket(socket.AF_INET), socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)]
+    addresses = (("127.0.0.1", 0), str(folder / "docker.sock"), f"\0{folder.name}.bus")
+    for server, address, kind in zip(servers, addresses, ("network", "socket", "bus"), strict=True):
+        server.bind(address)
+        server.listen()
+        Thread(target=tell, args=(server, f"{TOKEN}-{kind}"), daemon=True).start()
+    return int(servers[0].getsockname()[1])
+
+
+def tell(server: socket.socket, secret: str) -> None:
+    """Say it, again and again."""
+    while True:
+        client, _ = server.accept()
+        with client:
+            client.sendall(secret.encode())
 
 
 def in_a_fork(attack: Attack, folder: Path, tier: str) -> str:

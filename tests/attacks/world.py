@@ -57,7 +57,8 @@ class Target(Checkout):
 class World:
     """Everything that an attack can reach for."""
 
-    def __init__(self, folder: Path, attack: Attack) -> None:
+    def __init__(self, folder: Path, attack: Attack, port: int) -> None:
+        self.port = port
         self.folder, self.home, self.cache = folder, folder / "home", folder / "cache"
         self.remote = folder / "remote.git"
         self.target = Target(folder / "checkout", self.cache)
@@ -86,7 +87,7 @@ class World:
     def filled(self, script: str) -> str:
         """A script with the places in it."""
         places = {"HOME": self.home, "CHECKOUT": self.root, "CACHE": self.cache, "WORK": self.folder}
-        words = {**places, "RUN": f"{self.root}/.autoloop/runs/p/[0-9]*", "MARK": self.folder.name}
+        words = {**places, "RUN": f"{self.root}/.autoloop/runs/p/[0-9]*", "MARK": self.folder.name, "PORT": self.port}
         for name, value in words.items():
             script = script.replace(f"@{name}@", str(value))
         return script

@@ -61,7 +61,7 @@ class ChatAgent:
         limit = task.limits.agent_timeout / 1000 or float("inf")
         service = self.connect(task.limits.agent_idle_timeout / 1000 or 3600.0)
         with (
-            Transcript(task, on_progress) as transcript,
+            Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.name, secrets=self.secrets) as trajectory,
         ):
             talk = _Talk(self, task, service, transcript, trajectory, deadline=began + limit)

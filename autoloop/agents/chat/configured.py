@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from autoloop.agents.chat.agent import ChatAgent
 from autoloop.agents.chat.service import Service
+from autoloop.agents.redaction import secrets_of
 from autoloop.agents.surroundings import CLIENTS, agents_environment
-from autoloop.agents.trajectory import secrets_of
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean, quoted

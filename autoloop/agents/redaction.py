@@ -1,0 +1,35 @@
+"""Secrets in what agents say and do: replaced before anything is written or shown."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+HIDDEN = "[redacted]"
+_KEYS = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|xox[a-z]-[A-Za-z0-9-]{10,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
+)
+"""Keys of well-known services, tokens in the form of a JWT, and private keys."""
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
+_SHORTEST = 8
+"""Characters: shorter values stand in ordinary texts as well."""
+
+
+class Redaction:
+    """Replaces known secrets, and what looks like one."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        words = {word for word in secrets if len(word) >= _SHORTEST}
+        self._known = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True)))) if words else None
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        return _KEYS.sub(HIDDEN, text)
+
+
+def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables whose names say that they are secret."""
+    return tuple(value for name, value in environ.items() if _SECRET_NAME.search(name.upper()))

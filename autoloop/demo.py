@@ -17,9 +17,9 @@ from autoloop.core.results import Row
 from autoloop.creation import cache_directory
 from autoloop.demonstration.carried import Carried
 from autoloop.demonstration.ending import Pointer, last_words, where_to_look
-from autoloop.demonstration.example import EXAMPLE, adapt, pace, set_up
+from autoloop.demonstration.example import EXAMPLE, adapt, pace, set_up, write_script
 from autoloop.demonstration.findings import Facts, Held, Killed
-from autoloop.demonstration.plan import AFTER_KILL, KILL_BY, LONGEST, MOST, Part, plan
+from autoloop.demonstration.plan import AFTER_KILL, FEWEST, KILL_BY, LONGEST, MOST, Part, others_begin_by, plan
 from autoloop.demonstration.telling import Say, Teller
 from autoloop.ports import OnProgress, Progress
 from autoloop.repository import find
@@ -121,13 +121,19 @@ class _Show:
     experiment: int = 0
     samples: int = 0
     """Of that experiment, so far."""
+    taken: int = 0
+    """Samples of the whole run."""
+    sampling_since: float = 0.0
 
     def play(self) -> Killed | None:
         """Start the run, kill it, take it up and see it end; what became of the kill, if there was one."""
         self.teller.begin()
         try:
             self.run.start("--seed", str(SEED), "--max-experiments", str(len(self.teller.parts)))
-            kill = self._kill() if self._follow(until=self._is_time_to_kill) else None
+            goes_on = self._follow(until=lambda: self._is_late() or self._is_time_to_kill())
+            if goes_on and self._is_late():
+                goes_on = self._make_room()
+            kill = self._kill() if goes_on else None
         finally:
             self.run.end()
         if not self.stopped():
@@ -152,13 +158,29 @@ class _Show:
             case ExperimentStarted(experiment=number):
                 self.experiment, self.samples = number, 0
             case Sampled():
-                self.samples += 1
+                self.samples, self.taken = self.samples + 1, self.taken + 1
+                self.sampling_since = self.sampling_since or time.monotonic()
             case VerificationStarted():
                 self.experiment, self.samples = 0, 0
             case _:
                 return
         about = f"experiment {self.experiment} of {len(self.teller.parts)}, " if self.experiment else ""
         self.on_progress(Progress("measuring", self.experiment, f"{about}sample {self.samples + 1}"))
+
+    def _is_late(self) -> bool:
+        """Whether edits that do nothing take the time that the other acts need."""
+        nothings = self.teller.parts.count(Part.NOTHING)
+        if not FEWEST <= self.experiment < nothings or not self.taken:
+            return False
+        return self._elapsed > others_begin_by((time.monotonic() - self.sampling_since) / self.taken)
+
+    def _make_room(self) -> bool:
+        """Go on with the next act, once the experiment in progress is over; whether the time to kill has come."""
+        api.stop(self.run.root)
+        self._follow()
+        self.teller.parts = write_script(self.run.root, self.experiment)
+        self.run.start("--resume", "--max-experiments", str(len(self.teller.parts)))
+        return self._follow(until=self._is_time_to_kill)
 
     def _is_time_to_kill(self) -> bool:
         if not self.experiment or not self.samples:

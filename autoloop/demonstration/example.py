@@ -62,15 +62,20 @@ def set_up(directory: Path | None = None) -> Path:
 
 
 def adapt(root: Path, plan: Plan) -> tuple[Part, ...]:
-    """Write what the agent will do, as much as there is time for; what each experiment's edit is, in their order."""
+    """Make program and script take as long as there is time; what each experiment's edit is, in their order."""
     if plan.is_slow:
         config = root / "programs" / EXAMPLE / "config.toml"
         config.write_text(f"calibration_pairs = {plan.calibration_pairs}\n{config.read_text()}")
         Git(root, bare_environment())(
             "commit", "--quiet", "--no-verify", "--all", "--message", "Calibrate in less time"
         )
+    return write_script(root, plan.nothings)
+
+
+def write_script(root: Path, nothings: int) -> tuple[Part, ...]:
+    """Write what the agent will do, with so many edits that do nothing; what each experiment's edit is."""
     tables = tomllib.loads((shipped("programs") / EXAMPLE / _EDITS).read_text())
-    tables[Part.NOTHING] = tables[Part.NOTHING][: plan.nothings]
+    tables[Part.NOTHING] = tables[Part.NOTHING][:nothings]
     (root / _OWN).mkdir(exist_ok=True)
     (root / _SCRIPT).write_text(json.dumps({"steps": [step for part in Part for step in tables[part]]}, indent=1))
     return tuple(part for part in Part for _ in tables[part])

@@ -53,6 +53,11 @@ class Plan:
         return self.calibration_pairs < _PAIRS
 
 
+def others_begin_by(each: float) -> float:
+    """Seconds after which edits that do nothing must make room, when a sample has taken so many seconds so far."""
+    return LONGEST - _STARTS - _OTHERS * each
+
+
 def plan(pace: float, most: int = MOST) -> Plan:
     """What fits, when one sample takes so many seconds; `most` edits that do nothing at the most."""
     pairs = _PAIRS if pace < _SLOW else _FEWER_PAIRS

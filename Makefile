@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 QUICK := 'not faults and not repos and not attacks and not clients'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-repos test-clients bench bench-decision bench-loop format clean help
+.PHONY: demo test check test-faults test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ bench-decision: $(DEV_STAMP)  ## how the paired test compares with other rules, 
 
 bench-loop: $(DEV_STAMP)  ## the real loop on a noisy machine whose truth is known
 	$(BIN)/python -m benchmarks.closed_loop $(ARGS)
+
+bench-soak: $(DEV_STAMP)  ## a run of 1,000 experiments, in which nothing may grow
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 format: $(DEV_STAMP)  ## put the code into its usual shape
 	$(BIN)/ruff check --fix .

@@ -178,6 +178,8 @@ class _Show:
         """Go on with the next act, once the experiment in progress is over; whether the time to kill has come."""
         api.stop(self.run.root)
         self._follow()
+        if self.stopped() or self._elapsed > LONGEST:
+            return False
         self.teller.parts = write_script(self.run.root, self.experiment)
         self.run.start("--resume", "--max-experiments", str(len(self.teller.parts)))
         return self._follow(until=self._is_time_to_kill)

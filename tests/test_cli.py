@@ -38,6 +38,7 @@ VERBS = [
     "compare",
     "audit",
     "clean",
+    "agents",
     "demo",
 ]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
@@ -459,3 +460,45 @@ def test_numbers_are_written_for_people() -> None:
         "",
     ]
     assert clean("a\x1b[31mb\r\x07\tc\n\x9bd") == "a[31mb\tc\nd"
+
+
+def test_agents_are_listed_with_what_they_lack_and_one_does_an_errand(tmp_path: Path) -> None:
+    place = make(tmp_path / "repository")
+    settings = """
+[profiles.able]
+agent = "command"
+command = "cat $AUTOLOOP_PACKET; echo ready > answer.txt"
+[profiles.idle]
+agent = "command"
+command = "true"
+[profiles.api]
+agent = "anthropic"
+"""
+    (place.root / "autoloop.toml").write_text(settings)
+    place.extra["PATH"] = "/usr/bin:/bin"
+    listed = place.type("agents")
+    assert "api: Set it in the environment or in .env." in listed
+    assert "Next: autoloop agents able --check" in listed
+    facts = json.loads(place.type("agents", "--json"))
+    found = {one["profile"]: one for one in facts}
+    assert found["able"]["usable"] and found["api"]["problem"] == "ANTHROPIC_API_KEY is not set"
+    assert found["claude"]["remedy"] == "npm install -g @anthropic-ai/claude-code"
+    assert "able works: it did its errand" in place.type("agents", "able", "--check")
+    assert "ended without doing its errand" in place.type("agents", "idle", "--check", expect=2)
+    checked = json.loads(place.type("agents", "--check", "--json"))
+    assert (checked["profile"], checked["done"], checked["cost_usd"]) == ("able", True, None)
+
+
+def test_without_a_choice_the_first_usable_agent_is_taken_and_said(tmp_path: Path) -> None:
+    place = make(tmp_path / "repository")
+    settings = """
+[profiles.api]
+agent = "anthropic"
+[profiles.able]
+agent = "command"
+command = "echo 1 > other.txt"
+"""
+    (place.root / "autoloop.toml").write_text(settings)
+    place.extra["PATH"] = "/usr/bin:/bin"
+    told = place.type("run", "size", "--max-experiments", "1", expect=3)
+    assert "the first usable one is taken: able (api: ANTHROPIC_API_KEY is not set)" in told

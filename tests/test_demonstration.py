@@ -13,8 +13,9 @@ from autoloop.core.reasons import Reason
 from autoloop.core.verdict import Decision, Record
 from autoloop.demonstration.ending import Pointer, last_words
 from autoloop.demonstration.findings import Held, Killed, Spread, TwoRules
-from autoloop.demonstration.plan import FEWEST, MOST, Part, plan
+from autoloop.demonstration.plan import FEWEST, MOST, Part, others_begin_by, plan
 from autoloop.demonstration.telling import Teller
+from benchmarks.demo_page import BLOCK, ROOT, excerpt
 
 CRITERIA = Criteria(metric_field="cpu_ms", direction=Direction.LOWER)
 NOISE = Noise(threshold=0.0, unit=100.0, logarithmic=True, calibration=(0.03, -0.04, 0.01))
@@ -58,6 +59,12 @@ def test_a_slower_machine_tries_fewer_edits_and_never_none() -> None:
     assert counts[0] == MOST and counts[-1] == FEWEST
     assert plan(0.05, most=2).nothings == plan(10.0, most=2).nothings == 2
     assert not plan(0.2).is_slow and plan(1.0).is_slow
+
+
+def test_edits_that_do_nothing_make_room_earlier_where_samples_take_longer() -> None:
+    times = [others_begin_by(each) for each in (0.1, 0.3, 0.6, 1.2)]
+    assert times == sorted(times, reverse=True)
+    assert times[0] > 60 and times[-1] < 20
 
 
 def test_the_largest_difference_is_that_of_the_slower_run_over_the_quicker() -> None:
@@ -124,6 +131,12 @@ def test_acts_that_were_not_reached_are_named() -> None:
     _, text = told(*decided(1, Reason.WITHIN_NOISE, (0.01,)))
     assert text.count("not reached in the time that there was") == 3
     assert "3. A real improvement" in text and "5. kill -9" in text
+
+
+def test_the_readme_shows_lines_of_the_run_that_the_page_of_the_demo_shows() -> None:
+    readme, page = (BLOCK.search((ROOT / name).read_text()) for name in ("README.md", "docs/demo.md"))
+    assert readme and page and "In all, the keeps claim" in page[0]
+    assert readme[0] == f"{readme[1]}{excerpt(page[0])}{readme[2]}"
 
 
 def test_the_last_words_say_what_was_not_done() -> None:

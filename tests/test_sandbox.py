@@ -118,6 +118,14 @@ def test_home_is_private_and_holds_nothing_but_tools(ground: Ground) -> None:
     assert not (ground.users_home / ".settings").exists()
 
 
+@pytest.mark.parametrize("home", ["/", "/nonexistent/home"])
+def test_a_home_that_is_none_does_no_harm(ground: Ground, home: str) -> None:
+    """As in containers."""
+    ground.environ["HOME"] = home
+    assert ground.says("echo $HOME; cd; touch mine; ls -A") == "/run/autoloop/home\nmine"
+    assert not ground.reads(ground.users_home) and (ground.home / "mine").exists()
+
+
 def test_what_looks_like_a_tool_may_hold_a_secret_and_does_not_show_it(ground: Ground) -> None:
     write(ground.users_home, {".cargo/config.toml": "ok", ".cargo/credentials.toml": "token"})
     assert ground.says("cat ~/.cargo/config.toml; cat ~/.cargo/credentials.toml") == "ok"

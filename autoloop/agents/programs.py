@@ -15,32 +15,48 @@ class Program:
     """On npm."""
     keys: tuple[str, ...]
     """Variables that stand in for a sign-in."""
-    files: tuple[str, ...]
-    """At home, where a sign-in is kept."""
+    folder: str
+    """Where it keeps its things, from the home."""
+    elsewhere: str
+    """The variable that says another place for them."""
+    store: str
+    """The file of that folder that holds the sign-in."""
     sign_in: str
     """What to do about a missing one."""
 
+    def signed_in(self, home: Path, env: Mapping[str, str]) -> Path:
+        """Where a sign-in of the user's is kept, whether there is one or not."""
+        other = env.get(self.elsewhere, "")
+        return (Path(other) if other.startswith("/") else home / self.folder) / self.store
+
 
 CLAUDE = Program(
-    "claude",
-    "@anthropic-ai/claude-code",
-    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    (".claude/.credentials.json",),
-    "Sign in with `claude` and /login, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`) or ANTHROPIC_API_KEY.",
+    name="claude",
+    package="@anthropic-ai/claude-code",
+    keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    folder=".claude",
+    elsewhere="CLAUDE_CONFIG_DIR",
+    store=".credentials.json",
+    sign_in="Sign in with `claude` and /login, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`) or "
+    "ANTHROPIC_API_KEY.",
 )
 CODEX = Program(
-    "codex",
-    "@openai/codex",
-    ("CODEX_API_KEY",),
-    (".codex/auth.json", ".codex/config.toml"),
-    "Sign in with `codex login`, or set CODEX_API_KEY.",
+    name="codex",
+    package="@openai/codex",
+    keys=("CODEX_API_KEY",),
+    folder=".codex",
+    elsewhere="CODEX_HOME",
+    store="auth.json",
+    sign_in="Sign in with `codex login`, or set CODEX_API_KEY.",
 )
 OPENCODE = Program(
-    "opencode",
-    "opencode-ai",
-    ("OPENCODE_CONFIG_CONTENT",),
-    (".local/share/opencode/auth.json", ".config/opencode/opencode.json"),
-    "Sign in with `opencode auth login`, or set OPENCODE_CONFIG_CONTENT.",
+    name="opencode",
+    package="opencode-ai",
+    keys=("OPENCODE_CONFIG_CONTENT",),
+    folder=".local/share/opencode",
+    elsewhere="",
+    store="auth.json",
+    sign_in="Sign in with `opencode auth login`, or set OPENCODE_CONFIG_CONTENT.",
 )
 CLIENTS = {program.name: program for program in (CLAUDE, CODEX, OPENCODE)}
 
@@ -51,8 +67,8 @@ class Located:
 
     path: Path
     """Its real executable."""
-    needs: tuple[Path, ...]
-    """Directories that it is made of."""
+    needs: Path
+    """The file or the directory that holds all of it."""
 
 
 def located(program: Program, env: Mapping[str, str]) -> Located | None:
@@ -63,5 +79,5 @@ def located(program: Program, env: Mapping[str, str]) -> Located | None:
     real = Path(found).resolve()
     parts = real.parts
     if "node_modules" in parts:  # a package finds the others beside it
-        return Located(real, (Path(*parts[: parts.index("node_modules") + 1]),))
-    return Located(real, (real.parent,))
+        return Located(real, Path(*parts[: parts.index("node_modules") + 1]))
+    return Located(real, real)

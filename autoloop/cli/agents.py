@@ -7,6 +7,9 @@ import typer
 
 from autoloop.cli import options
 
+_WITHOUT_ERRANDS = ("tuner", "scripted")
+"""Agents that do what they are made for, and nothing that they are told."""
+
 
 def agents(
     context: typer.Context,
@@ -48,7 +51,7 @@ def _list(path: Path, name: str | None, as_json: bool) -> None:
     for one in found:
         if one.remedy:
             say(f"{one.profile}: {one.remedy}")
-    usable = next((one.profile for one in found if one.usable), None)
+    usable = next((one.profile for one in found if one.usable and one.agent not in _WITHOUT_ERRANDS), None)
     if usable:
         say(f"\nNext: autoloop agents {usable} --check")
 

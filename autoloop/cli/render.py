@@ -15,6 +15,9 @@ STYLES = {"keep": "green", "crash": "red", "baseline": "bold", "discard": ""}
 """How each status looks on a terminal."""
 
 
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def say(text: str = "", file: TextIO | None = None) -> None:
     """Print a text, control characters left out."""
     print(clean(text), file=file or sys.stdout, flush=True)
@@ -33,8 +36,8 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def clean(text: str) -> str:
-    """Text without control characters, line breaks and tabs aside."""
-    return "".join(c for c in text if c in "\n\t" or not (c < " " or "\x7f" <= c < "\xa0"))
+    """Text without control characters, line breaks and tabs aside, and without what turns the direction of a line."""
+    return "".join(c for c in text if c in "\n\t" or not (c < " " or "\x7f" <= c < "\xa0" or c in _TURNING))
 
 
 def on_terminal(file: TextIO | None = None) -> bool:

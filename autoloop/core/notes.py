@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
+from unicodedata import category
 
 from autoloop.core.model import Frozen
 from autoloop.core.reasons import Reason, Status
@@ -64,6 +65,14 @@ def one_line(value: object, longest: int = _LONGEST) -> str:
     text = "".join(character for character in text if character.isprintable() or character.isspace())
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Text of several lines in which nothing moves a cursor or turns a line around: such characters are replaced."""
+    return "".join(
+        char if char in "\n\t" or char.isprintable() or category(char) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+        for char in text.replace("\r\n", "\n")
+    )
 
 
 def _lenient_json(body: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from string import Template
 
 from autoloop.core.flags import STRICT, flagged
 from autoloop.core.night import Confidence, labels
-from autoloop.core.notes import one_line
+from autoloop.core.notes import one_line, visible
 from autoloop.core.program import Limits, Program, Rule
 from autoloop.core.reasons import Status
 from autoloop.core.results import Row
@@ -90,8 +90,8 @@ def clip(text: str, longest: int) -> str:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """Text inside a code fence that its own backticks cannot close."""
-    fence = "```"
+    """Text inside a code fence that its own backticks cannot close, nor a line break that only some readers see."""
+    text, fence = visible(text), "```"
     while fence in text:
         fence += "`"
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

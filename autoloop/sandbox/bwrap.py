@@ -44,7 +44,7 @@ class BwrapSandbox:
             *self._system,
             *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
-            *_bind("--bind", cell.home, self.places.home),
+            *_bind("--bind", cell.home, self._home),
             *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
             *(word for path in cell.kept for word in _bind("--bind", path, path)),
             *_bind("--bind", cell.tree, self.places.root),
@@ -71,7 +71,7 @@ class BwrapSandbox:
                 "--",
             ),
             cwd=cell.tree,
-            env={"TMPDIR": "/tmp", "HOME": str(self.places.home)},
+            env={"TMPDIR": "/tmp", "HOME": str(self._home)},
             seen=seen,
             wrappers=2,
         )
@@ -81,9 +81,18 @@ class BwrapSandbox:
         return executable(PROGRAM) or PROGRAM
 
     @cached_property
+    def _home(self) -> Path:
+        """Where the private home stands: in the place of the user's, if that is one."""
+        home = self.places.home
+        return home if home.is_dir() and home != Path(home.anchor) else OWN / "home"
+
+    @cached_property
     def _system(self) -> tuple[str, ...]:
         """The machine as it is, to be read; devices and processes of the command's own."""
-        return ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+        # Settings of the kernel ask for the id of root alone, which root's commands still have: one of them names a
+        # program that the kernel starts.
+        settings = _bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
+        return ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *settings)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:

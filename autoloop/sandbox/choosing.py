@@ -138,5 +138,6 @@ def _remedy(failures: dict[str, str]) -> str:
             ", or give bwrap a profile with `userns,` in /etc/apparmor.d."
         )
     if said:
-        return "In a container, allow user namespaces (Docker: `--security-opt seccomp=unconfined`), or use landlock."
+        docker = "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`"
+        return f"In a container, allow user namespaces (Docker: {docker}), or use landlock."
     return "Linux 5.13 or newer has it; it must be in the list of `lsm=` that the kernel was started with."

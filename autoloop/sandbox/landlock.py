@@ -40,7 +40,7 @@ class LandlockSandbox:
     tier: Tier = "landlock"
 
     def enter(self, cell: Cell) -> Room:
-        """How to start one command in the cell; its home is given links to the tools, and to what it shows and keeps."""
+        """How to start one command in the cell; its home is given links to tools and to what it shows and keeps."""
         _furnish(cell.home, self.places.home, (*self.places.tools, *cell.shows, *cell.kept))
         hides = tuple(path.resolve() for path in cell.hides)
         rules = (

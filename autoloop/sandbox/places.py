@@ -140,7 +140,7 @@ def survey(
     `in_trees` says whether trees have a path of the checkout of their own, which then counts and not the user's.
     """
     home, real, cache = Path(environ.get("HOME") or Path.home()).resolve(), root.resolve(), cache.resolve()
-    hidden = _existing([*map(Path, HIDDEN), home, cache, root])
+    hidden = _existing(path for path in (*map(Path, HIDDEN), home, cache, root) if path != Path(path.anchor))
     chosen = [chosen_path(root, home, path) for path in read_paths]
     found = (*map(_placed, _tools(home, environ)), *map(_placed, chosen), *map(_placed, _borrowed(objects)))
     tools = _outermost(

@@ -102,7 +102,7 @@ def of_the_views(directory: RunDirectory) -> Iterator[str]:
     rows = all_rows(read_events(directory.journal), RunState(directory.read_record().program.criteria))
     if lines != ["\t".join(COLUMNS), *(row.to_tsv().rstrip("\n") for row in rows), ""]:
         yield f"results.tsv reads: {lines}"
-    for name in ("results.tsv", "ideas.md", "state.json", "journal.jsonl"):
+    for name in ("results.tsv", "ideas.md", "state.json"):
         if odd := controls((directory.path / name).read_text(errors="replace")):
             yield f"{name} holds {odd!r}"
 

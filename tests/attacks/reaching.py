@@ -60,9 +60,10 @@ ATTACKS = (
         for d in /dev/vda /dev/sda /dev/nvme0n1 /dev/mem /dev/kmsg /dev/loop-control; do cat $d | head -c 9 > read 2>/dev/null && test -s read && touch reached; done
         mknod disk b 259 0 && head -c 9 disk && touch reached
         date -s 2001-01-01; hostname planted; mount -t tmpfs none lib; swapoff -a; insmod x.ko
-        echo 1 > /proc/sys/kernel/sysrq && touch reached
+        for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/kernel/sysrq; do
+            old=$(cat $f) && echo "$old" > $f && touch reached
+        done
         echo planted > /sys/kernel/uevent_helper && touch reached
-        echo core > /proc/sys/kernel/core_pattern && touch reached
         rm -f disk read
         true
         """,

@@ -5,7 +5,7 @@ from tests.attacks.attack import WITHOUT, Attack
 FORGE = """
 for run in @RUN@; do
     sed -i 's/"ms":100/"ms":1/g' $run/journal.jsonl; tail -1 $run/journal.jsonl >> $run/journal.jsonl; cp $run/journal.jsonl copy
-    mv copy $run/journal.jsonl; : > $run/journal.jsonl; rm -f copy
+    mv copy $run/journal.jsonl; (: > $run/journal.jsonl); rm -f copy
 done 2>/dev/null
 true
 """

@@ -170,7 +170,7 @@ class Differing:
             doors.sockets(places),
             doors.parts_of_checkout(places, untracked),
             *doors.hidden_parts(places, apart),
-            doors.writable_parts(places, apart),
+            doors.writable_parts(places, apart, self.bench.sandbox.tier),
         ]
 
     def _confined(self, opened: tuple[Door, ...]) -> Result:

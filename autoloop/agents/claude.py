@@ -1,19 +1,22 @@
 """Claude Code, headless: `claude -p` with its stream of JSON events.
 
 As observed with versions 2.1.197 to 2.1.329: an assistant message comes as one event a content block, with the usage of
-its beginning; only the result has the true usage and cost. An API error is a result with `is_error` whose subtype
-is nevertheless "success". A stream that falls silent hangs for ever.
+its beginning; only the result, and the deltas of the stream, have the true usage. An API error is a result with
+`is_error` whose subtype is nevertheless "success". A stream that falls silent hangs for ever. An effort that it does
+not know is passed over with a warning.
 """
 
+import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told
-from autoloop.agents.programs import CLAUDE, Program
+from autoloop.agents.events import PATIENCE, Reader, Told
+from autoloop.agents.programs import CLAUDE, Program, claude_settings
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
 from autoloop.core.usage import Usage
@@ -21,19 +24,15 @@ from autoloop.ports import Room, Task
 
 TOOLS = "Bash,Edit,MultiEdit,Write,Read,Glob,Grep,LS,NotebookEdit,TodoWrite,Task"
 """What it may use without asking where nothing confines it: nobody would answer."""
+AWAY = "EnterWorktree,ScheduleWakeup,CronCreate"
+"""What would take its work out of the tree, or beyond the session."""
 RETRIES = "2"
 """Of its own, within a session. Longer waits are the loop's, which shows them."""
-_ACTS_LATER = (
-    "settings.json",
-    "settings.local.json",
-    "CLAUDE.md",
-    "agents",
-    "commands",
-    "hooks",
-    "plugins",
-    "skills",
-)
-"""In `~/.claude`: would run, or be read, in the user's own sessions."""
+SETTINGS = ".claude.json"
+SIGNED_IN = ("primaryApiKey", "oauthAccount", "customApiKeyResponses", "hasCompletedOnboarding")
+"""What of the settings belongs to the sign-in. The rest is the user's own: projects, servers, histories."""
+_LONGEST_COMMAND = 600_000
+"""Milliseconds: its own bound."""
 
 
 class ClaudeAgent(ClientAgent):
@@ -41,14 +40,10 @@ class ClaudeAgent(ClientAgent):
 
     program: ClassVar[Program] = CLAUDE
 
-    @classmethod
-    def read_only(cls, home: Path) -> tuple[Path, ...]:
-        """Settings, hooks and instructions of the user."""
-        return tuple(home / ".claude" / name for name in _ACTS_LATER)
-
     def command(self, task: Task, prompt: str) -> list[str]:
         """Events on standard output, limits, and nothing that asks."""
-        words = ["-p", "--output-format", "stream-json", "--verbose", "--max-turns", str(task.limits.max_turns)]
+        words = ["-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages"]
+        words += ["--max-turns", str(task.limits.max_turns)]
         if self.model:
             words += ["--model", self.model]
         if self.effort:
@@ -59,21 +54,34 @@ class ClaudeAgent(ClientAgent):
             words += ["--permission-mode", "dontAsk", "--allowedTools", TOOLS]
         else:
             words += ["--dangerously-skip-permissions"]
-        # Servers of the user's for other purposes are none of the experiment's business.
-        return [*words, "--strict-mcp-config", *self.args, "--", prompt]
+        words += ["--disallowedTools", AWAY]
+        # Servers, hooks and instructions of the user's for other purposes are none of the experiment's business.
+        return [*words, "--strict-mcp-config", "--setting-sources", "project", *self.args, "--", prompt]
 
-    def variables(self, task: Task, room: Room) -> dict[str, str]:
-        """No traffic but with the model; as root it works in a sandbox alone."""
+    def variables(self, task: Task) -> dict[str, str]:
+        """No traffic but with the model; commands end before they seem idle; as root it works in a sandbox alone."""
         mine = {
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             "CLAUDE_CODE_MAX_RETRIES": RETRIES,
         }
+        if task.limits.agent_idle_timeout:
+            mine["BASH_MAX_TIMEOUT_MS"] = str(min(_LONGEST_COMMAND, int(task.limits.agent_idle_timeout * 0.9)))
         if task.sandbox.tier != "none":
             mine["IS_SANDBOX"] = "1"
         return {name: self.env.get(name, value) for name, value in mine.items()}
 
-    def reader(self, told: Told, task: Task) -> Reader:
+    def furnish(self, home: Path) -> None:
+        """The part of `~/.claude.json` that belongs to the sign-in."""
+        if self.has_key(self.env):
+            return
+        with suppress(OSError, ValueError, TypeError):
+            found = json.loads(claude_settings(Path(self.env.get("HOME") or Path.home()), self.env).read_bytes())
+            kept = {name: found[name] for name in SIGNED_IN if name in found}
+            (home / SETTINGS).touch(0o600)
+            (home / SETTINGS).write_text(json.dumps(kept))
+
+    def reader(self, told: Told, task: Task, room: Room) -> Reader:
         """For its events."""
         return ClaudeReader(told, task)
 
@@ -81,11 +89,29 @@ class ClaudeAgent(ClientAgent):
 class ClaudeReader(Reader):
     """Reads `stream-json`."""
 
+    def __init__(self, told: Told, task: Task) -> None:
+        super().__init__(told, task)
+        self.answers: dict[str, Usage] = {}
+        """By the id of the message."""
+        self.current = ""
+
+    def passing(self, event: dict[str, Any]) -> bool:
+        """Each few words of an answer are an event: a sign of life, and no more."""
+        return event.get("type") == "stream_event"
+
+    def errors(self, lines: list[str]) -> None:
+        """An effort that is not known would be another one in silence."""
+        super().errors(lines)
+        if said := next((line for line in lines if "Unknown --effort" in line), ""):
+            self.told.stop(SessionFailure.UNREACHABLE, said)
+
     def event(self, event: dict[str, Any]) -> None:
         """By its type."""
         match event.get("type"):
             case "system":
                 self._system(event)
+            case "stream_event":
+                self._stream(event["event"])
             case "assistant":
                 self._assistant(event)
             case "user":
@@ -104,21 +130,49 @@ class ClaudeReader(Reader):
             status, kind = event.get("error_status"), str(event.get("error") or "")
             seconds = float(event.get("retry_delay_ms") or 0) / 1000
             told.show(f"the service fails ({status or kind}); trying again in {seconds:.0f} s")
-            # Counts only if it dies while it waits.
             if failure := failure_of(status, kind):
-                told.fails(failure[0], f"the service failed ({status or kind})", time.time() + seconds)
+                # A short delay is a guess of the client's own, and not when to come back.
+                retry_at = time.time() + seconds if seconds > PATIENCE else None
+                told.waits(failure[0], f"the service failed ({status or kind})", retry_at)
+        elif event.get("subtype") == "model_fallback":
+            told.show(f"{event.get('fallback_model')} takes the place of {event.get('original_model')}")
+
+    def _stream(self, event: Mapping[str, Any]) -> None:
+        """The tokens of an answer: at its beginning those that it read, at its end those that it wrote."""
+        match event.get("type"):
+            case "message_start":
+                self.current = str(event["message"].get("id"))
+                self._count(event["message"].get("usage") or {}, Usage())
+            case "message_delta":
+                self._count(event.get("usage") or {}, self.answers.get(self.current, Usage()))
+
+    def _count(self, used: Mapping[str, Any], before: Usage) -> None:
+        names = {
+            "input": "input_tokens",
+            "output": "output_tokens",
+            "cache_read": "cache_read_input_tokens",
+            "cache_write": "cache_creation_input_tokens",
+        }
+        told = {field: int(used[name]) for field, name in names.items() if used.get(name) is not None}
+        self.answers[self.current] = before.model_copy(update=told)
+        self.told.usage = sum(self.answers.values(), Usage())
+        self.told.turns = max(self.told.turns, len(self.answers))
 
     def _assistant(self, event: Mapping[str, Any]) -> None:
         message = event["message"]
         if event.get("error") or message.get("model") == "<synthetic>":
             return  # an error in the clothes of an answer: the result tells the same
-        self.told.failure, self.told.detail = None, ""
+        self.told.works()
+        helper = bool(event.get("parent_tool_use_id"))
         for block in message.get("content") or ():
             text, thought, calls = "", "", []
             match block.get("type"):
                 case "text":
                     text = str(block["text"])
-                    self.told.say(text)
+                    if helper:  # speaks to the agent, and not for it
+                        self.told.show(text)
+                    else:
+                        self.told.say(text)
                 case "thinking":
                     thought = str(block.get("thinking", ""))
                 case "tool_use":
@@ -139,30 +193,32 @@ class ClaudeReader(Reader):
                 self.told.trajectory.observe(str(block.get("tool_use_id")), text_of(block.get("content")))
 
     def _rate_limit(self, about: Mapping[str, Any]) -> None:
-        if about.get("status") == "rejected":
-            at = about.get("resetsAt")
-            self.told.retry_at = float(at) if isinstance(at, int | float) else None
+        at = about.get("resetsAt")
+        if about.get("status") == "rejected" and isinstance(at, int | float):
+            kind = str(about.get("rateLimitType") or "usage").replace("_", " ")
+            self.told.waits(SessionFailure.OUT_OF_QUOTA, f"the {kind} limit is reached", float(at))
 
     def _result(self, event: Mapping[str, Any]) -> None:
         told = self.told
         told.cost_usd = event.get("total_cost_usd")
-        told.turns = int(event.get("num_turns") or 0)
-        told.usage = usage_of(event)
+        told.turns = told.turns or int(event.get("num_turns") or 0)
+        told.usage = usage_of(event) or told.usage
         said = str(event.get("result") or "; ".join(map(str, event.get("errors") or ())) or event.get("subtype"))
         match event.get("subtype"):
             case "error_max_turns":
-                told.fails(SessionFailure.TURNS, f"still at work after {told.turns} turns (max_turns)")
+                limit = self.task.limits.max_turns
+                told.fails(SessionFailure.TURNS, f"still at work after {limit} turns (max_turns)")
             case "error_max_budget_usd":
                 told.fails(SessionFailure.BUDGET, "nothing is left of max_cost_usd")
             case _ if event.get("is_error"):
-                failure = failure_of(event.get("api_error_status"), said)
-                when = told.retry_at
-                told.fails(*(failure or (SessionFailure.EXITED, said, None)))
-                told.retry_at = when or told.retry_at
+                failure, text, retry_at = failure_of(event.get("api_error_status"), said) or (
+                    SessionFailure.EXITED, said, None,
+                )  # fmt: skip
+                told.fails(failure, text, retry_at or told.retry_at)
             case _ if event.get("stop_reason") == "refusal":
                 told.fails(SessionFailure.REFUSED, said)
             case _:
-                told.failure, told.detail = None, ""
+                told.works()
 
 
 def usage_of(result: Mapping[str, Any]) -> Usage | None:

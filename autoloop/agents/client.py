@@ -6,16 +6,19 @@ They are judged by the files they leave, never by their exit code: 0 says only t
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
 from autoloop import process
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told
-from autoloop.agents.programs import Program, located
-from autoloop.agents.redaction import secrets_of
+from autoloop.agents.events import LONGEST_EVENT, Reader, Told
+from autoloop.agents.lending import Lent
+from autoloop.agents.prices import Price
+from autoloop.agents.programs import Located, Program, located
+from autoloop.agents.redaction import secrets_in, secrets_of
 from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
 from autoloop.agents.trajectory import Trajectory
 from autoloop.agents.transcript import Lines, Transcript
@@ -42,9 +45,11 @@ class ClientAgent(ABC):
     """More words for its command line."""
     env: Mapping[str, str] = field(repr=False)
     kept: tuple[Path, ...] = ()
-    """Parts of the user's home that it may write."""
-    shows: tuple[Path, ...] = ()
-    """Parts of these that it may only read."""
+    """Parts of the user's home that the profile lets it write."""
+    store: Path | None = None
+    """The user's sign-in, when no key in a variable does instead."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """The user's own."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     remote: ClassVar[bool] = True
     program: ClassVar[Program]
@@ -61,40 +66,36 @@ class ClientAgent(ABC):
             )
         own = {name: known[name] for name in profile.env}
         env = {**agents_environment({**known, **environ}), **own}
-        home = Path(environ.get("HOME") or Path.home())
-        kept = cls.at_home(home, env)
+        store = cls.program.signed_in(Path(environ.get("HOME") or Path.home()), env)
         return cls(
             model=profile.model,
             effort=profile.effort,
             args=_args(cls, profile),
             env=env,
-            kept=(*kept, *kept_at_home(profile, environ)),
-            shows=tuple(path for path in cls.read_only(home) if kept and path.exists()),
-            secrets=secrets_of({**known, **env}),
+            kept=kept_at_home(profile, environ),
+            store=store if store.is_file() and not cls.has_key(env) else None,
+            prices=profile.prices,
+            secrets=(*secrets_of({**known, **env}), *secrets_in(store)),
         )
 
     @classmethod
-    def at_home(cls, home: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
-        """Where the sign-in lives, when no key does instead: the live store, since tokens are good for one use."""
-        if any(env.get(key) for key in cls.program.keys):
-            return ()
-        return tuple(dict.fromkeys((home / name).parent for name in cls.program.files if (home / name).exists()))
-
-    @classmethod
-    def read_only(cls, home: Path) -> tuple[Path, ...]:
-        """What lies beside the sign-in and would act on the user's own sessions later."""
-        return ()
+    def has_key(cls, env: Mapping[str, str]) -> bool:
+        """Whether a variable signs in, so that nothing of the user's home is needed."""
+        return any(env.get(key) for key in cls.program.keys)
 
     @abstractmethod
     def command(self, task: Task, prompt: str) -> list[str]:
         """The words after the program's name."""
 
-    def variables(self, task: Task, room: Room) -> dict[str, str]:
+    def variables(self, task: Task) -> dict[str, str]:
         """More variables."""
         return {}
 
+    def furnish(self, home: Path) -> None:  # noqa: B027 - most need nothing
+        """Put into a private home what of the user's settings it cannot do without."""
+
     @abstractmethod
-    def reader(self, told: Told, task: Task) -> Reader:
+    def reader(self, told: Told, task: Task, room: Room) -> Reader:
         """What reads the events of a session."""
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
@@ -103,19 +104,17 @@ class ClientAgent(ABC):
         if place is None:
             detail = f"{self.program.name} is not installed; `npm install -g {self.program.package}`"
             return Session(seconds=0.0, failure=SessionFailure.NOT_INSTALLED, detail=detail)
-        room = session_room(task, self.kept, (*self.shows, *place.needs))
         with (
+            self._at_home(task, place) as (room, lent),
             Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
             told = Told(transcript, trajectory, model=self.model)
             trajectory.user(task.packet)
-            reader = self.reader(told, task)
-            output = Lines(reader.lines)
+            reader = self.reader(told, task, room)
+            words = [*room.prefix, str(place.path), *self.command(task, _prompt(task, room))]
             began = time.time()
-            done = self._process(task, room, [str(place.path), *self.command(task, _prompt(task, room))], output, told)
-            output.end()
-            transcript.stderr.end()
+            done = self._process(task, room, words, reader, lent)
             self._conclude(told, done, task, began)
             trajectory.finish(told.usage, told.cost_usd)
         return Session(
@@ -131,20 +130,56 @@ class ClientAgent(ABC):
             text=transcript.closing.text(),
         )
 
-    def _process(self, task: Task, room: Room, words: Sequence[str], output: Lines, told: Told) -> Finished:
-        return process.run(
-            [*room.prefix, *words],
+    @contextmanager
+    def _at_home(self, task: Task, place: Located) -> Iterator[tuple[Room, Lent | None]]:
+        """The room of a session, with the user's sign-in in its home."""
+        lent, confined = None, task.sandbox.tier != "none"
+        if self.store and confined:
+            lent = Lent(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
+            lent.rescue()
+        room = session_room(task, self.kept, (place.needs,))
+        if confined:
+            self.furnish(task.cell.home)
+        try:
+            if lent:
+                lent.lend()
+            yield room, lent
+        finally:
+            if lent:
+                lent.take_back()
+
+    def _process(self, task: Task, room: Room, words: Sequence[str], reader: Reader, lent: Lent | None) -> Finished:
+        output, errors = Lines(reader.lines, LONGEST_EVENT), Lines(reader.errors)
+
+        def cancelled() -> bool:
+            reader.look()
+            if lent:
+                lent.look()
+            return reader.told.has_to_end() or task.cancelled()
+
+        done = process.run(
+            words,
             cwd=room.cwd,
-            env={**self.env, **_marks(task, room), **self.variables(task, room), **room.env},
+            env=self._environment(task, room),
             deadline=task.limits.agent_timeout / 1000 or None,
             idle=task.limits.agent_idle_timeout / 1000 or None,
             keep=_KEPT,
             on_stdout=output.feed,
-            on_stderr=told.transcript.stderr.feed,
-            cancelled=lambda: told.enough or task.cancelled(),
+            on_stderr=errors.feed,
+            cancelled=cancelled,
             first_signal=signal.SIGINT,
             wrappers=room.wrappers,
         )
+        output.end()
+        errors.end()
+        reader.look()
+        return done
+
+    def _environment(self, task: Task, room: Room) -> dict[str, str]:
+        own = dict(self.env)
+        if task.sandbox.tier != "none":  # a private home has everything at its usual place
+            own.pop(self.program.elsewhere, None)
+        return {**own, **_marks(task, room), **self.variables(task), **room.env}
 
     def _conclude(self, told: Told, done: Finished, task: Task, began: float) -> None:
         """What ended the session, where that was not the client's own word."""

@@ -1,8 +1,8 @@
 """Codex, headless: `codex exec --json`.
 
-As observed with version 0.169.0: it has no limit of turns and tells no cost, and its tokens come at the end; so turns
-are counted here, as the tools that it used. Statuses stand in the words of an error alone. It waits for ever for
-a network that is not there.
+As observed with version 0.169.0: it has no limit of turns or costs, and its events tell tokens only at the end; the
+record that it keeps of its thread tells them after each answer, so that is read beside them. Statuses stand in the
+words of an error alone. It waits for ever for a network that is not there.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,13 @@ from autoloop.agents.claude import shown
 from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
 from autoloop.agents.events import Reader, Told
+from autoloop.agents.prices import price_of
 from autoloop.agents.programs import CODEX, Program
+from autoloop.agents.rollout import Rollout
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
 from autoloop.core.usage import Usage
-from autoloop.ports import Task
+from autoloop.ports import Room, Task
 
 
 class CodexAgent(ClientAgent):
@@ -25,15 +27,9 @@ class CodexAgent(ClientAgent):
 
     program: ClassVar[Program] = CODEX
 
-    @classmethod
-    def read_only(cls, home: Path) -> tuple[Path, ...]:
-        """Settings and instructions of the user."""
-        names = ("config.toml", "AGENTS.md", "prompts", "rules", "hooks.json", "skills")
-        return tuple(home / ".codex" / name for name in names)
-
     def command(self, task: Task, prompt: str) -> list[str]:
         """Events on standard output; its own sandbox is off where ours is on."""
-        words = ["exec", "--json", "--skip-git-repo-check"]
+        words = ["exec", "--json", "--skip-git-repo-check", "--ignore-user-config"]
         if task.sandbox.tier == "none":
             words += ["-s", "workspace-write"]
         else:
@@ -44,29 +40,66 @@ class CodexAgent(ClientAgent):
             words += ["-c", f'model_reasoning_effort="{self.effort}"']
         return [*words, *self.args, "--", prompt]
 
-    def reader(self, told: Told, task: Task) -> Reader:
-        """For its events."""
-        return CodexReader(told, task)
+    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+        """For its events, and for what it records."""
+        if task.sandbox.tier == "none":
+            folder = self.program.signed_in(Path(self.env.get("HOME") or Path.home()), self.env).parent
+        else:
+            folder = task.cell.home / self.program.folder
+        return CodexReader(told, task, Rollout(folder / "sessions"), self)
 
 
 class CodexReader(Reader):
     """Reads the events of `codex exec --json`."""
 
+    def __init__(self, told: Told, task: Task, rollout: Rollout, agent: CodexAgent) -> None:
+        super().__init__(told, task)
+        self.rollout, self.agent = rollout, agent
+        self.tools = 0
+
     def event(self, event: dict[str, Any]) -> None:
         """By its type."""
         match event.get("type"):
+            case "thread.started":
+                self.rollout.thread = str(event.get("thread_id") or "")
             case "item.started":
                 self._started(event["item"])
             case "item.completed":
                 self._completed(event["item"])
             case "turn.completed":
-                self.told.failure, self.told.detail = None, ""
-                self.told.usage = _usage(event.get("usage") or {})
-                self.told.turns += 1
+                self.told.works()
+                self.look(at_once=True)
+                self.told.usage = usage_of(event.get("usage") or {})
+                self.told.turns = self.rollout.answers or self.tools + 1
             case "turn.failed":
                 self._failed(str((event.get("error") or {}).get("message") or "the turn failed"), last=True)
             case "error":
                 self._failed(str(event.get("message") or ""), last=False)
+
+    def look(self, *, at_once: bool = False) -> None:
+        """Whether a limit is reached: it has none of its own."""
+        if not self.rollout.read(at_once=at_once):
+            return
+        told, left = self.told, self.task.left
+        told.model = told.trajectory.model = self.rollout.model or told.model
+        told.trajectory.version = self.rollout.version
+        if self.rollout.used:
+            told.usage = usage_of(self.rollout.used)
+            told.turns = self.rollout.answers
+        if told.usage is None or self.rollout.over:
+            return
+        price = price_of(told.model, self.agent.prices)
+        turns = self.task.limits.max_turns
+        if told.turns > turns or (told.turns == turns and self.tools >= turns):
+            self._too_many()
+        elif left.tokens is not None and told.usage.total >= left.tokens:
+            told.stop(SessionFailure.BUDGET, "nothing is left of max_tokens")
+        elif left.cost_usd is not None and price and price.of(told.usage) >= left.cost_usd:
+            told.stop(SessionFailure.BUDGET, "nothing is left of max_cost_usd")
+
+    def _too_many(self) -> None:
+        turns = self.task.limits.max_turns
+        self.told.stop(SessionFailure.TURNS, f"still at work after {turns} turns (max_turns)")
 
     def _started(self, item: Mapping[str, Any]) -> None:
         if item.get("type") == "command_execution":
@@ -77,6 +110,7 @@ class CodexReader(Reader):
         match item.get("type"):
             case "agent_message":
                 text = str(item.get("text") or "")
+                told.works()
                 told.say(text)
                 told.trajectory.agent(text, model=told.model)
                 return
@@ -91,24 +125,26 @@ class CodexReader(Reader):
                 changes = item.get("changes") or []
                 told.show(f"edit {', '.join(str(change.get('path')) for change in changes)}")
                 told.trajectory.agent(calls=[Call(name, "edit", {"changes": changes})], model=told.model)
-            case "error":
-                return  # a warning: what ends a turn comes as an event of its own
-            case _:
+            case _:  # a plan, or a warning: what ends a turn comes as an event of its own
                 return
-        self.told.turns += 1
-        if self.told.turns >= self.task.limits.max_turns:
-            told.stop(SessionFailure.TURNS, f"still at work after {told.turns} turns (max_turns)")
+        told.works()
+        self.tools += 1
+        if not self.rollout.answers:
+            told.turns = self.tools
+            if self.tools >= self.task.limits.max_turns:
+                self._too_many()
 
     def _failed(self, said: str, *, last: bool) -> None:
         failure = failure_of(None, said)
-        if failure is not None:
-            self.told.fails(*failure)
-        elif last:
-            self.told.fails(SessionFailure.EXITED, said)
+        if last:
+            self.told.fails(*(failure or (SessionFailure.EXITED, said, None)))
+        elif failure is not None:
+            self.told.waits(*failure)
         self.told.show(said)
 
 
-def _usage(used: Mapping[str, Any]) -> Usage:
+def usage_of(used: Mapping[str, Any]) -> Usage:
+    """Its count of tokens; the input holds what was cached."""
     cached = int(used.get("cached_input_tokens") or 0)
     return Usage(
         input=max(int(used.get("input_tokens") or 0) - cached, 0),

@@ -1,6 +1,7 @@
 """What a client tells of its session, as it tells it: events read live, and what they add up to."""
 
 import json
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,12 @@ from autoloop.core.notes import one_line
 from autoloop.core.session import SessionFailure
 from autoloop.core.usage import Usage
 from autoloop.ports import Task
+
+PATIENCE = 60.0
+"""Seconds for which a client may try a service that fails. Longer waits are the loop's: it shows them, and knows when
+the night ends."""
+LONGEST_EVENT = 8 << 20
+"""Characters. Results of tools stand in events as a whole."""
 
 
 @dataclass
@@ -27,7 +34,9 @@ class Told:
     detail: str = ""
     retry_at: float | None = None
     enough: bool = False
-    """Whether a limit is reached that the client does not know: it has to end."""
+    """Whether it has to end, for a reason that the client does not know."""
+    troubled: float | None = None
+    """Since when its service fails."""
 
     def say(self, text: str) -> None:
         """Something that the model said."""
@@ -38,15 +47,33 @@ class Told:
         """Something that the client did, in a few words."""
         self.transcript.tell("tool", [one_line(text, 160)])
 
+    def works(self) -> None:
+        """The model answered: what went wrong before is over."""
+        if not self.enough:
+            self.failure, self.detail, self.retry_at, self.troubled = None, "", None, None
+
     def fails(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
-        """How the session went wrong, as far as is known; what is told later counts."""
-        self.failure, self.detail, self.retry_at = failure, one_line(detail, 400), retry_at
+        """How the session went wrong, as far as is known; what is told later counts, until it has to end."""
+        if not self.enough:
+            self.failure, self.detail, self.retry_at = failure, one_line(detail, 400), retry_at
+
+    def waits(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
+        """The service failed and the client tries again, at some time if that is told."""
+        self.fails(failure, detail, retry_at)
+        self.troubled = self.troubled or time.monotonic()
+        if retry_at is not None and retry_at - time.time() > PATIENCE:
+            self.enough = True
 
     def stop(self, failure: SessionFailure, detail: str) -> None:
         """End the client: it went beyond a limit."""
-        if not self.enough:
+        self.fails(failure, detail)
+        self.enough = True
+
+    def has_to_end(self) -> bool:
+        """Whether a limit is reached, or the service has been failing for too long."""
+        if self.troubled is not None and time.monotonic() - self.troubled > PATIENCE:
             self.enough = True
-            self.fails(failure, detail)
+        return self.enough
 
 
 class Reader(ABC):
@@ -59,15 +86,24 @@ class Reader(ABC):
     def event(self, event: dict[str, Any]) -> None:
         """One event of the stream."""
 
+    def passing(self, event: dict[str, Any]) -> bool:
+        """Whether an event is one of many small ones, which the record can do without."""
+        return False
+
+    def errors(self, lines: list[str]) -> None:
+        """Lines of standard error."""
+        self.told.transcript.say("stderr", lines)
+
+    def look(self) -> None:  # noqa: B027 - most need nothing
+        """Called many times a second while the client works."""
+
     def lines(self, lines: list[str]) -> None:
         """Lines of standard output; what is no event is shown as it is."""
-        self.told.transcript.record("stdout", lines)
         for line in lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                event = None
-            if isinstance(event, dict):
+            event = _event(line)
+            if event is None or not self.passing(event):
+                self.told.transcript.record("stdout", [line])
+            if event is not None:
                 # An event of another shape than this version knows must not end a session.
                 try:
                     self.event(event)
@@ -75,3 +111,11 @@ class Reader(ABC):
                     self.told.show(f"an event that is not understood: {line[:80]}")
             elif line.strip():
                 self.told.transcript.tell("stdout", [line])
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

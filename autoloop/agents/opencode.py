@@ -1,11 +1,13 @@
 """opencode, headless: `opencode run --format json`.
 
 As observed with version 1.18.33: each step ends with its tokens and its cost. Rate limits, a quota that is used up and
-a service that is not there are retried in silence, without an event; the idle limit ends that.
+a service that is not there are retried for ever, without an event: only its log tells, so that is read beside them.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,10 +19,15 @@ from autoloop.agents.programs import OPENCODE, Program
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
 from autoloop.core.usage import Usage
+from autoloop.errors import AutoloopError
 from autoloop.ports import Room, Task
 
 _ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny", "external_directory": "allow"}}
 """What would ask is rejected, since nobody answers."""
+_SETTINGS = (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc")
+"""At home: where its services and their models are described."""
+_TROUBLE = re.compile(r'level=ERROR .*\bmessage="stream error".*?\bsmall=false\b.*?\berror\.error="((?:[^"\\]|\\.)*)"')
+_GIVEN = "OPENCODE_CONFIG_CONTENT"
 _OVERFLOWS = 3
 """A conversation that is too long is summed up and goes on; one that does not get shorter would go on for ever."""
 
@@ -31,31 +38,50 @@ class OpencodeAgent(ClientAgent):
     program: ClassVar[Program] = OPENCODE
 
     @classmethod
-    def read_only(cls, home: Path) -> tuple[Path, ...]:
-        """Settings and instructions of the user."""
-        return (home / ".config/opencode",)
+    def has_key(cls, env: Mapping[str, str]) -> bool:
+        """Which service a key is for depends on the model, so the sign-in is lent all the same."""
+        return False
 
     def command(self, task: Task, prompt: str) -> list[str]:
         """Events on standard output."""
-        words = ["run", "--format", "json"]
+        words = ["run", "--format", "json", "--print-logs", "--log-level", "WARN"]
         if self.model:
             words += ["-m", self.model]
         if self.effort:
             words += ["--variant", self.effort]
         return [*words, *self.args, "--", prompt]
 
-    def variables(self, task: Task, room: Room) -> dict[str, str]:
+    def variables(self, task: Task) -> dict[str, str]:
         """No look-ups of its own, and permissions that do not ask."""
-        given = self.env.get("OPENCODE_CONFIG_CONTENT")
-        config = json.loads(given) if given else {}
+        config = {"autoupdate": False, "share": "disabled", **_ALLOWED, **self.given}
         return {
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_CONFIG_CONTENT": json.dumps({"autoupdate": False, "share": "disabled", **_ALLOWED, **config}),
+            _GIVEN: json.dumps(config),
         }
 
-    def reader(self, told: Told, task: Task) -> Reader:
-        """For its events."""
+    @property
+    def given(self) -> dict[str, Any]:
+        """The user's own settings for it."""
+        try:
+            found = json.loads(self.env.get(_GIVEN) or "{}")
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise AutoloopError(f"{_GIVEN} holds no JSON object", "Write its settings into opencode.json instead.")
+        return found
+
+    def furnish(self, home: Path) -> None:
+        """Its settings: without them a service of the user's own is not known."""
+        for name in _SETTINGS:
+            with suppress(OSError):
+                text = (Path(self.env.get("HOME") or Path.home()) / name).read_bytes()
+                (home / name).parent.mkdir(parents=True, exist_ok=True)
+                (home / name).touch(0o600)
+                (home / name).write_bytes(text)
+
+    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+        """For its events and its log."""
         return OpencodeReader(told, task)
 
 
@@ -65,11 +91,22 @@ class OpencodeReader(Reader):
     overflows = 0
     """How often it had to begin anew with a summary."""
 
+    def errors(self, lines: list[str]) -> None:
+        """Its log."""
+        for line in lines:
+            if found := _TROUBLE.search(line):
+                said = found[1]
+                if failure := failure_of(None, said):
+                    self.told.waits(*failure)
+                self.told.show(said)
+        super().errors(lines)
+
     def event(self, event: dict[str, Any]) -> None:
         """By its type."""
         part = event.get("part") or {}
         match event.get("type"):
             case "text":
+                self.told.works()
                 text = str(part.get("text") or "")
                 self.told.say(text)
                 self.told.trajectory.agent(text, message_id=str(part.get("messageID") or ""), model=self.told.model)
@@ -81,6 +118,7 @@ class OpencodeReader(Reader):
                 self._error(event.get("error") or {})
 
     def _tool(self, part: Mapping[str, Any]) -> None:
+        self.told.works()
         state, name = part.get("state") or {}, str(part.get("tool") or "")
         given, call = state.get("input") or {}, str(part.get("callID") or part.get("id") or "")
         self.told.show(shown(name, {**given, "file_path": given.get("filePath")}))
@@ -101,7 +139,7 @@ class OpencodeReader(Reader):
         told.usage = usage if told.usage is None else told.usage + usage
         told.cost_usd = (told.cost_usd or 0.0) + float(part.get("cost") or 0.0)
         told.turns += 1
-        told.failure, told.detail = None, ""
+        told.works()
         left, limits = self.task.left, self.task.limits
         if part.get("reason") != "tool-calls":
             return

@@ -70,13 +70,18 @@ def _probe_client(profile: Profile, client: Program, known: Mapping[str, str], h
     if path is None:
         return _missing(profile, f"{client.name} is not installed", f"npm install -g {client.package}")
     version = _version(path)
+    store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
-    by = by or next((f"~/{name}" for name in client.files if (home / name).is_file()), "")
-    if not by:
+    lent = "" if by or not store.is_file() else _at_home(store, home)
+    if not by and not lent and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)
         return Found(**{**vars(found), "version": version})
-    folders = sorted({f"~/{Path(name).parent}" for name in client.files if (home / name).is_file()})
-    return Found(profile.name, profile.agent, profile.model, version, by, sandbox=", ".join([*folders, *profile.home]))
+    written = ", ".join([*([lent] if lent else []), *profile.home])
+    return Found(profile.name, profile.agent, profile.model, version, by or lent or "args", sandbox=written)
+
+
+def _at_home(path: Path, home: Path) -> str:
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _version(path: str) -> str:

@@ -58,6 +58,14 @@ OPENCODE = Program(
     store="auth.json",
     sign_in="Sign in with `opencode auth login`, or set OPENCODE_CONFIG_CONTENT.",
 )
+
+
+def claude_settings(home: Path, env: Mapping[str, str]) -> Path:
+    """Where Claude Code keeps its settings, and a key that it made for itself."""
+    other = env.get(CLAUDE.elsewhere, "")
+    return (Path(other) if other.startswith("/") else home) / ".claude.json"
+
+
 CLIENTS = {program.name: program for program in (CLAUDE, CODEX, OPENCODE)}
 
 

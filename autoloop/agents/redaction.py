@@ -1,7 +1,9 @@
 """Secrets in what agents say and do: replaced before anything is written or shown."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 HIDDEN = "[redacted]"
 _KEYS = re.compile(
@@ -14,6 +16,8 @@ _KEYS = re.compile(
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
 _SHORTEST = 8
 """Characters: shorter values stand in ordinary texts as well."""
+_LONG = 24
+"""Characters from which a text in a file of secrets is one: the others are names."""
 
 
 class Redaction:
@@ -33,3 +37,19 @@ class Redaction:
 def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The values of variables whose names say that they are secret."""
     return tuple(value for name, value in environ.items() if _SECRET_NAME.search(name.upper()))
+
+
+def secrets_in(file: Path) -> tuple[str, ...]:
+    """The long texts in a JSON file of secrets; none when there is no such file."""
+    try:
+        return tuple(text for text in _texts(json.loads(file.read_bytes())) if len(text) >= _LONG)
+    except (OSError, ValueError, RecursionError):
+        return ()
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

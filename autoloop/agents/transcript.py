@@ -92,15 +92,16 @@ class Transcript:
 class Lines:
     """Turns bytes as they arrive into whole lines; one without an end is cut where it gets too long."""
 
-    def __init__(self, take: Callable[[list[str]], None]) -> None:
+    def __init__(self, take: Callable[[list[str]], None], longest: int = _LONGEST_LINE) -> None:
         self.take = take
+        self.longest = longest
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.rest = ""
 
     def feed(self, chunk: bytes) -> None:
         """Some more bytes."""
         *lines, self.rest = (self.rest + self.decoder.decode(chunk)).split("\n")
-        if len(self.rest) > _LONGEST_LINE:
+        if len(self.rest) > self.longest:
             lines.append(self.rest)
             self.rest = ""
         if lines:

@@ -46,16 +46,16 @@ class BwrapSandbox:
             *self._hidden,
             *_bind("--bind", cell.home, self._home),
             *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
-            *(word for path in cell.kept for word in _bind("--bind", path, path)),
+            *(word for path in cell.kept for word in _bind("--bind-try", path, path)),
             *_bind("--bind", cell.tree, self.places.root),
             *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
             *(word for path in self._secrets if not _lies_in(path, cell.kept) for word in _masked(path)),
-            *(word for path in cell.shows for word in _bind("--ro-bind", path, path)),
+            *(word for path in cell.shows for word in _bind("--ro-bind-try", path, path)),
             *_bind("--ro-bind", self.places.objects, OBJECTS),
             *(word for path in cell.reads for word in _bind("--ro-bind", path, seen(path))),
             *(word for path in cell.writes for word in _bind("--bind", path, seen(path))),
             *(word for path in cell.hides if path.exists() for word in _masked(path, seen(path))),
-            *(word for path in _matching(cell.sockets) for word in ("--bind", path, path)),
+            *(word for path in _matching(cell.sockets) for word in ("--bind-try", path, path)),
         ]
         return Room(
             prefix=(

@@ -37,7 +37,7 @@ _CROWDED = 300
 """A place with more entries than this is left out: trying each half of them would take too long."""
 _NEVER = ("/proc", "/dev", "/sys")
 _FOR_ALL = ("/tmp", "/var/tmp")
-"""Private to a command in some sandboxes, and out of reach in others."""
+"""Private to a command under bubblewrap, and out of reach elsewhere."""
 _LISTENING = 0x10000
 """A flag in /proc/net/unix."""
 
@@ -123,10 +123,11 @@ def hidden_parts(places: Places, apart: Iterable[Path]) -> list[list[Door]]:
     ]
 
 
-def writable_parts(places: Places, apart: Iterable[Path]) -> list[Door]:
+def writable_parts(places: Places, apart: Iterable[Path], tier: Tier) -> list[Door]:
     """Every place where a command could write, if it were not in a sandbox."""
+    public = () if tier == "bwrap" else map(Path, _FOR_ALL)
     kept_apart = {places.root, *map(Path, _NEVER), *apart}
-    found = (*map(Path, _FOR_ALL), *_parts(Path("/"), kept_apart, {places.home, *places.hidden}))
+    found = (*public, *_parts(Path("/"), kept_apart, {places.home, *places.hidden}))
     return [_writable(path, places.home) for path in found if os.access(path, os.W_OK) and not path.is_symlink()]
 
 
@@ -162,8 +163,16 @@ def _parts(place: Path, apart: set[Path], within: set[Path]) -> Iterator[Path]:
             continue
         if any(one.is_relative_to(entry) for one in (*apart, *within)):
             yield from _parts(entry, apart, within)
-        else:
+        elif _is_reachable(entry):
             yield entry
+
+
+def _is_reachable(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def _is_device(path: str) -> bool:

@@ -35,8 +35,9 @@ class Attack:
     """The reason of experiment 1: one of these."""
     open: Mapping[str, str] = field(default_factory=dict)
     """Where it succeeds, and why: `none`, `none root` for one user, `landlock<9` for older versions."""
-    dangerous: bool = False
-    """Not tried where it would succeed: it would harm the machine of whoever runs the tests."""
+    shown: bool = False
+    """Whether it is tried where it succeeds as well, to show that it does. Only what harms nothing beyond the test's
+    own folder may be: such a script runs with all rights of whoever runs the tests."""
     measure: str = MEASURE
     files: Mapping[str, str] = field(default_factory=dict)
     """Committed before the run begins; `programs/p/` is the program."""

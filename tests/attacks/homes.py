@@ -12,13 +12,11 @@ READS_HOME = "read -r _ _ x < code.py\n[ -f ~/.measurerc ] && . ~/.measurerc\nsh
 KEYS = """
 for file in ~/.ssh/id_rsa ~/.aws/credentials @HOME@/.ssh/id_rsa @HOME@/.aws/credentials @RUN@/private.txt @RUN@/sealed/holdout/* \\
     @CACHE@/*/t/0/key.txt @CHECKOUT@/programs/p/holdout/* "$AUTOLOOP_PROGRAM_DIR"/holdout/* /proc/*/environ; do
-    cat $file; ln -f $file lib/hard; ln -sf $file lib/soft && cat lib/soft; rm -f lib/soft lib/hard
-done > found 2>/dev/null
-env >> found
-find @WORK@ /home /root /etc /var -xdev -name 'id_rsa' -o -xdev -name answers.txt 2>/dev/null | xargs cat >> found 2>/dev/null
-cat found
-tr -d '\\0' < found > notes.txt
-rm found
+    grep -ao 'secret-[0-9a-z-]*' $file; ln -f $file lib/hard; ln -sf $file lib/soft && grep -ao 'secret-[0-9a-z-]*' lib/soft; rm -f lib/soft lib/hard
+done > notes.txt 2>/dev/null
+env | grep -ao 'secret-[0-9a-z-]*' >> notes.txt
+find @WORK@ -name id_rsa -o -name answers.txt 2>/dev/null | xargs cat >> notes.txt 2>/dev/null
+cat notes.txt
 """
 
 ATTACKS = (
@@ -48,7 +46,7 @@ ATTACKS = (
     Attack(
         "variables of the loop",
         "tokens that the user has exported",
-        "env > notes.txt; env; tr '\\0' '\\n' < /proc/self/environ",
+        "env | grep secret- > notes.txt; cat notes.txt; grep -ao 'secret-[0-9a-z-]*' /proc/self/environ; echo x >> notes.txt",
         comes="within_noise",
         quick=True,
     ),

@@ -86,29 +86,31 @@ FIND_LOOP = """\
             grep -q tests.attacks.stage $p/cmdline 2>/dev/null && test ${p#/proc/} != $$ && echo ${p#/proc/}
         done
 """
+KILL = f"for p in $({FIND_LOOP}); do kill -STOP $p; kill -KILL $p; done 2>/dev/null\ntrue"
+SIGNALS = "Landlock keeps signals in from version 6 on"
 
 ATTACKS = (
     *(attack for name, script in HIDING.items() for attack in hiding(name, script)),
     Attack(
         "the loop is killed",
         "to end the run before it judges",
-        f"for p in $PPID $({FIND_LOOP}); do kill -STOP $p; kill -KILL $p; done 2>/dev/null\nkill -KILL -1 2>/dev/null\ntrue",
+        KILL,
         comes=("no_candidate", "agent_failed"),
-        open={"none": WITHOUT},
+        open={"none": WITHOUT, "landlock<6": SIGNALS},
     ),
     Attack(
-        "a candidate kills the loop",
+        "the loop is killed by a candidate",
         "to end the run before it judges",
-        code=f"for p in $({FIND_LOOP}); do kill -STOP $p; kill -KILL $p; done 2>/dev/null\nkill -KILL -1 2>/dev/null\ntrue",
+        code=KILL,
         comes=("within_noise", "measurement_failed"),
-        open={"none": WITHOUT},
+        open={"none": WITHOUT, "landlock<6": SIGNALS},
     ),
     Attack(
         "the sandbox is killed",
         "to be left alone without it",
-        "kill -STOP 1; kill -KILL 1; kill -KILL $PPID; kill -TERM $PPID; kill -HUP -- -$$; setsid sleep 600 &\ntrue",
+        "kill -STOP $PPID; kill -KILL $PPID; kill -HUP -- -$$; setsid sleep 600 &\ntrue",
         comes=("no_candidate", "agent_failed"),
-        open={"none": WITHOUT},
+        open={"none": WITHOUT, "landlock<6": SIGNALS},
     ),
     Attack(
         "the loop is traced",
@@ -116,8 +118,8 @@ ATTACKS = (
         f"""
         for p in $({FIND_LOOP}); do
             python3 -c 'import ctypes, sys; c = ctypes.CDLL(None); c.ptrace(16, int(sys.argv[1]), 0, 0) or open("traced", "w")' $p
-            dd if=/dev/zero of=/proc/$p/mem bs=1 count=1 2>/dev/null && touch traced
-            cat /proc/$p/environ /proc/$p/maps > read 2>/dev/null && test -s read && mv read traced
+            dd if=/dev/zero of=/proc/$p/mem bs=1 count=0 2>/dev/null && touch traced
+            cat /proc/$p/maps > read 2>/dev/null && test -s read && mv read traced
         done
         rm -f read
         """,
@@ -126,7 +128,7 @@ ATTACKS = (
     Attack(
         "the loop is limited",
         "to keep it from writing its journal",
-        f"for p in $PPID $({FIND_LOOP}); do prlimit --pid $p --fsize=0 --nofile=1; done 2>/dev/null\ntrue",
+        f"for p in $({FIND_LOOP}); do prlimit --pid $p --fsize=0 --nofile=1; done 2>/dev/null\ntrue",
         open={"none": WITHOUT, "landlock": "limits of the user's other processes are not of its rules"},
         needs=("prlimit",),
     ),

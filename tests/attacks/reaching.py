@@ -59,28 +59,25 @@ ATTACKS = (
         """
         for d in /dev/vda /dev/sda /dev/nvme0n1 /dev/mem /dev/kmsg /dev/loop-control; do cat $d | head -c 9 > read 2>/dev/null && test -s read && touch reached; done
         mknod disk b 259 0 && head -c 9 disk && touch reached
-        date -s 2001-01-01; hostname planted; mount -t tmpfs none lib; swapoff -a; insmod x.ko
+        date -s "$(date)" && touch reached; hostname "$(hostname)" && touch reached; mount -t tmpfs none lib && touch reached
         for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/kernel/sysrq; do
             old=$(cat $f) && echo "$old" > $f && touch reached
         done
-        echo planted > /sys/kernel/uevent_helper && touch reached
         rm -f disk read
         true
         """,
         open={"none": WITHOUT},
-        dangerous=True,
     ),
     Attack(
         "files of the machine",
         "programs that run later, as root",
         """
-        for f in /etc/ld.so.preload /etc/profile.d/@MARK@.sh /etc/cron.d/@MARK@ /usr/local/bin/@MARK@ /etc/sudoers.d/@MARK@ /var/spool/cron/@MARK@ /opt/@MARK@; do
+        for f in /etc/profile.d/@MARK@.sh /etc/cron.d/@MARK@ /usr/local/bin/@MARK@ /etc/sudoers.d/@MARK@ /var/spool/cron/@MARK@ /opt/@MARK@; do
             echo planted > $f && touch reached
         done 2>/dev/null
-        cat /etc/shadow > notes.txt 2>/dev/null; test -s notes.txt && mv notes.txt reached; rm -f notes.txt
+        head -c 1 /etc/shadow 2>/dev/null | grep -q . && touch reached
         true
         """,
         open={"none root": WITHOUT},
-        dangerous=True,
     ),
 )

@@ -26,7 +26,7 @@ done
 echo "{SAID}" | tee "$AUTOLOOP_DIAGNOSTICS" .autoauto-diagnostics >&2
 [ "$x" != 70 ] || exit 7
 [ "$x" != 80 ] || x=900
-echo '{{"ms": '$x'.125, "cases": {{"{SAID}": 1}}}}'
+echo '{{"ms": '$x'.71253, "cases": {{"{SAID}": 1}}}}'
 """
 HUNT = f"""
 grep -rlE '4711[.]25' . "$HOME" "$AUTOLOOP_TREE" {{root}} /run/autoloop 2> /dev/null | sed 's/^/hit /'
@@ -80,7 +80,7 @@ def of_holdout(checkout: Checkout) -> list[Sample | MeasurementFailure]:
 
 
 def secrets_in(text: str) -> list[str]:
-    return [word for word in (ANSWER, PLACE, SAID, ".125") if word in text]
+    return [word for word in (ANSWER, PLACE, SAID, ".71253") if word in text]
 
 
 def test_a_gain_that_carries_over_is_kept(held_out: Checkout, tier: str) -> None:
@@ -88,7 +88,8 @@ def test_a_gain_that_carries_over_is_kept(held_out: Checkout, tier: str) -> None
     held_out.run()
     assert held_out.reasons == ["improved"]
     samples = of_holdout(held_out)
-    assert [sample.metrics["ms"] for sample in samples if isinstance(sample, Sample)] == [100.125] * 2 + [90.125] * 2
+    values = [sample.metrics["ms"] for sample in samples if isinstance(sample, Sample)]
+    assert values == [100.71253] * 2 + [90.71253] * 2
     assert all(sample.diagnostics == SAID for sample in samples), "the user finds them in the journal"
 
 

@@ -460,8 +460,10 @@ def test_a_tier_that_is_named_and_does_not_work_is_refused(
 def test_a_program_that_only_bears_the_name_does_not_pass_the_trial(
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It starts whatever it is given, without a sandbox: its presence says nothing."""
-    write(tmp_path / "fake", {"bwrap": '#!/bin/bash\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'})
+    """It starts whatever it is given, without a sandbox: its presence says nothing. (Without root's rights at that.)"""
+    write(
+        tmp_path / "fake", {"bwrap": '#!/bin/bash\nwhile [ "$1" != -- ]; do shift; done; shift; exec unshare -r "$@"\n'}
+    )
     (tmp_path / "fake/bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/fake:{os.environ['PATH']}")
     with pytest.raises(AutoloopError) as error:

@@ -251,6 +251,23 @@ def test_nothing_planted_in_a_trees_own_git_survives(case: Case, tmp_path: Path)
     assert not (case.tree / "planted").exists()
 
 
+def test_what_stands_in_the_place_of_a_folder_of_git_goes_alone(case: Case, tmp_path: Path) -> None:
+    folder, elsewhere = case.tree / ".git", tmp_path / "elsewhere"
+    expected = look(folder, lambda name: name == "index")
+    write(elsewhere, {"alternates": "theirs\n", "heads/main": "theirs\n"})
+    shutil.rmtree(folder / "objects/info")
+    (folder / "objects/info").symlink_to(elsewhere)
+    shutil.rmtree(folder / "refs")
+    (folder / "refs").write_text("a file\n")
+    write(folder, {"info/deep/er": "planted\n", "objects/ab/cd": "planted\n"})
+    (folder / "info/deep").chmod(0)
+    (folder / "info").chmod(0)
+    case.trees.place("agent", case.start)
+    assert look(folder, lambda name: name == "index") == expected
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["alternates", "heads"]
+    assert (elsewhere / "alternates").read_text() == "theirs\n"
+
+
 def test_stripping_deletes_tracked_files_and_placing_brings_them_back(case: Case) -> None:
     assert case.trees.strip("agent", lambda path: path.startswith("src/")) == 2
     assert not (case.tree / "src/lib.py").exists()

@@ -11,6 +11,7 @@ _WORDS: tuple[tuple[SessionFailure, str], ...] = (
     (
         SessionFailure.OUT_OF_QUOTA,
         r"insufficient_quota|quota exceeded|exceeded your (current )?quota|credit balance|usage limit|billing|"
+        r"hit your \w+ limit|"
         r"out of credits?|payment required|spend(ing)? limit",
     ),
     (
@@ -52,6 +53,9 @@ _EPOCH = re.compile(r"\b(1[6-9]\d{8}|2\d{9})\b")
 _AFTER = re.compile(
     r"(?:try again|retry|retry-after|resets?)\D{0,20}?(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|hour)", re.IGNORECASE
 )
+_O_CLOCK = re.compile(
+    r"try again at (?:(?P<day>[A-Z][a-z]{2} \d{1,2})\w\w, (?P<year>\d{4}) )?(?P<time>\d{1,2}:\d\d [AP]M)"
+)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -78,6 +82,19 @@ def _moment(said: str, now: float) -> float | None:
     """When a limit is over, in Unix seconds: services say it as a time, or as a wait."""
     if found := _EPOCH.search(said):
         return float(found[1])
+    if found := _O_CLOCK.search(said):
+        return _at_the_clock(found, now)
     if found := _AFTER.search(said):
         return now + float(found[1]) * _UNITS[found[2][0].lower()]
     return None
+
+
+def _at_the_clock(found: re.Match[str], now: float) -> float | None:
+    """Local time, as Codex tells it; without a day it is the next time that the clock shows it."""
+    today = time.strftime("%b %d %Y", time.localtime(now))
+    day = f"{found['day']} {found['year']}" if found["day"] else today
+    try:
+        moment = time.mktime(time.strptime(f"{day} {found['time']}", "%b %d %Y %I:%M %p"))
+    except ValueError:
+        return None
+    return moment if moment > now or found["day"] else moment + 86_400

@@ -61,7 +61,8 @@ class Told:
         """The service failed and the client tries again, at some time if that is told."""
         self.fails(failure, detail, retry_at)
         self.troubled = self.troubled or time.monotonic()
-        if retry_at is not None and retry_at - time.time() > PATIENCE:
+        long = retry_at is not None and retry_at - time.time() > PATIENCE
+        if long or (failure.out_of_reach and not failure.passes):
             self.enough = True
 
     def stop(self, failure: SessionFailure, detail: str) -> None:

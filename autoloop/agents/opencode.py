@@ -28,6 +28,8 @@ _SETTINGS = (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc"
 """At home: where its services and their models are described."""
 _TROUBLE = re.compile(r'level=ERROR .*\bmessage="stream error".*?\bsmall=false\b.*?\berror\.error="((?:[^"\\]|\\.)*)"')
 _GIVEN = "OPENCODE_CONFIG_CONTENT"
+_ENDLESS = 3
+"""Answers in a row. It asks again for ever."""
 _OVERFLOWS = 3
 """A conversation that is too long is summed up and goes on; one that does not get shorter would go on for ever."""
 
@@ -88,6 +90,8 @@ class OpencodeAgent(ClientAgent):
 class OpencodeReader(Reader):
     """Reads the events of `opencode run --format json`."""
 
+    endless = 0
+    """Answers in a row that were cut off, or were none."""
     overflows = 0
     """How often it had to begin anew with a summary."""
 
@@ -141,9 +145,12 @@ class OpencodeReader(Reader):
         told.turns += 1
         told.works()
         left, limits = self.task.left, self.task.limits
-        if part.get("reason") != "tool-calls":
+        self.endless = self.endless + 1 if part.get("reason") == "unknown" else 0
+        if part.get("reason") == "stop":
             return
-        if told.turns >= limits.max_turns:
+        if self.endless >= _ENDLESS:
+            told.stop(SessionFailure.MALFORMED, "the service's answers have no end")
+        elif told.turns >= limits.max_turns:
             told.stop(SessionFailure.TURNS, f"still at work after {told.turns} turns (max_turns)")
         elif left.cost_usd is not None and told.cost_usd >= left.cost_usd:
             told.stop(SessionFailure.BUDGET, "nothing is left of max_cost_usd")

@@ -24,7 +24,12 @@ ResumedRun = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 Agent = Annotated[
     str | None,
-    typer.Option("--agent", metavar="PROFILE", help="The profile that proposes changes, or an agent and a model: ollama:qwen3-coder.", show_default=False),
+    typer.Option(
+        "--agent",
+        metavar="PROFILE",
+        help="The profile that proposes changes, or an agent and a model: ollama:qwen3-coder.",
+        show_default=False,
+    ),
 ]
 MaxExperiments = Annotated[
     int | None, typer.Option("--max-experiments", metavar="N", help="Stop after N experiments.", show_default=False)

@@ -24,7 +24,8 @@ _TRIAL = """
 echo "tree is writable" > "$AUTOLOOP_TREE/.autoloop-trial" && rm "$AUTOLOOP_TREE/.autoloop-trial" || echo "no tree"
 cat "$SECRET"
 for file in "$VICTIM" "$SHOWN"; do
-  umount "$file"; umount -l "$file"; umount "${file%/*}"; mount -o remount,rw "${file%/*}"; mount -o remount,rw /
+  umount "$file"; umount -l "$file"; umount "${file%/*}"
+  mount -o remount,bind,rw "${file%/*}"; mount -o remount,bind,rw /
   unshare -rm umount "$file"
   echo moved > "$file"; rm -f "$file"; mv "$file" "$file.moved"
   ln -f "$file" "$AUTOLOOP_TREE/linked" && echo x > "$AUTOLOOP_TREE/linked"

@@ -98,7 +98,11 @@ def devices() -> list[Door]:
 
 def sockets(places: Places) -> list[Door]:
     """Sockets on which somebody listens where nothing can be seen."""
-    return [_socket(path, places.home) for path in sorted(set(_listening())) if places.is_hidden(path)]
+    return [
+        _socket(path, places.home)
+        for path in sorted(set(_listening()))
+        if places.is_hidden(path) and _is_reachable(path)
+    ]
 
 
 def parts_of_checkout(places: Places, untracked: Iterable[str]) -> list[Door]:
@@ -168,11 +172,16 @@ def _parts(place: Path, apart: set[Path], within: set[Path]) -> Iterator[Path]:
 
 
 def _is_reachable(path: Path) -> bool:
-    try:
+    """Whether a sandbox could show it: what starts one has not root's rights over other users' directories."""
+    with suppress(OSError):
         path.stat()
-    except OSError:
-        return False
-    return True
+        return os.geteuid() != 0 or all(_is_open(parent.stat()) for parent in path.parents)
+    return False
+
+
+def _is_open(directory: os.stat_result) -> bool:
+    others, own = directory.st_mode & stat.S_IXOTH, directory.st_mode & stat.S_IXUSR
+    return bool(others or (own and directory.st_uid == 0))
 
 
 def _is_device(path: str) -> bool:

@@ -26,7 +26,7 @@ KINDS = re.compile(
 )
 HEADINGS = {
     "Goal", "Rules", "State", "Results so far", "Kept so far", "Diffs of recent discards", "Ideas backlog",
-    "Diagnostics of the last measurement", "When you are done",
+    "Cases that do not pass fully", "Diagnostics of the last measurement", "When you are done",
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def of_the_packets(directory: RunDirectory) -> Iterator[str]:
     """What later agents are told has our headings alone, outside of fences."""
     for path in sorted(directory.path.glob("experiments/*/packet.md")):
         text = path.read_text(errors="replace")
-        found = {line.lstrip("# ") for line in outside_of_fences(text) if re.match(r"\s*#+ ", line)}
+        found = {line.lstrip("# ").partition(" (")[0] for line in outside_of_fences(text) if re.match(r"\s*#+ ", line)}
         if found - HEADINGS:
             yield f"the packet of experiment {path.parent.name} has headings {found - HEADINGS}"
         if odd := controls(text):

@@ -57,7 +57,7 @@ ATTACKS = (
         code="""
         [ -n "$HOLDOUT" ] || exit 0
         cat "$HOLDOUT"/answers.txt | tee "$AUTOLOOP_DIAGNOSTICS" lib/kept.txt bonus.log >&2
-        cp bonus.log ~/ 2>/dev/null
+        test "$HOME" = @HOME@ && test -d ~/.ssh || cp bonus.log ~/
         """,
         comes="improved",
         later=(("within_noise", 60), ("regressed", 90)),

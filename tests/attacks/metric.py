@@ -108,7 +108,7 @@ ATTACKS = (
             "print('METRIC ms=%g' % x)\n"
         },
         comes="within_noise",
-        open={"none": "root may trace everything"},
+        open={"none root": "root may trace everything"},
     ),
     Attack(
         "the measured number is swapped",

@@ -70,5 +70,6 @@ ATTACKS = (
         "a keyring of the kernel",
         "grep -q @MARK@ /proc/keys",
         "python3 -c 'import ctypes; ctypes.CDLL(None).syscall(248, b\"user\", b\"@MARK@\", b\"x\", 1, -4)'",
+        open={"none": "keyrings are everybody's"},
     ),
 )

@@ -102,7 +102,9 @@ def words(user: str) -> tuple[str, ...]:
     """How a Python is started as this user; nothing when there is none."""
     if user != "user":
         return (sys.executable,)
-    leaving = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
+    # What setpriv starts itself is found with the rights of root; what a shell starts is not.
+    as_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--")
+    leaving = (*as_nobody, "sh", "-c", 'exec "$0" "$@"')
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, shutil.which(version, path="/usr/local/bin:/usr/bin")):
         if shutil.which("setpriv") and python:

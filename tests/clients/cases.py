@@ -105,9 +105,9 @@ class Workshop:
             subprocess.run(["git", "init", "--quiet", folder], check=True)
         (self.tree / "code.py").write_text("x = 100\n")
 
-    def sandbox(self, environ: dict[str, str]) -> Sandbox:
+    def sandbox(self, environ: dict[str, str], tier: str = "auto") -> Sandbox:
         places = survey(self.root, self.root / ".git/objects", self.place / "cache", environ)
-        return choose("auto", places, self.place / "cache").sandbox
+        return choose(tier, places, self.place / "cache").sandbox
 
     def session(
         self,
@@ -116,13 +116,18 @@ class Workshop:
         *,
         limits: Limits | None = None,
         left: Left | None = None,
+        tier: str = "auto",
+        text: str = "Lower x.",
+        cancelled: Callable[[], bool] = lambda: False,
+        environ: dict[str, str] | None = None,
+        **more: Any,
     ) -> Session:
         fields, extra = client.profile(url)
-        environ = {**os.environ, **extra}
+        environ = {**os.environ, **(extra if environ is None else environ)}
         packet = self.place / "packet.md"
-        packet.write_text("Lower x.")
+        packet.write_text(text)
         task = Task(
-            packet="Lower x.",
+            packet=text,
             packet_path=packet,
             tree=self.tree,
             run_id=self.place.name,
@@ -132,12 +137,12 @@ class Workshop:
             limits=limits or Limits(max_turns=9, agent_timeout=120_000, agent_idle_timeout=60_000),
             history=lambda: [],
             transcript=self.place / "experiments/0001/session.jsonl",
-            cancelled=lambda: False,
-            sandbox=self.sandbox(environ),
+            cancelled=cancelled,
+            sandbox=self.sandbox(environ, tier),
             cell=Cell(tree=self.tree, home=self.place / "cache/home", reads=(packet,), network="on"),
             left=left or Left(),
         )
-        profile = Profile(name="p", agent=client.name, model=client.model, **fields)
+        profile = Profile(**{"name": "p", "agent": client.name, "model": client.model, **fields, **more})
         session = bare_agent(profile, self.root, environ).run(task, self.seen.append)
         self._check(session)
         return session

@@ -12,7 +12,7 @@ from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.ports import Left
 from tests.clients.cases import CLIENTS, OUTCOMES, Client, Workshop, playing
-from tests.http_script import Reply, error
+from tests.http_script import Reply
 from tests.standins import anthropic, openai
 from tests.standins.server import Turn
 
@@ -56,50 +56,65 @@ def test_a_change_is_made_and_counted(workshop: Workshop, client: Client, note: 
     assert any("cat code.py" in sign.text for sign in workshop.seen)
 
 
+Fails = Callable[[Client], Reply]
+PAGE = b"<!doctype html><html><body><h1>Sign in to the network</h1></body></html>"
+
+
 @dataclass(frozen=True)
 class Bad:
-    """A fault, what it is called, and where a client calls it otherwise."""
+    """A fault, and what it is called."""
 
-    reply: Callable[[Client], Reply]
+    reply: Fails
     failure: SessionFailure
-    others: tuple[tuple[str, SessionFailure], ...] = ()
     idle: bool = False
     """Whether the session waits until it is ended for its silence."""
 
-    def expected(self, client: Client) -> SessionFailure:
-        return dict(self.others).get(client.name, self.failure)
+
+def failing(status: int, said: str, openai_says: str = "", code: str | None = None, **headers: str) -> Fails:
+    """The same fault in the words of each service."""
+
+    def reply(client: Client) -> Reply:
+        if client.name == "claude":
+            return anthropic.failing(status, said, **headers)
+        return openai.failing(status, openai_says or said, code, **headers)
+
+    return reply
 
 
 def quota(client: Client) -> Reply:
     if client.name == "claude":
-        return error(400, "Your credit balance is too low to access the Anthropic API.")
-    if client.name == "codex":  # it keeps the words of a 429 to itself
-        failed = {"code": "insufficient_quota", "message": "You exceeded your current quota"}
-        event = {"type": "response.failed", "response": {"id": "r", "status": "failed", "error": failed}}
-        return Reply([f"event: response.failed\ndata: {json.dumps(event)}\n\n".encode()])
-    return error(429, "You exceeded your current quota, please check your plan (insufficient_quota)")
+        return anthropic.failing(400, "Your credit balance is too low to access the Anthropic API.")
+    said = "You exceeded your current quota, please check your plan and billing details."
+    return openai.failing(429, said, "insufficient_quota")
 
 
+LONG = "prompt is too long: 300000 tokens > 200000 maximum"
+LONG_AT_OPENAI = "Your input exceeds the context window of this model. Please adjust your input and try again."
 FAULTS = {
-    "401": Bad(lambda client: error(401, "Invalid API key"), Failure.NOT_SIGNED_IN),
-    "quota": Bad(quota, Failure.OUT_OF_QUOTA, (("opencode", Failure.IDLE),), idle=True),
-    "429": Bad(
-        lambda client: error(429, "rate limit", **{"retry-after": "3600"}),
-        Failure.RATE_LIMITED,
-        (("opencode", Failure.IDLE),),
-        idle=True,
+    "401": Bad(
+        failing(401, "invalid x-api-key", "Incorrect API key provided: sk-x.", "invalid_api_key"), Failure.NOT_SIGNED_IN
     ),
-    "503": Bad(
-        lambda client: error(503, "Service Unavailable"), Failure.OVERLOADED, (("opencode", Failure.IDLE),), idle=True
+    "403": Bad(failing(403, "Your key has no permission for this model."), Failure.NOT_SIGNED_IN),
+    "unknown model": Bad(
+        failing(
+            404,
+            "model: no-such-model",
+            "The model `fake-model` does not exist or you do not have access to it.",
+            "model_not_found",
+        ),
+        Failure.UNREACHABLE,
     ),
-    "529": Bad(lambda client: error(529, "Overloaded"), Failure.OVERLOADED, (("opencode", Failure.IDLE),), idle=True),
-    "too long": Bad(
-        lambda client: error(400, "prompt is too long: 300000 tokens > 200000 maximum (context_length_exceeded)"),
-        Failure.CONTEXT_TOO_LONG,
-    ),
+    "quota": Bad(quota, Failure.OUT_OF_QUOTA),
+    "429": Bad(failing(429, "rate limit", code="rate_limit_exceeded", **{"retry-after": "3600"}), Failure.RATE_LIMITED),
+    "500": Bad(failing(500, "Internal server error"), Failure.OVERLOADED),
+    "503": Bad(failing(503, "Service Unavailable"), Failure.OVERLOADED),
+    "529": Bad(failing(529, "Overloaded"), Failure.OVERLOADED),
+    "too long": Bad(failing(400, LONG, LONG_AT_OPENAI, "context_length_exceeded"), Failure.CONTEXT_TOO_LONG),
     "hang": Bad(lambda client: Reply(hang_before=True), Failure.IDLE, idle=True),
     "hang in the middle": Bad(lambda client: client.stalled, Failure.IDLE, idle=True),
-    "malformed": Bad(lambda client: Reply([b"data: {nonsense\n\n"]), Failure.MALFORMED, (), idle=True),
+    "malformed": Bad(lambda client: Reply([b"data: {nonsense\n\n"]), Failure.MALFORMED),
+    "a web page": Bad(lambda client: Reply([PAGE], headers={"content-type": "text/html"}), Failure.MALFORMED),
+    "cut off": Bad(lambda client: Reply(client.stalled.parts), Failure.MALFORMED),
 }
 
 
@@ -108,14 +123,14 @@ def test_a_fault_ends_the_session_in_time_with_its_reason(
     workshop: Workshop, client: Client, note: Note, case: str
 ) -> None:
     bad = FAULTS[case]
-    idle = client.slow + (6.0 if bad.idle else 60.0)
+    idle = client.slow + (6.0 if bad.idle else 100.0)
     began = time.monotonic()
     with playing(client, fault=lambda step: bad.reply(client)) as service:
-        limits = Limits(agent_timeout=90_000, agent_idle_timeout=int(1000 * idle))
+        limits = Limits(agent_timeout=150_000, agent_idle_timeout=int(1000 * idle))
         session = workshop.session(client, service.url, limits=limits)
     note(case, session)
     assert time.monotonic() - began < idle + 60
-    assert session.failure is bad.expected(client), session.detail
+    assert session.failure is bad.failure, session.detail
 
 
 def test_nobody_there(workshop: Workshop, client: Client, note: Note) -> None:

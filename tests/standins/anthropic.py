@@ -66,6 +66,22 @@ def _event(event: dict[str, Any]) -> bytes:
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
+KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+
+
+def failing(status: int, said: str, **headers: str) -> Reply:
+    """An error as the service words it."""
+    body = {"type": "error", "error": {"type": KINDS.get(status, "api_error"), "message": said}, "request_id": "req_1"}
+    return Reply([json.dumps(body).encode()], status, {"content-type": "application/json", **headers})
+
+
 def stalled(body: Any) -> Reply:
     """The beginning of a stream, and then nothing."""
     whole = message(Turn("half of it"), {**body, "stream": True}, 0)

@@ -86,6 +86,12 @@ def completion(turn: Turn, body: Any, step: int) -> Reply:
     return Reply([*(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks), b"data: [DONE]\n\n"])
 
 
+def failing(status: int, said: str, code: str | None = None, **headers: str) -> Reply:
+    """An error as the service words it."""
+    body = {"error": {"message": said, "type": code or "invalid_request_error", "param": None, "code": code}}
+    return Reply([json.dumps(body).encode()], status, {"content-type": "application/json", **headers})
+
+
 def stalled(body: Any) -> Reply:
     """The beginning of a stream, and then nothing."""
     return Reply(response(Turn("half"), body, 0).parts[:1], hang_after=True)

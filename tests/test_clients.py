@@ -221,16 +221,17 @@ def made(place: Place, name: str, **fields: Any) -> ClientAgent:
     return agent
 
 
-def test_a_sign_in_at_home_is_bound_and_what_acts_later_is_not_writable(place: Place) -> None:
-    folder = place.home / ".claude"
-    folder.mkdir()
-    for name in (".credentials.json", "settings.json", "CLAUDE.md"):
-        (folder / name).write_text("{}")
-    assert made(place, "claude").kept == () and made(place, "claude").shows == ()  # a key does instead
+def test_a_sign_in_at_home_is_lent_when_no_key_does_instead(place: Place) -> None:
+    store = place.home / ".claude/.credentials.json"
+    store.parent.mkdir()
+    store.write_text('{"claudeAiOauth": {"accessToken": "a-long-access-token-of-mine"}}')
+    assert made(place, "claude").store is None
     del place.environ["ANTHROPIC_API_KEY"]
     agent = made(place, "claude", home=("~/.npm",))
-    assert agent.kept == (folder, place.home / ".npm")
-    assert agent.shows == (folder / "settings.json", folder / "CLAUDE.md")
+    assert (agent.store, agent.kept) == (store, (place.home / ".npm",))
+    assert "a-long-access-token-of-mine" in agent.secrets
+    place.environ["CLAUDE_CONFIG_DIR"] = str(place.home / "elsewhere")
+    assert made(place, "claude").store is None
     assert (ClaudeAgent.remote, CodexAgent.remote, OpencodeAgent.remote) == (True, True, True)
 
 
@@ -255,6 +256,9 @@ def test_what_is_found_of_a_client_is_told_with_a_remedy(place: Place) -> None:
     assert found("codex") == ("", "", "0.169.0", "~/.codex/auth.json")
     place.install("claude", "echo '2.1.329 (Claude Code)'")
     assert found("claude") == ("", "", "2.1.329", "ANTHROPIC_API_KEY")
+    service = Profile(name="p", agent="codex", options={"args": ["-c", "model_provider=mine"]})
+    (place.home / ".codex/auth.json").unlink()
+    assert probe(service, place.tree, place.environ).usable
 
 
 @pytest.mark.parametrize(

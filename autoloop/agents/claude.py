@@ -67,9 +67,8 @@ class ClaudeAgent(ClientAgent):
         }
         if task.limits.agent_idle_timeout:
             mine["BASH_MAX_TIMEOUT_MS"] = str(min(_LONGEST_COMMAND, int(task.limits.agent_idle_timeout * 0.9)))
-        if task.sandbox.tier != "none":
-            mine["IS_SANDBOX"] = "1"
-        return {name: self.env.get(name, value) for name, value in mine.items()}
+        chosen = {name: self.env.get(name, value) for name, value in mine.items()}
+        return chosen if task.sandbox.tier == "none" else {**chosen, "IS_SANDBOX": "1"}
 
     def furnish(self, home: Path) -> None:
         """The part of `~/.claude.json` that belongs to the sign-in."""
@@ -155,8 +154,10 @@ class ClaudeReader(Reader):
         }
         told = {field: int(used[name]) for field, name in names.items() if used.get(name) is not None}
         self.answers[self.current] = before.model_copy(update=told)
-        self.told.usage = sum(self.answers.values(), Usage())
+        self.told.usage = usage = sum(self.answers.values(), Usage())
         self.told.turns = max(self.told.turns, len(self.answers))
+        if self.task.left.tokens is not None and usage.total >= self.task.left.tokens:
+            self.told.stop(SessionFailure.BUDGET, "nothing is left of max_tokens")
 
     def _assistant(self, event: Mapping[str, Any]) -> None:
         message = event["message"]

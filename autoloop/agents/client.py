@@ -172,7 +172,7 @@ class ClientAgent(ABC):
         )
         output.end()
         errors.end()
-        reader.look()
+        reader.look(at_once=True)
         return done
 
     def _environment(self, task: Task, room: Room) -> dict[str, str]:

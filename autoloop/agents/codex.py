@@ -129,6 +129,7 @@ class CodexReader(Reader):
                 return
         told.works()
         self.tools += 1
+        self.look(at_once=True)
         if not self.rollout.answers:
             told.turns = self.tools
             if self.tools >= self.task.limits.max_turns:

@@ -62,7 +62,7 @@ class Told:
         self.fails(failure, detail, retry_at)
         self.troubled = self.troubled or time.monotonic()
         long = retry_at is not None and retry_at - time.time() > PATIENCE
-        if long or (failure.out_of_reach and not failure.passes):
+        if long or failure is SessionFailure.OUT_OF_QUOTA:
             self.enough = True
 
     def stop(self, failure: SessionFailure, detail: str) -> None:
@@ -95,7 +95,7 @@ class Reader(ABC):
         """Lines of standard error."""
         self.told.transcript.say("stderr", lines)
 
-    def look(self) -> None:  # noqa: B027 - most need nothing
+    def look(self, *, at_once: bool = False) -> None:  # noqa: B027 - most need nothing
         """Called many times a second while the client works."""
 
     def lines(self, lines: list[str]) -> None:

@@ -70,10 +70,15 @@ class Rollout:
                 self.version = str(payload.get("cli_version") or "")
             case "turn_context", _:
                 self.model = str(payload.get("model") or self.model)
-            case "event_msg", "token_count":
-                used = (payload.get("info") or {}).get("total_token_usage") or {}
-                if used and used != self.used:
-                    self.used = used
-                    self.answers += 1
+            case "token_usage_record", _:  # with the answer
+                self._count(payload.get("thread_token_usage"))
+            case "event_msg", "token_count":  # after its tools
+                self._count((payload.get("info") or {}).get("total_token_usage"))
             case "event_msg", "task_complete":
                 self.over = True
+
+    def _count(self, used: object) -> None:
+        """Take the tokens of all answers so far; the same again is no new answer."""
+        if isinstance(used, dict) and used and used.get("total_tokens") != self.used.get("total_tokens"):
+            self.used = used
+            self.answers += 1

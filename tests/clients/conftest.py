@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autoloop.agents.surroundings import CLIENTS as FAMILIES
 from tests.clients.cases import OUTCOMES, Workshop
 from tests.real_run import move_in
 
@@ -33,6 +34,8 @@ def workshop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as folder:
         place = Path(folder).resolve()
         move_in(place, monkeypatch)
+        for name in [name for name in os.environ if name.startswith(FAMILIES)]:
+            monkeypatch.delenv(name)  # nobody's own key, and no other service
         monkeypatch.setenv("PATH", f"{PLACE}/bin:{os.environ['PATH']}")
         monkeypatch.setenv("AUTOLOOP_SANDBOX", "auto")
         yield Workshop(place)
@@ -43,11 +46,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows += sorted({tuple(row) for report in terminalreporter.getreports("failed") for row in _rows(report)})
     if rows:
         terminalreporter.section("clients")
-        header = ("client", "case", "outcome", "seconds", "detail")
-        widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(4)]
+        header = ("client", "case", "outcome", "the run", "seconds", "detail")
+        widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(5)]
         for row in (header, *rows):
             cells = [str(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
-            terminalreporter.write_line("  ".join([*cells, str(row[4])[:90]]))
+            terminalreporter.write_line("  ".join([*cells, str(row[5])[:90]]))
 
 
 def _rows(report: pytest.TestReport) -> list[tuple[str, ...]]:

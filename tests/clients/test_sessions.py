@@ -1,6 +1,5 @@
 """One session of each client in every case: it ends in time, for the right reason, and leaves nothing running."""
 
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from autoloop.agents.prices import Price
 from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.ports import Left
@@ -31,13 +31,55 @@ def note(request: pytest.FixtureRequest, client: Client) -> Callable[[str, Sessi
 
     def note(case: str, session: Session) -> None:
         outcome = str(session.failure or "done")
-        row = (client.name, case, outcome, f"{session.seconds:.1f}", session.detail)
+        row = (client.name, case, outcome, what_follows(session), f"{session.seconds:.1f}", session.detail)
         request.node.user_properties.append((OUTCOMES, row))
 
     return note
 
 
 Note = Callable[[str, Session], None]
+
+
+def what_follows(session: Session) -> str:
+    """What the run does next."""
+    if session.failure is None:
+        return "goes on"
+    waits = session.failure.passes or session.failure is Failure.OUT_OF_QUOTA
+    stops = session.failure.out_of_reach
+    return "waits, then stops" if waits and stops else "waits" if waits else "stops" if stops else "goes on"
+
+
+@pytest.mark.parametrize("tier", ["landlock", "none"])
+def test_every_tier_lets_it_work(workshop: Workshop, client: Client, note: Note, tier: str) -> None:
+    with playing(client) as service:
+        session = workshop.session(client, service.url, tier=tier)
+    note(f"works, {tier}", session)
+    assert session.failure is None and workshop.code == "x = 1\n"
+
+
+def test_a_long_packet_is_read_from_its_file(workshop: Workshop, client: Client, note: Note) -> None:
+    lines = "".join(f"line {number} of the packet\n" for number in range(6000))
+    read = Turn("I read.", 'wc -l < "$AUTOLOOP_PACKET" > code.py')
+    with playing(client, [read, Turn("Done.")]) as service:
+        session = workshop.session(client, service.url, text=lines)
+        asked = str(service.requests)
+    note("a long packet", session)
+    assert session.failure is None and workshop.code.strip() == "6000"
+    assert "/packet.md to its end" in asked and "line 5999 of" not in asked
+
+
+def works(workshop: Workshop) -> bool:
+    """Whether its command has begun."""
+    return (workshop.tree / "begun").exists()
+
+
+def test_a_person_ends_it(workshop: Workshop, client: Client, note: Note) -> None:
+    with playing(client, [Turn("I look.", "touch begun; sleep 100")]) as service:
+        session = workshop.session(client, service.url, cancelled=lambda: works(workshop))
+    note("cut short", session)
+    assert session.failure is Failure.CANCELLED and session.seconds < client.slow + 15
+    if client.name != "opencode":  # it tells the tokens of a step at its end
+        assert session.tokens == 1350
 
 
 def test_a_change_is_made_and_counted(workshop: Workshop, client: Client, note: Note) -> None:
@@ -153,13 +195,23 @@ def test_turns_run_out(workshop: Workshop, client: Client, note: Note) -> None:
     assert session.failure is Failure.TURNS and session.turns in (3, 4)
 
 
+PRICES = {"fake-model": Price(input=3.0, output=15.0, cache_read=0.3)}
+
+
 def test_the_budget_runs_out(workshop: Workshop, client: Client, note: Note) -> None:
-    if client.name == "codex":
-        pytest.skip("Codex tells its tokens at the end: the budget counts from one session to the next")
     with playing(client, LOOKS) as service:
-        session = workshop.session(client, service.url, left=Left(cost_usd=0.01))
+        session = workshop.session(client, service.url, left=Left(cost_usd=0.01), prices=PRICES)
     note("budget limit", session)
-    assert session.failure is Failure.BUDGET and (session.cost_usd or 0) >= 0.01
+    assert session.failure is Failure.BUDGET and session.usage is not None
+    cost = session.cost_usd if client.name != "codex" else PRICES["fake-model"].of(session.usage)
+    assert cost is not None and 0.01 <= cost < 0.02
+
+
+def test_the_tokens_run_out(workshop: Workshop, client: Client, note: Note) -> None:
+    with playing(client, LOOKS) as service:
+        session = workshop.session(client, service.url, left=Left(tokens=4000))
+    note("token limit", session)
+    assert session.failure is Failure.BUDGET and 4000 <= (session.tokens or 0) < 7000
 
 
 def test_it_only_talks(workshop: Workshop, client: Client, note: Note) -> None:

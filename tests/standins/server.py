@@ -30,6 +30,8 @@ class Standin:
 
     url: str
     requests: list[tuple[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """By what each request was signed."""
     release: threading.Event = field(default_factory=threading.Event)
 
     def bodies(self, path: str) -> list[Any]:
@@ -74,6 +76,7 @@ def _handler(standin: Standin, answer: Answer) -> type[BaseHTTPRequestHandler]:
                 body = None
             before = len(standin.requests)
             standin.requests.append((self.path, body))
+            standin.keys.append(self.headers.get("x-api-key") or self.headers.get("authorization") or "")
             self._reply(answer(self.path, body, before) or Reply([b"{}"], headers={"content-type": "application/json"}))
 
         def _reply(self, reply: Reply) -> None:

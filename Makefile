@@ -46,9 +46,9 @@ CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai
 
 test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against stand-ins for their services
-	@command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
-	npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
-	AUTOLOOP_TEST_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
+	@test -n "$(AUTOLOOP_TEST_CLIENTS)" || command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
+	test -n "$(AUTOLOOP_TEST_CLIENTS)" || npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
+	AUTOLOOP_TEST_CLIENTS=$(or $(AUTOLOOP_TEST_CLIENTS),$(CLIENTS)) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
 
 bench: $(DEV_STAMP)  ## the loop's own share of an experiment, next to the floor
 	$(BIN)/python -m benchmarks.overhead $(ARGS)

@@ -115,7 +115,7 @@ def _parts(
         seal=bench.sealed,
         journal=journal,
         steering=steering,
-        machine=ThisMachine(directory.path),
+        machine=ThisMachine(directory.path, trees.home),
         files=ExperimentFiles(directory),
         sandbox=bench.sandbox,
         cell=cell,

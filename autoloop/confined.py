@@ -1,5 +1,6 @@
 """Runs a program's scripts, each in a cell: what it may see is its tree, the sealed program and its sample."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +13,12 @@ from autoloop.ports import Cell, Room, Sandbox
 from autoloop.sandbox.homes import emptied
 from autoloop.sandbox.none import NoSandbox
 from autoloop.scripts import PASSED_ON
-from autoloop.seal import SealedProgram
+from autoloop.seal import Protected, SealedProgram
 
 PREPARE = "prepare.sh"
 _MEASURING = (MEASURE, SCREEN, HOLDOUT)
-"""Scripts whose word counts: what they start must not be able to change them."""
+BASH = next((path for path in ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash") if os.path.exists(path)), "bash")
+"""By its path: what PATH has first may lie in the tree."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Confined:
     ) -> process.Finished:
         """Run a sealed script in a tree; `sample` is the directory that it may write beside it."""
         name, *arguments = script
+        # What one command leaves at home must not reach the next: start-up files of its tools, for one.
+        self.empty_home(home)
         room = self.sandbox.enter(self._cell(name, tree, home, sample))
         environment = {**self.environment(tree, room), **(values or {})}
         if sample is not None:
@@ -56,7 +60,7 @@ class Confined:
             environment |= {"AUTOLOOP_SAMPLE_DIR": str(seen), "AUTOLOOP_DIAGNOSTICS": str(seen / "diagnostics")}
         before = (*(self.loopback if name != PREPARE else ()), *room.prefix)
         return process.run(
-            [*before, "bash", room.seen(self.sealed.directory / name), *arguments],
+            [*before, BASH, room.seen(self.sealed.directory / name), *arguments],
             cwd=room.cwd,
             env={**environment, **room.env},
             deadline=limit_ms / 1000 if limit_ms else None,
@@ -93,8 +97,15 @@ class Confined:
             network="on" if script == PREPARE or self.loopback else measuring.measure_network,
             devices=measuring.devices,
             sockets=measuring.sockets,
-            tracing=measuring.measure_tracing or script not in _MEASURING,
+            # What decides must not be changed by what it starts; what prepares is the user's own.
+            tracing=measuring.measure_tracing or script == PREPARE,
+            fixed=self._fixed if script in _MEASURING else (),
         )
+
+    @cached_property
+    def _fixed(self) -> tuple[Path, ...]:
+        """Where protected files are, from a tree's root."""
+        return tuple(Path(root) for root in Protected(self.program.scope.protected).roots if root)
 
     @cached_property
     def _withheld(self) -> list[Path]:

@@ -18,8 +18,8 @@ _SLICE_SECONDS = 0.1
 class ThisMachine:
     """The machine that the loop runs on."""
 
-    def __init__(self, disk: Path) -> None:
-        self._disk = disk
+    def __init__(self, *disks: Path) -> None:
+        self._disks = disks
 
     def now(self) -> float:
         """Unix seconds."""
@@ -42,9 +42,10 @@ class ThisMachine:
         return waited_for
 
     def _obstacle(self, limits: Limits) -> str | None:
-        free = shutil.disk_usage(self._disk).free / 1e9
-        if free < limits.min_free_gb:
-            return f"{free:.1f} GB free at {self._disk}, below min_free_gb of {limits.min_free_gb:g}"
+        for disk in self._disks:
+            free = shutil.disk_usage(disk).free / 1e9
+            if free < limits.min_free_gb:
+                return f"{free:.1f} GB free at {disk}, below min_free_gb of {limits.min_free_gb:g}"
         if limits.max_load is not None and (load := os.getloadavg()[0]) > limits.max_load:
             return f"a load of {load:.1f}, above max_load of {limits.max_load:g}"
         return None

@@ -155,6 +155,8 @@ class Cell:
     """What it can read although it lies in a place that is hidden."""
     writes: tuple[Path, ...] = ()
     """What it can write beside the tree."""
+    fixed: tuple[Path, ...] = ()
+    """Parts of the tree, from its root, that it can only read."""
     hides: tuple[Path, ...] = ()
     """Parts of what it can read that it cannot see after all."""
     shows: tuple[Path, ...] = ()

@@ -50,7 +50,9 @@ class Place:
         self.install(name, f"cat {RECORDED / recording}.jsonl; exit {code}")
         return self.session(name, **fields)
 
-    def session(self, name: str, profile: dict[str, Any] | None = None, **fields: Any) -> Session:
+    def session(
+        self, name: str, profile: dict[str, Any] | None = None, *, patience: float = 60.0, **fields: Any
+    ) -> Session:
         task = Task(
             packet="Lower x.",
             packet_path=self.home / "packet.md",
@@ -67,7 +69,9 @@ class Place:
             cell=Cell(tree=self.tree, home=self.home / "private"),
         )
         chosen = Profile(name="p", agent=name, **(profile or {}))
-        return bare_agent(chosen, self.tree, self.environ).run(replace(task, **fields), self.seen.append)
+        agent = bare_agent(chosen, self.tree, self.environ)
+        assert isinstance(agent, ClientAgent)
+        return replace(agent, patience=patience).run(replace(task, **fields), self.seen.append)
 
     def trajectory(self) -> Document:
         return Document.model_validate_json((self.home / "experiments/0001/trajectory.json").read_bytes())

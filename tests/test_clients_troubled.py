@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.agents import events
 from autoloop.agents.clues import failure_of
 from autoloop.agents.prices import Price
 from autoloop.agents.rollout import Rollout
@@ -76,13 +75,10 @@ def test_what_a_helper_says_is_not_the_agents_word(place: Place) -> None:
         ("AI_APICallError: Cannot connect to API: Unable to connect.", SessionFailure.UNREACHABLE),
     ],
 )
-def test_a_service_that_goes_on_failing_ends_the_session(
-    place: Place, monkeypatch: pytest.MonkeyPatch, said: str, failure: SessionFailure
-) -> None:
-    monkeypatch.setattr(events, "PATIENCE", 0.5)
+def test_a_service_that_goes_on_failing_ends_the_session(place: Place, said: str, failure: SessionFailure) -> None:
     (place.home / "log").write_text(log(said) + "\n")
     place.install("opencode", f"cat {place.home}/log >&2; sleep 60")
-    session = place.session("opencode")
+    session = place.session("opencode", patience=0.5)
     assert session.failure is failure and said in session.detail and session.seconds < 8
 
 
@@ -93,13 +89,31 @@ def test_a_quota_is_not_waited_for_by_the_client(place: Place) -> None:
     assert session.failure is SessionFailure.OUT_OF_QUOTA and session.seconds < 8
 
 
-def test_a_service_that_answers_again_is_no_failure(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PATIENCE", 2.0)
+def test_a_service_that_answers_again_is_no_failure(place: Place) -> None:
     (place.home / "log").write_text(
         f"{log('AI_APICallError: Overloaded')}\n{log('AI_RetryError: quota', small=True)}\n"
     )
     place.install("opencode", f"cat {place.home}/log >&2; sleep 0.5; cat {RECORDED}/opencode-works.jsonl; sleep 3")
-    assert place.session("opencode").failure is None
+    assert place.session("opencode", patience=2.0).failure is None
+
+
+def test_a_model_that_opencode_does_not_know_stops_it(place: Place) -> None:
+    line = (
+        'level=ERROR run=r message=failed ref=e error="ProviderModelNotFoundError: Model not found: p/nope." cause="x"'
+    )
+    (place.home / "log").write_text(f"{line}\n")
+    event = '{"type": "error", "error": {"name": "UnknownError", "data": {"message": "Unexpected server error."}}}'
+    place.install("opencode", f"cat {place.home}/log >&2; echo '{event}'; exit 1")
+    session = place.session("opencode")
+    assert (session.failure, session.detail) == (SessionFailure.UNREACHABLE, "Model not found: p/nope.")
+
+
+def test_inside_of_a_client_its_marks_are_left_out(place: Place) -> None:
+    place.environ |= {"CLAUDE_CODE_ENTRYPOINT": "cli", "CODEX_SANDBOX": "seatbelt"}
+    place.play("claude-works")
+    assert "CLAUDE_CODE_ENTRYPOINT" not in (place.home / "env").read_text()
+    place.play("codex-works")
+    assert "CODEX_SANDBOX" not in (place.home / "env").read_text()
 
 
 def test_answers_without_an_end_are_malformed(place: Place) -> None:
@@ -110,12 +124,11 @@ def test_answers_without_an_end_are_malformed(place: Place) -> None:
     assert session.failure is SessionFailure.MALFORMED and session.seconds < 8
 
 
-def test_a_network_that_does_not_come_back_is_not_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PATIENCE", 0.5)
+def test_a_network_that_does_not_come_back_is_not_waited_for(place: Place) -> None:
     event = {"type": "error", "message": "Reconnecting... waiting for network (Connection failed)"}
     (place.home / "events").write_text(json.dumps(event) + "\n")
     place.install("codex", f"while :; do cat {place.home}/events; sleep 0.1; done")
-    session = place.session("codex")
+    session = place.session("codex", patience=0.5)
     assert session.failure is SessionFailure.UNREACHABLE and session.seconds < 8
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import PATIENCE, Reader, Told
+from autoloop.agents.events import PATIENCE, Reader, Told, shown, text_of
 from autoloop.agents.programs import CLAUDE, Program, claude_settings
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
@@ -39,6 +39,13 @@ class ClaudeAgent(ClientAgent):
     """Claude Code."""
 
     program: ClassVar[Program] = CLAUDE
+    foreign = (
+        "CLAUDE_CODE_ENTRYPOINT",
+        "CLAUDE_CODE_SSE_PORT",
+        "CLAUDE_CODE_SESSION_ID",
+        "CLAUDE_CODE_CHILD_SESSION",
+        "CLAUDE_CODE_SIMPLE",
+    )
 
     def command(self, task: Task, prompt: str) -> list[str]:
         """Events on standard output, limits, and nothing that asks."""
@@ -234,16 +241,3 @@ def usage_of(result: Mapping[str, Any]) -> Usage | None:
         )
         found = usage if found is None else found + usage
     return found
-
-
-def shown(name: str, given: Mapping[str, Any]) -> str:
-    """A tool call in a few words."""
-    about = given.get("command") or given.get("file_path") or given.get("path") or given.get("pattern") or ""
-    return f"$ {about}" if name.lower() in ("bash", "shell") else f"{name} {about}".strip()
-
-
-def text_of(content: object) -> str:
-    """The text of a tool's result, which is one or a list of blocks."""
-    if isinstance(content, list):
-        return "\n".join(str(block.get("text", "")) for block in content if isinstance(block, dict))
-    return str(content or "")

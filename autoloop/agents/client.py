@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 from autoloop import process
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import LONGEST_EVENT, Reader, Told
+from autoloop.agents.events import LONGEST_EVENT, PATIENCE, Reader, Told
 from autoloop.agents.lending import Lent
 from autoloop.agents.prices import Price
 from autoloop.agents.programs import Located, Program, located
@@ -51,8 +51,11 @@ class ClientAgent(ABC):
     prices: Mapping[str, Price] = field(default_factory=dict)
     """The user's own."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    patience: float = PATIENCE
     remote: ClassVar[bool] = True
     program: ClassVar[Program]
+    foreign: ClassVar[tuple[str, ...]] = ()
+    """Variables that the same client sets for what it starts: of it, autoloop may be a part."""
     options: ClassVar[Mapping[str, type]] = {"args": list}
 
     @classmethod
@@ -109,7 +112,7 @@ class ClientAgent(ABC):
             Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
-            told = Told(transcript, trajectory, model=self.model)
+            told = Told(transcript, trajectory, model=self.model, patience=self.patience)
             trajectory.user(task.packet)
             reader = self.reader(told, task, room)
             words = [*room.prefix, str(place.path), *self.command(task, _prompt(task, room))]
@@ -176,9 +179,9 @@ class ClientAgent(ABC):
         return done
 
     def _environment(self, task: Task, room: Room) -> dict[str, str]:
-        own = dict(self.env)
-        if task.sandbox.tier != "none":  # a private home has everything at its usual place
-            own.pop(self.program.elsewhere, None)
+        # A private home has everything at its usual place.
+        without = self.foreign if task.sandbox.tier == "none" else (*self.foreign, self.program.elsewhere)
+        own = {name: value for name, value in self.env.items() if name not in without}
         return {**own, **_marks(task, room), **self.variables(task), **room.env}
 
     def _conclude(self, told: Told, done: Finished, task: Task, began: float) -> None:

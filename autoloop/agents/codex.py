@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from autoloop.agents.claude import shown
 from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told
+from autoloop.agents.events import Reader, Told, shown
 from autoloop.agents.prices import price_of
 from autoloop.agents.programs import CODEX, Program
 from autoloop.agents.rollout import Rollout
@@ -26,6 +25,7 @@ class CodexAgent(ClientAgent):
     """Codex."""
 
     program: ClassVar[Program] = CODEX
+    foreign = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED", "CODEX_THREAD_ID")
 
     def command(self, task: Task, prompt: str) -> list[str]:
         """Events on standard output; its own sandbox is off where ours is on."""

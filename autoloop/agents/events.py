@@ -3,6 +3,7 @@
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ class Told:
     """Whether it has to end, for a reason that the client does not know."""
     troubled: float | None = None
     """Since when its service fails."""
+    patience: float = PATIENCE
 
     def say(self, text: str) -> None:
         """Something that the model said."""
@@ -61,7 +63,7 @@ class Told:
         """The service failed and the client tries again, at some time if that is told."""
         self.fails(failure, detail, retry_at)
         self.troubled = self.troubled or time.monotonic()
-        long = retry_at is not None and retry_at - time.time() > PATIENCE
+        long = retry_at is not None and retry_at - time.time() > self.patience
         if long or failure is SessionFailure.OUT_OF_QUOTA:
             self.enough = True
 
@@ -72,7 +74,7 @@ class Told:
 
     def has_to_end(self) -> bool:
         """Whether a limit is reached, or the service has been failing for too long."""
-        if self.troubled is not None and time.monotonic() - self.troubled > PATIENCE:
+        if self.troubled is not None and time.monotonic() - self.troubled > self.patience:
             self.enough = True
         return self.enough
 
@@ -120,3 +122,16 @@ def _event(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def shown(name: str, given: Mapping[str, Any]) -> str:
+    """A tool call in a few words."""
+    about = given.get("command") or given.get("file_path") or given.get("path") or given.get("pattern") or ""
+    return f"$ {about}" if name.lower() in ("bash", "shell") else f"{name} {about}".strip()
+
+
+def text_of(content: object) -> str:
+    """The text of a tool's result, which is one or a list of blocks."""
+    if isinstance(content, list):
+        return "\n".join(str(block.get("text", "")) for block in content if isinstance(block, dict))
+    return str(content or "")

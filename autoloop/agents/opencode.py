@@ -11,10 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from autoloop.agents.claude import shown
 from autoloop.agents.client import ClientAgent
 from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told
+from autoloop.agents.events import Reader, Told, shown
 from autoloop.agents.programs import OPENCODE, Program
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
@@ -27,6 +26,7 @@ _ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny",
 _SETTINGS = (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc")
 """At home: where its services and their models are described."""
 _TROUBLE = re.compile(r'level=ERROR .*\bmessage="stream error".*?\bsmall=false\b.*?\berror\.error="((?:[^"\\]|\\.)*)"')
+_NO_MODEL = re.compile(r'level=ERROR .*\berror="ProviderModelNotFoundError: ([^"]*)"')
 _GIVEN = "OPENCODE_CONFIG_CONTENT"
 _ENDLESS = 3
 """Answers in a row. It asks again for ever."""
@@ -98,7 +98,9 @@ class OpencodeReader(Reader):
     def errors(self, lines: list[str]) -> None:
         """Its log."""
         for line in lines:
-            if found := _TROUBLE.search(line):
+            if found := _NO_MODEL.search(line):
+                self.told.stop(SessionFailure.UNREACHABLE, found[1])
+            elif found := _TROUBLE.search(line):
                 said = found[1]
                 if failure := failure_of(None, said):
                     self.told.waits(*failure)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.agents.making import bare_agent
-from autoloop.agents.programs import CLIENTS, Program
+from autoloop.agents.programs import CLIENTS, Program, claude_settings
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
 from autoloop.profiles import Profile
@@ -72,6 +72,9 @@ def _probe_client(profile: Profile, client: Program, known: Mapping[str, str], h
     version = _version(path)
     store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
+    settings = claude_settings(home, known)
+    if not by and client is CLIENTS["claude"] and settings.is_file() and '"primaryApiKey"' in settings.read_text():
+        store = settings
     lent = "" if by or not store.is_file() else _at_home(store, home)
     if not by and not lent and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)

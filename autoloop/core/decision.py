@@ -20,6 +20,9 @@ from autoloop.core.verdict import Decision, Evidence, Record, Verdict
 
 __all__ = ["Decision", "Evidence", "Record", "broken_gates", "decide", "holdout_regressed"]
 
+_ENOUGH = 3
+"""Samples of each arm from which a holdout speaks for its own noise."""
+
 
 def decide(evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     """The decision, or the sample that is still wanted; the first rung that matches wins."""
@@ -122,7 +125,7 @@ def _before_a_keep(
         verdict = replace(verdict, why=f"{verdict.why}; {confirmed.said}")
     if criteria.strict and verdict.flags:
         return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, STRICT + flagged(verdict.flags))
-    if improved and evidence.has_holdout:
+    if evidence.has_holdout:
         return _after_holdout(verdict, measurement, evidence, criteria)
     return _decision(verdict, measurement, criteria)
 
@@ -143,8 +146,9 @@ def _after_holdout(
         taken = len(evidence.series.of(arm, HOLDOUT))
         if taken < criteria.repeats:
             return Wanted(arm=arm, index=taken, script=HOLDOUT)
+    kind = "better" if verdict.reason is Reason.IMPROVED else "simpler"
     if holdout_regressed(evidence.series, criteria, evidence.noise):
-        return _decision(verdict, measurement, criteria, Reason.HOLDOUT_FAILED, "better, but the holdout regressed")
+        return _decision(verdict, measurement, criteria, Reason.HOLDOUT_FAILED, f"{kind}, but the holdout regressed")
     return _decision(verdict, measurement, criteria, why=f"{verdict.why}, and the holdout did not regress")
 
 
@@ -154,7 +158,7 @@ def holdout_regressed(series: Series, criteria: Criteria, noise: Noise) -> bool:
     name = criteria.metric_field
     spread = max(spread_of(baseline.values(name)), spread_of(candidate.values(name)))
     own = threshold_of(spread, criteria.repeats, df=2 * criteria.repeats - 2, alpha=criteria.alpha)
-    threshold = max(own, noise.threshold)
+    threshold = own if criteria.repeats >= _ENOUGH else max(own, noise.threshold)
     return relative_gain(baseline.value(name), candidate.value(name), criteria.direction) < -threshold
 
 

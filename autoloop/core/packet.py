@@ -23,7 +23,7 @@ _LONGEST_NAME = 100
 _LONGEST_FLAGS = 300
 _MOST_CASES = 20
 SLOTS = frozenset(
-    "guidance goal rules state results kept patches ideas cases diagnostics directive".split(),
+    ["guidance", "goal", "rules", "state", "results", "kept", "patches", "ideas", "cases", "diagnostics", "directive"],
 )
 """What a prompt has to have a place for."""
 _MOST_KEPT = 20

@@ -17,6 +17,7 @@ from autoloop.ports import Cell, Room, Tier
 from autoloop.process import executable
 from autoloop.sandbox import restrict
 from autoloop.sandbox.places import RESOLVER, Places
+from autoloop.trees.walk import make_real
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
@@ -44,10 +45,18 @@ class BwrapSandbox:
             *self._system,
             *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
+            *_anchors(self._open, (self._home, *self._led_to(cell))),
             *_bind("--bind", cell.home, self._home),
+            *_anchors((self._home,), self._led_to(cell)),
             *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
             *(word for path in cell.kept for word in _bind("--bind-try", path, path)),
             *_bind("--bind", cell.tree, self.places.root),
+            *_held(cell.tree, self.places.root, (*self._inside(cell), *cell.fixed)),
+            *(
+                word
+                for path in cell.fixed
+                for word in _bind("--ro-bind-try", cell.tree / path, self.places.root / path)
+            ),
             *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
             *(word for path in self._secrets if not _lies_in(path, cell.kept) for word in _masked(path)),
             *(word for path in cell.shows for word in _bind("--ro-bind-try", path, path)),
@@ -63,6 +72,7 @@ class BwrapSandbox:
                 self._program,
                 *_START,
                 *mounts,
+                *self._closed,
                 *(() if cell.tracing else ("--remount-ro", "/proc")),
                 *(("--seccomp", str(_FILTER)) if filtering else ()),
                 *(() if cell.network == "on" else ("--unshare-net",)),
@@ -103,6 +113,27 @@ class BwrapSandbox:
             # What anybody may write to stays so.
             words += ["--perms", "1777" if path.stat().st_mode & 0o002 else "0755", "--tmpfs", str(path)]
         return (*words, *(word for path in self._resolver for word in _bind("--ro-bind", path, path)))
+
+    @cached_property
+    def _open(self) -> tuple[Path, ...]:
+        """Hidden directories in which anybody may write."""
+        return tuple(path for path in self.places.hidden if path.stat().st_mode & 0o002)
+
+    def _led_to(self, cell: Cell) -> tuple[Path, ...]:
+        """What is mounted below a directory in which a command may write, the tree itself among it."""
+        return (*self._tools_outside, *cell.kept, *cell.shows, self.places.root)
+
+    @cached_property
+    def _closed(self) -> tuple[str, ...]:
+        """Hidden directories in which nobody has to write: a folder that leads to a mount could be renamed there."""
+        skipped = {self.places.root, self._home, *self._open}
+        return tuple(word for path in self.places.hidden if path not in skipped for word in ("--remount-ro", str(path)))
+
+    def _inside(self, cell: Cell) -> tuple[Path, ...]:
+        """What is mounted below the tree, from its root."""
+        root = self.places.root
+        found = (path for path in (*self._shown_inside, *cell.shows) if path.is_relative_to(root))
+        return tuple(path.relative_to(root) for path in found if path != root)
 
     @cached_property
     def _resolver(self) -> tuple[Path, ...]:
@@ -176,6 +207,29 @@ _START = (
 def found() -> bool:
     """Whether there is a bubblewrap to try."""
     return executable(PROGRAM) is not None
+
+
+def _anchors(outer: Iterable[Path], targets: Iterable[Path]) -> Iterator[str]:
+    """Mounts on the way to each target: a folder that is a mount cannot be renamed, nor replaced by a link."""
+    places = tuple(outer)
+    ways = {
+        way
+        for target in targets
+        for place in places
+        if target.is_relative_to(place)
+        for way in target.parents
+        if way != place and way.is_relative_to(place)
+    }
+    for way in sorted(ways, key=lambda path: len(path.parts)):
+        yield from ("--perms", "0755", "--tmpfs", str(way))
+
+
+def _held(tree: Path, root: Path, targets: Iterable[Path]) -> Iterator[str]:
+    """Folders of the tree that lead to a mount, held in their place by being mounts themselves."""
+    ways = {way for target in targets for way in target.parents if way != Path(".")}
+    for way in sorted(ways, key=lambda path: len(path.parts)):
+        make_real(bytes(tree), bytes(way))
+        yield from _bind("--bind", tree / way, root / way)
 
 
 def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:

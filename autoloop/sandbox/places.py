@@ -27,7 +27,19 @@ SECRET = (
     "/var/lib/kubelet",
     "/var/spool/cron",
     "/var/backups",
+    "/etc/letsencrypt",
+    "/etc/wireguard",
+    "/etc/NetworkManager/system-connections",
+    "/etc/krb5.keytab",
+    "/var/lib/cloud",
+    "/var/lib/incus",
+    "/var/lib/lxd",
+    "/var/lib/mysql",
+    "/var/lib/postgresql",
+    "/var/snap",
 )
+_SYSTEM = ("/", "/usr", "/usr/local", "/usr/src", "/opt", "/var", "/var/lib", "/etc", "/dev", "/proc", "/sys", "/nix")
+"""Directories that hold more than people's projects."""
 HOST_KEYS = "/etc/ssh"
 TOOLS_AT_HOME = (
     ".asdf",

@@ -24,7 +24,17 @@ from autoloop.trees.missing import complete, promisor
 from autoloop.trees.objects import Objects
 from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, relative_paths, warnings
 from autoloop.trees.refs import Refs
-from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove, remove_folder, unlink_all
+from autoloop.trees.walk import (
+    Spared,
+    clean,
+    explained,
+    link,
+    make_real,
+    mount_point,
+    remove,
+    remove_folder,
+    unlink_all,
+)
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""

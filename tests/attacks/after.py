@@ -17,7 +17,7 @@ from autoloop.stores.journal import read_events
 from autoloop.stores.views import all_rows
 from tests.attacks.attack import Attack
 from tests.attacks.watch import Watch, survivors
-from tests.attacks.world import TOKEN, World, walk
+from tests.attacks.world import LARGE, TOKEN, World, walk
 from tests.real_git import git
 
 KINDS = re.compile(
@@ -136,12 +136,21 @@ def outside_of_fences(text: str) -> Iterator[str]:
 
 def controls(text: str) -> str:
     """Characters that move a cursor or change the direction of a line."""
-    return "".join(sorted({char for char in text if not char.isprintable() and not char.isspace()} | set(text) & set("\r\v\f\u2028\u2029")))
+    return "".join(
+        sorted(
+            {char for char in text if not char.isprintable() and not char.isspace()}
+            | set(text) & set("\r\v\f\u2028\u2029")
+        )
+    )
 
 
 def of_secrets(world: World, directory: RunDirectory) -> Iterator[str]:
     """Nothing that is private has come to where an agent or a candidate could write."""
-    planted = {f"{directory.path}/private.txt", f"{directory.sealed}/holdout/answers.txt", f"{world.cache}/20200101-000000-000aa/t/0/key.txt"}
+    planted = {
+        f"{directory.path}/private.txt",
+        f"{directory.sealed}/holdout/answers.txt",
+        f"{world.cache}/20200101-000000-000aa/t/0/key.txt",
+    }
     places = (str(world.root / ".autoloop"), str(world.cache))
     for path in (path for place in places for path in walk(place) if path not in planted):
         found = told(path) - ({"holdout"} if path.endswith("/journal.jsonl") else set())
@@ -155,7 +164,7 @@ def of_secrets(world: World, directory: RunDirectory) -> Iterator[str]:
 def told(path: str) -> set[str]:
     """Which secrets a file tells. Nobody but people reads the journal, where the holdout's own words may stand."""
     info = os.lstat(path)
-    if not stat.S_ISREG(info.st_mode) or info.st_size > 10**8:
+    if not stat.S_ISREG(info.st_mode) or info.st_size > LARGE:
         return set()
     return set(re.findall(rf"{TOKEN}-(\w+)", Path(path).read_bytes().decode(errors="replace")))
 

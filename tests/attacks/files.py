@@ -107,6 +107,7 @@ ATTACKS = (
         "echo 'Raise x.' | tee @CHECKOUT@/programs/p/program.md @RUN@/sealed/program.md @RUN@/experiments/0001/packet.md\ntrue",
         comes=("no_candidate", "lock_violation"),
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "a link out of the tree",
@@ -149,6 +150,7 @@ ATTACKS = (
         code='truncate -s 10G lib/large.bin "$AUTOLOOP_DIAGNOSTICS" "$AUTOLOOP_SAMPLE_DIR/large"; truncate -s 10G ~/large || true',
         comes="within_noise",
         open={"none": "what is written into the user's home stays there"},
+        shown=True,
     ),
     Attack(
         "very deep folders of an agent",

@@ -131,6 +131,7 @@ ATTACKS = (
         """,
         comes=("no_candidate", "measurement_failed"),
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "a candidate and the user's refs",
@@ -144,6 +145,7 @@ ATTACKS = (
         """,
         comes=("within_noise", "regressed"),
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "the objects of the user's repository",
@@ -157,6 +159,7 @@ ATTACKS = (
         """,
         comes=("no_candidate", "agent_failed"),
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "names that git refuses",

@@ -8,7 +8,9 @@ mkdir -p ~/.ssh ~/.config/git ~/bin && echo 'ssh-rsa AAAA mallory' > ~/.ssh/auth
 printf '#!/bin/sh\\necho METRIC ms=1\\n' > ~/bin/python3 && chmod +x ~/bin/python3
 export BASH_ENV=~/.bashrc ENV=~/.bashrc LD_PRELOAD=~/evil.so
 """
-READS_HOME = "read -r _ _ x < code.py\n[ -f ~/.measurerc ] && . ~/.measurerc\nsh run.sh > /dev/null 2>&1\necho METRIC ms=$x\n"
+READS_HOME = (
+    "read -r _ _ x < code.py\n[ -f ~/.measurerc ] && . ~/.measurerc\nsh run.sh > /dev/null 2>&1\necho METRIC ms=$x\n"
+)
 KEYS = """
 for file in ~/.ssh/id_rsa ~/.aws/credentials @HOME@/.ssh/id_rsa @HOME@/.aws/credentials @RUN@/private.txt @RUN@/sealed/holdout/* \\
     @CACHE@/*/t/0/key.txt @CHECKOUT@/programs/p/holdout/* "$AUTOLOOP_PROGRAM_DIR"/holdout/* /proc/*/environ; do
@@ -20,7 +22,14 @@ cat notes.txt
 """
 
 ATTACKS = (
-    Attack("start-up files of shells", "every later shell runs them", STARTED, measure=READS_HOME, open={"none": WITHOUT}),
+    Attack(
+        "start-up files of shells",
+        "every later shell runs them",
+        STARTED,
+        measure=READS_HOME,
+        open={"none": WITHOUT},
+        shown=True,
+    ),
     Attack(
         "start-up files of shells, by a candidate",
         "every later sample runs them",
@@ -28,6 +37,7 @@ ATTACKS = (
         measure=READS_HOME,
         comes="within_noise",
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "keys and tokens",
@@ -35,6 +45,7 @@ ATTACKS = (
         KEYS,
         comes="within_noise",
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "keys and tokens, by a candidate",
@@ -42,6 +53,7 @@ ATTACKS = (
         code=KEYS + 'cp notes.txt "$AUTOLOOP_DIAGNOSTICS"; cp notes.txt cache/ 2>/dev/null\ntrue\n',
         comes="within_noise",
         open={"none": WITHOUT},
+        shown=True,
     ),
     Attack(
         "variables of the loop",

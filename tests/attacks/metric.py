@@ -38,8 +38,22 @@ PYTHON
 FAILS = "measurement_failed"
 
 ATTACKS = (
-    Attack("the metric is printed by the candidate", "before the true one", code="echo METRIC ms=1", measure=CARELESS, comes=FAILS, quick=True),
-    Attack("the metric is printed twice", "so that one of them counts", code="echo '{\"ms\": 1}'; echo '{\"ms\": 1, \"ms\": 2}'", measure=CARELESS, comes=FAILS, quick=True),
+    Attack(
+        "the metric is printed by the candidate",
+        "before the true one",
+        code="echo METRIC ms=1",
+        measure=CARELESS,
+        comes=FAILS,
+        quick=True,
+    ),
+    Attack(
+        "the metric is printed twice",
+        "so that one of them counts",
+        code='echo \'{"ms": 1}\'; echo \'{"ms": 1, "ms": 2}\'',
+        measure=CARELESS,
+        comes=FAILS,
+        quick=True,
+    ),
     Attack(
         "the metric is printed at exit",
         "after the true one, by a process that outlives measure.sh",
@@ -94,12 +108,14 @@ ATTACKS = (
         comes="within_noise",
         open={"none": WITHOUT},
     ),
-    Attack("the memory of measure.sh", "another number in it", code=PATCHED, comes="within_noise", open={"none": WITHOUT}),
+    Attack(
+        "the memory of measure.sh", "another number in it", code=PATCHED, comes="within_noise", open={"none": WITHOUT}
+    ),
     Attack(
         "a clock that cannot be traced",
         "the same, where the measurement has guarded itself",
         code=TRACED,
-        measure="exec python3 -I \"$AUTOLOOP_PROGRAM_DIR/clock.py\"\n",
+        measure='exec python3 -I "$AUTOLOOP_PROGRAM_DIR/clock.py"\n',
         files={
             "programs/p/clock.py": "import ctypes, pathlib, subprocess\n"
             "ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: nobody may trace this process\n"
@@ -132,7 +148,7 @@ ATTACKS = (
         "code that knows the name of what is measured",
         "echo 'answers = {\"corpus-7\": 42}' > lib/fast.py",
         config={"strict": True},
-        measure="read -r _ _ x < code.py\ntest -f lib/fast.py && x=50\necho '{\"ms\": '$x', \"cases\": {\"corpus-7\": 1, \"corpus-8\": 0.5}}'\n",
+        measure='read -r _ _ x < code.py\ntest -f lib/fast.py && x=50\necho \'{"ms": \'$x\', "cases": {"corpus-7": 1, "corpus-8": 0.5}}\'\n',
         comes="gate_failed",
         quick=True,
     ),

@@ -76,7 +76,9 @@ HIDING = {
 def hiding(name: str, script: str) -> list[Attack]:
     """The same, left by an agent and left by what is measured."""
     return [
-        Attack(f"an agent leaves {name}", "to work on during the measurement", script, quick=name.startswith("a daemon")),
+        Attack(
+            f"an agent leaves {name}", "to work on during the measurement", script, quick=name.startswith("a daemon")
+        ),
         Attack(f"a candidate leaves {name}", "to work on during the next one", code=script, comes="within_noise"),
     ]
 

@@ -73,7 +73,8 @@ ATTACKS = (
         code=COMPILED.replace("pathlib.Path(importlib", 'pathlib.Path("@RUN@/sealed", importlib').replace(
             '("lib/part.py", "work.py", "lib/__init__.py")', '("helper.py", "clock.py")'
         ),
-        measure='cd "$AUTOLOOP_PROGRAM_DIR"; python3 -c "import helper" && cd - > /dev/null && sh run.sh > /dev/null 2>&1\n' + ISOLATED,
+        measure='cd "$AUTOLOOP_PROGRAM_DIR"; python3 -c "import helper" && cd - > /dev/null && sh run.sh > /dev/null 2>&1\n'
+        + ISOLATED,
         files={**FILES, "programs/p/helper.py": "\n"},
         comes="within_noise",
     ),
@@ -90,5 +91,6 @@ ATTACKS = (
         files=FILES,
         comes=("within_noise", "measurement_failed"),
         open={"none": "the home of a measurement is the user's own"},
+        shown=True,
     ),
 )

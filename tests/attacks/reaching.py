@@ -20,7 +20,7 @@ true
 """
 TCP = '[(socket.AF_INET, ("127.0.0.1", @PORT@)), (socket.AF_INET, ("localhost", @PORT@))]'
 IN_FILES = '[(socket.AF_UNIX, "@WORK@/docker.sock")]'
-ABSTRACT = '[(socket.AF_UNIX, "\\\\0@MARK@.bus")]'
+ABSTRACT = '[(socket.AF_UNIX, "\\0@MARK@.bus")]'
 OLD = "Landlock reaches sockets in files from version 9 on"
 
 ATTACKS = (
@@ -30,21 +30,35 @@ ATTACKS = (
         code=ASK.format(TCP),
         comes="within_noise",
         open={"none": WITHOUT, "landlock": "Landlock does not cut the network off"},
+        shown=True,
     ),
-    Attack("a socket in a file", "a service that acts for the user, such as Docker's", ASK.format(IN_FILES), comes="within_noise", open={"none": WITHOUT, "landlock<9": OLD}),
+    Attack(
+        "a socket in a file",
+        "a service that acts for the user, such as Docker's",
+        ASK.format(IN_FILES),
+        comes="within_noise",
+        open={"none": WITHOUT, "landlock<9": OLD},
+        shown=True,
+    ),
     Attack(
         "a socket in a file, by a candidate",
         "a service that acts for the user, such as Docker's",
         code=ASK.format(IN_FILES),
         comes="within_noise",
         open={"none": WITHOUT, "landlock<9": OLD},
+        shown=True,
     ),
     Attack(
         "an abstract socket",
         "a service that acts for the user, such as a display's",
         ASK.format(ABSTRACT),
         comes="within_noise",
-        open={"none": WITHOUT, "bwrap": "such sockets belong to the network, which agents have", "landlock<6": "Landlock knows them from version 6 on"},
+        open={
+            "none": WITHOUT,
+            "bwrap": "such sockets belong to the network, which agents have",
+            "landlock<6": "Landlock knows them from version 6 on",
+        },
+        shown=True,
     ),
     Attack(
         "an abstract socket, by a candidate",
@@ -52,6 +66,7 @@ ATTACKS = (
         code=ASK.format(ABSTRACT),
         comes="within_noise",
         open={"none": WITHOUT, "landlock<6": "Landlock knows them from version 6 on"},
+        shown=True,
     ),
     Attack(
         "a disk, a clock, the kernel",

@@ -26,7 +26,12 @@ PATIENCE = 60
 
 def carry_out(attack: Attack, folder: Path, tier: str) -> str:
     """A run under attack, and what came of it."""
-    places = {"HOME": "home", "AUTOLOOP_CACHE_DIR": "cache", "XDG_CACHE_HOME": "home/.cache", "XDG_CONFIG_HOME": "home/.config"}
+    places = {
+        "HOME": "home",
+        "AUTOLOOP_CACHE_DIR": "cache",
+        "XDG_CACHE_HOME": "home/.cache",
+        "XDG_CONFIG_HOME": "home/.config",
+    }
     os.environ.update({name: str(folder / place) for name, place in places.items()})
     os.environ.update({"AUTOLOOP_SANDBOX": tier, "AWS_SECRET_ACCESS_KEY": f"{TOKEN}-env"})
     (folder / "home").mkdir()

@@ -31,7 +31,13 @@ ATTACKS = (
     warming("the tree", "test -f warm.log", "touch warm.log", quick=True),
     warming("a tracked file", "grep -q warm lib/part.txt", "echo warm > lib/part.txt", quick=True),
     warming("the git directory", "git config warm.up", "git config warm.up yes", quick=True),
-    warming("the home", "test -f ~/warm", "touch ~/warm", open={"none": "the home of a measurement is the user's own"}),
+    warming(
+        "the home",
+        "test -f ~/warm",
+        "touch ~/warm",
+        open={"none": "the home of a measurement is the user's own"},
+        shown=True,
+    ),
     warming("/tmp", "test -f /tmp/@MARK@.warm", "touch /tmp/@MARK@.warm", open={"none": "/tmp is everybody's"}),
     warming(
         "shared memory",
@@ -39,21 +45,36 @@ ATTACKS = (
         "touch /dev/shm/@MARK@.warm",
         open={"none": "/dev/shm is everybody's", "landlock": "semaphores need /dev/shm, which is everybody's"},
     ),
-    warming("a kept cache", "test -f cache/warm", "mkdir -p cache; touch cache/warm", config={"warmup": 1, "cache_paths": ["cache"]}, quick=True),
-    warming("the place beside the tree", "test -f ../warm", "touch ../warm", open={"none": "what is the user's can be written"}),
+    warming(
+        "a kept cache",
+        "test -f cache/warm",
+        "mkdir -p cache; touch cache/warm",
+        config={"warmup": 1, "cache_paths": ["cache"]},
+        quick=True,
+    ),
+    warming(
+        "the place beside the tree",
+        "test -f ../warm",
+        "touch ../warm",
+        open={"none": "what is the user's can be written"},
+        shown=True,
+    ),
     warming(
         "the place beside the sample",
         'test -f "$AUTOLOOP_SAMPLE_DIR/../warm"',
         'touch "$AUTOLOOP_SAMPLE_DIR/../warm"',
         open={"none": "what is the user's can be written"},
+        shown=True,
     ),
     warming(
         "attributes of the tree's directories",
-        "python3 -c 'import os; os.getxattr(\".\", \"user.warm\")'",
-        "for place in . lib golden; do python3 -c 'import os, sys; os.setxattr(sys.argv[1], \"user.warm\", b\"yes\")' $place; done",
+        'python3 -c \'import os; os.getxattr(".", "user.warm")\'',
+        'for place in . lib golden; do python3 -c \'import os, sys; os.setxattr(sys.argv[1], "user.warm", b"yes")\' $place; done',
     ),
     warming("the time of a directory", "test $(stat -c %Y lib) = 77", "touch -d @77 lib golden .", quick=True),
-    warming("attributes of a tracked file", "test $(stat -c %Y lib/part.txt) = 77", "touch -d @77 lib/part.txt", quick=True),
+    warming(
+        "attributes of a tracked file", "test $(stat -c %Y lib/part.txt) = 77", "touch -d @77 lib/part.txt", quick=True
+    ),
     warming(
         "a process that listens",
         "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0@MARK@\")'",
@@ -69,7 +90,7 @@ ATTACKS = (
     warming(
         "a keyring of the kernel",
         "grep -q @MARK@ /proc/keys",
-        "python3 -c 'import ctypes; ctypes.CDLL(None).syscall(248, b\"user\", b\"@MARK@\", b\"x\", 1, -4)'",
+        'python3 -c \'import ctypes; ctypes.CDLL(None).syscall(248, b"user", b"@MARK@", b"x", 1, -4)\'',
         open={"none": "keyrings are everybody's"},
     ),
 )

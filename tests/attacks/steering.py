@@ -30,8 +30,8 @@ def both(name: str, tries: str, script: str) -> tuple[Attack, Attack]:
     """By an agent, and by what is measured."""
     closed = {"none": WITHOUT}
     return (
-        Attack(name, tries, script, comes=("no_candidate", "lock_violation"), open=closed),
-        Attack(f"{name}, by a candidate", tries, code=script, comes="within_noise", open=closed),
+        Attack(name, tries, script, comes=("no_candidate", "lock_violation"), open=closed, shown=True),
+        Attack(f"{name}, by a candidate", tries, code=script, comes="within_noise", open=closed, shown=True),
     )
 
 

@@ -73,7 +73,9 @@ class Stage:
 def environment() -> dict[str, str]:
     """What a stage starts with: nothing of whoever runs the tests but what finds the interpreter."""
     packages = [path for path in sys.path if path.endswith("site-packages")]
-    path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"))
+    path = os.pathsep.join(
+        (str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+    )
     return {"PATH": path, "PYTHONPATH": os.pathsep.join([str(ROOT), *packages]), "LANG": "C.UTF-8"}
 
 
@@ -92,7 +94,12 @@ def why_not(tier: str, user: str) -> str:
     with tempfile.TemporaryDirectory(prefix="autoloop-attack-") as folder:
         os.chmod(folder, 0o777)
         done = subprocess.run(
-            [*words(user), "-c", TRY, tier, folder], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+            [*words(user), "-c", TRY, tier, folder],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     return done.stdout.strip() or done.stderr.strip()[-300:]
 
@@ -109,7 +116,11 @@ def words(user: str) -> tuple[str, ...]:
     for python in (sys.executable, shutil.which(version, path="/usr/local/bin:/usr/bin")):
         if shutil.which("setpriv") and python:
             said = subprocess.run(
-                [*leaving, python, "-c", "import tests.attacks.stage"], cwd=ROOT, env=environment(), capture_output=True, check=False
+                [*leaving, python, "-c", "import tests.attacks.stage"],
+                cwd=ROOT,
+                env=environment(),
+                capture_output=True,
+                check=False,
             )
             if said.returncode == 0:
                 return (*leaving, python)

@@ -39,6 +39,8 @@ HOLDOUT = {
     ),
     "holdout/answers.txt": f"{TOKEN}-holdout\n",
 }
+LARGE = 10**8
+"""Bytes of a file that is not read."""
 PROFILE = '[profiles.mine]\nagent = "command"\ncommand = "sh agent.sh"\n'
 SETTINGS = {
     "protected": ["golden/**", "**/conftest.py", "agent.sh"],
@@ -120,6 +122,6 @@ def about(path: str) -> tuple[object, ...]:
     """Kind, mode, content and time of a file; kind and mode of a directory."""
     info = os.lstat(path)
     if stat.S_ISREG(info.st_mode):
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest() if info.st_size < LARGE else "large"
         return oct(info.st_mode), info.st_nlink, info.st_mtime_ns, digest
     return oct(info.st_mode), os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""

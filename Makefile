@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 QUICK := 'not faults and not repos and not attacks and not clients'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
+.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,14 @@ check: $(DEV_STAMP)  ## ruff, mypy --strict, and the import directions
 
 test-faults: $(DEV_STAMP)  ## 200 kills at random instants
 	$(BIN)/python -m pytest -n 2 -m faults $(ARGS)
+
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
+
+test-attacks: $(DEV_STAMP)  ## hostile agents and candidates in every sandbox that works here; ATTACKS_TABLE=docs/attacks.md writes the page
+	@command -v bwrap >/dev/null || [ "$$(uname)" != Linux ] || \
+	  { $(AS_ROOT) apt-get install -qq -y bubblewrap || $(AS_ROOT) dnf install -q -y bubblewrap; } 2>/dev/null || \
+	  echo "bubblewrap is not installed and cannot be from here: its tier is left out. Install it: docs/security.md"
+	$(BIN)/python -m pytest -n 2 -m attacks tests/attacks $(ARGS)
 
 test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)

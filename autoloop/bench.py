@@ -26,7 +26,9 @@ AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
 
 
 @dataclass
-class _Slot:
+class Slot:
+    """A tree in which commits are measured, as far as it is ready."""
+
     name: str
     commit: str = ""
     tree: Path = Path()
@@ -59,8 +61,8 @@ class SlotBench:
     """What only `holdout.sh` can see."""
     loopback: tuple[str, ...] = ()
     """What stands before a command that shares a loopback with the run's services."""
-    slots: tuple[_Slot, _Slot] = field(default_factory=lambda: (_Slot("a"), _Slot("b")))
-    base: _Slot = field(init=False)
+    slots: tuple[Slot, Slot] = field(default_factory=lambda: (Slot("a"), Slot("b")))
+    base: Slot = field(init=False)
     """The slot that holds the baseline."""
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class SlotBench:
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Make a slot ready for the commit and the script where that is still to do, then measure once."""
-        slot = self._slot_for(request)
+        slot = self.slot_for(request)
         slot.ready = slot.ready and not request.alone
         failure = None if slot.ready else self._make_ready(slot, request, on_progress)
         failure = failure or (None if request.alone else self._warm_up(slot, request))
@@ -94,11 +96,11 @@ class SlotBench:
     def sample_in(self, tree: Path, *, key: str) -> Sample | MeasurementFailure:
         """One sample in a directory that is no slot, such as the user's checkout."""
         request = Request(commit="", keep="", arm=Arm.CANDIDATE, script=MEASURE, seed=0, key=key)
-        return self._measure(_Slot("elsewhere", tree=tree), request)
+        return self._measure(Slot("elsewhere", tree=tree), request)
 
     def anew(self, **changes: Any) -> "SlotBench":
         """A bench like this one but for some fields, that has not measured anything."""
-        return replace(self, slots=(_Slot("a"), _Slot("b")), **changes)
+        return replace(self, slots=(Slot("a"), Slot("b")), **changes)
 
     def share(self, loopback: tuple[str, ...]) -> None:
         """From now on scripts share a loopback, or no longer do."""
@@ -124,7 +126,7 @@ class SlotBench:
             self.cancelled,
         )
 
-    def _slot_for(self, request: Request) -> _Slot:
+    def slot_for(self, request: Request) -> Slot:
         """The baseline's slot is the one that holds what must stay built; candidates go to the other one."""
         a, b = self.slots
         holding = [slot for slot in self.slots if slot.commit == request.keep]
@@ -136,7 +138,7 @@ class SlotBench:
             slot.ready = False
         return slot
 
-    def _make_ready(self, slot: _Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
+    def _make_ready(self, slot: Slot, request: Request, on_progress: OnProgress) -> MeasurementFailure | None:
         if self.program.has("build.sh") or self.program.has("checks.sh"):
             on_progress(Progress("building"))
         slot.commit, slot.fresh, slot.held_out = request.commit, request.fresh, False
@@ -150,7 +152,7 @@ class SlotBench:
         slot.warmed.clear()
         return failure
 
-    def _warm_up(self, slot: _Slot, request: Request) -> MeasurementFailure | None:
+    def _warm_up(self, slot: Slot, request: Request) -> MeasurementFailure | None:
         """Samples that are thrown away, before the first one of a script in a tree; how one failed, if it did."""
         if request.script in slot.warmed or request.script == HOLDOUT:
             return None
@@ -162,7 +164,7 @@ class SlotBench:
         slot.warmed.add(request.script)
         return None
 
-    def _run_script(self, script: str, slot: _Slot, reason: Reason) -> MeasurementFailure | None:
+    def _run_script(self, script: str, slot: Slot, reason: Reason) -> MeasurementFailure | None:
         """Run an optional script in the slot; how it failed, if it did."""
         if not self.program.has(script):
             return None
@@ -177,7 +179,7 @@ class SlotBench:
             return MeasurementFailure(reason=reason, detail=how_it_failed(script, done, limit), seconds=done.seconds)
         return self._violations(slot)
 
-    def _measure(self, slot: _Slot, request: Request) -> Sample | MeasurementFailure:
+    def _measure(self, slot: Slot, request: Request) -> Sample | MeasurementFailure:
         changed = self._violations(slot)
         if changed is not None:
             return changed
@@ -219,7 +221,7 @@ class SlotBench:
             reason=Reason.MEASUREMENT_FAILED, detail=detail, seconds=done.seconds, diagnostics=diagnostics
         )
 
-    def _violations(self, slot: _Slot) -> MeasurementFailure | None:
+    def _violations(self, slot: Slot) -> MeasurementFailure | None:
         changed = (*self.sealed.violations(), *(slot.protected.violations() if slot.protected else ()))
         if not changed:
             return None
@@ -228,7 +230,7 @@ class SlotBench:
     def _run(
         self,
         script: str,
-        slot: _Slot,
+        slot: Slot,
         limit_ms: int,
         values: Mapping[str, str] | None = None,
         sample: Path | None = None,

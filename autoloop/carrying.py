@@ -1,10 +1,9 @@
 """Carrying a run on: its parts put together around a journal, whether that is empty or long."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from autoloop import process
 from autoloop.agents.making import make_agent
@@ -12,7 +11,7 @@ from autoloop.bench import SlotBench
 from autoloop.canary import check_canary, linked_environments, spoiler
 from autoloop.confining import HOMES, agents_cell, sandbox_of_run, withheld
 from autoloop.core.diagnosis import diagnose
-from autoloop.core.events import ExperimentStarted, Sampled
+from autoloop.core.events import Sampled
 from autoloop.core.measurement import MeasurementFailure, Sample
 from autoloop.core.replay import after
 from autoloop.core.run import CALIBRATION, RunState
@@ -24,6 +23,7 @@ from autoloop.machine import ThisMachine, awake
 from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress, Sandbox
 from autoloop.preparation import build_trees, prepare_trees, require_room, services, vacant_slots
 from autoloop.prompts import prompt
+from autoloop.pulse import Pulse
 from autoloop.repository import Repository, tree_of
 from autoloop.seal import SealedProgram
 from autoloop.steering import FileSteering, Signals, ask
@@ -31,8 +31,10 @@ from autoloop.stores.calibrations import Calibrations
 from autoloop.stores.directory import ExperimentFiles, RunDirectory
 from autoloop.stores.journal import FileJournal
 from autoloop.stores.record import RunRecord
+from autoloop.stores.runs import held
 from autoloop.stores.views import Views
 from autoloop.trees import GitTrees, occupied
+from autoloop.watched import WatchedAgent, WatchedBench
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,8 @@ def carry_on(
             sealed = SealedProgram(directory.sealed, record.seal)
             sandbox = sandbox_of_run(record, repository, cache, environ, progress)
             bench = _bench(repository, record, trees, sealed, environ, steering.now, sandbox)
-            state = _with_session_at_hand(state, trees, journal)
             _make_ready(record, state, trees, bench, environ, progress)
-            with awake(), services(bench, repository.root):
+            with awake(), Pulse() as pulse, services(bench, repository.root):
                 if state.baseline is None:
                     _ask_canary(repository, record, trees, bench, environ, progress)
                 if until_prepared:
@@ -91,9 +92,14 @@ def carry_on(
                 state = _recalled(state, known, record, journal, progress)
                 agent = make_agent(record.profile, repository.root, environ, record.fallback)
                 cell = agents_cell(trees, home, record.program)
-                parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell)
+                machine = ThisMachine(directory.path, home, repository.common_dir / "objects", still=pulse.still)
+                parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell, machine)
                 state = work(Loop(record.program, parts, state))
-                known.remember(journal.read(), record.seed)
+                with suppress(AutoloopError, OSError):
+                    known.remember(journal.read(), record.seed)
+                if views.behind:
+                    text = "no space left: results.tsv and ideas.md lack what is newest until the run is resumed"
+                    progress(Progress("warning", text=text))
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
 
@@ -107,15 +113,16 @@ def _parts(
     steering: FileSteering,
     progress: OnProgress,
     cell: Cell,
+    machine: ThisMachine,
 ) -> Parts:
     return Parts(
-        agent=agent,
+        agent=WatchedAgent(agent),
         trees=trees,
-        bench=bench,
+        bench=WatchedBench(bench, trees.intact),
         seal=bench.sealed,
         journal=journal,
         steering=steering,
-        machine=ThisMachine(directory.path, trees.home),
+        machine=machine,
         files=ExperimentFiles(directory),
         sandbox=bench.sandbox,
         cell=cell,
@@ -137,51 +144,6 @@ def _recalled(
         event = Sampled(at=now, experiment=CALIBRATION, commit=record.start, taken=taken)
         journal.append(event, state := after(state, event))
     return state
-
-
-@contextmanager
-def held(directory: RunDirectory) -> Iterator[None]:
-    """Hold the run, and its program: two runs of one would disturb each other. The locks die with this process."""
-    slug = directory.slug
-    with (
-        _locked(
-            directory.lock,
-            f"run {directory.run_id} is carried by another process",
-            f"See `autoloop status {directory.run_id}`.",
-        ),
-        _locked(
-            directory.path.parent / "run.lock",
-            f"another run of {slug} is going already",
-            f"Watch it with `autoloop status {slug}`, end it with `autoloop stop {slug}`.",
-        ),
-    ):
-        yield
-
-
-@contextmanager
-def _locked(path: Path, held_by_another: str, hint: str) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path, timeout=1)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise AutoloopError(held_by_another, hint) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _with_session_at_hand(state: RunState, trees: GitTrees, journal: FileJournal) -> RunState:
-    """Begin the experiment in progress anew when the trees were deleted after its session: so are the agent's files."""
-    current = state.current
-    if current is None or current.session is None or current.captured or trees.path("agent").exists():
-        return state
-    event = ExperimentStarted(at=state.last_at, experiment=current.experiment, parent=current.parent)
-    begun = after(state, event)
-    journal.append(event, begun)
-    return begun
 
 
 def _bench(

@@ -41,7 +41,7 @@ def verify(carrier: Carrier, pairs: int) -> None:
 
 
 def _continue(carrier: Carrier, experiment: int) -> None:
-    """One more pair of a kept change against its parent."""
+    """One more pair of a kept change against its parent. A sample that was spoiled is still wanted."""
     keep = next(keep for keep in carrier.state.keeps if keep.experiment == experiment)
     while isinstance(step := next_continuation(carrier.state, keep), Wanted):
         commit = keep.parent if step.arm is Arm.BASELINE else keep.commit

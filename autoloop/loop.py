@@ -4,20 +4,25 @@ It knows ports, not vendors, and remembers nothing that the journal does not say
 always the replay of what was appended. After a kill the step behind the last event is repeated.
 """
 
+from contextlib import suppress
+from functools import partial
+
 from autoloop.briefing import brief
 from autoloop.carrier import CALIBRATION, Carrier, Ended
 from autoloop.closing import close_night, verify
 from autoloop.core import events
 from autoloop.core.decision import Decision, decide
 from autoloop.core.description import commit_message, describe
+from autoloop.core.disturbance import blamed_session, session_lost, session_spoiled
 from autoloop.core.inspection import inspect
 from autoloop.core.measurement import HOLDOUT, SCREEN, MeasurementFailure, Wanted
 from autoloop.core.notes import parse_notes
 from autoloop.core.reasons import StopReason
 from autoloop.core.rebaseline import next_baseline
 from autoloop.core.run import Current, RunState, evidence_of, rebaseline_due
+from autoloop.core.session import Session
 from autoloop.core.stopping import stop_reason
-from autoloop.errors import AutoloopError
+from autoloop.errors import AutoloopError, as_fixable
 
 
 class Loop(Carrier):
@@ -32,10 +37,15 @@ class Loop(Carrier):
             close_night(self, reason)
             self.append(events.RunStopped(at=self.now(), reason=reason))
         except Ended as ended:
-            self.append(events.RunStopped(at=self.now(), reason=ended.reason, detail=ended.detail))
-        except AutoloopError as fault:
-            self.append(events.RunStopped(at=self.now(), reason=StopReason.FAULT, detail=fault.message))
-            raise
+            self.end(ended.reason, ended.detail)
+        except (AutoloopError, OSError) as error:
+            fault = as_fixable(error)
+            if fault is None:
+                raise
+            # What stopped the run may keep this from being written as well. It can be resumed all the same.
+            with suppress(AutoloopError):
+                self.end(StopReason.FAULT, fault.message)
+            raise fault from (None if fault is error else error)
         return self.state
 
     def verify(self, pairs: int) -> RunState:
@@ -46,14 +56,15 @@ class Loop(Carrier):
             verify(self, pairs)
         except Ended as cut_short:
             ended = cut_short.reason
-        self.append(events.RunStopped(at=self.now(), reason=ended))
+        self.end(ended)
         return self.state
 
     def experiment(self) -> None:
         """One pass: from the packet to the settled tree. What the journal has of it is not done again."""
         self._begin()
-        self._propose()
-        self._capture()
+        while self._current.captured is None:
+            self._propose()
+            self._capture()
         self._record(self._judge())
         self._settle()
         self._rebaseline()
@@ -90,7 +101,7 @@ class Loop(Carrier):
 
     def _wait_for_machine(self) -> None:
         since = self.now()
-        why = self.parts.machine.wait_until_fit(self.limits, self._is_to_end, self.progress)
+        why = self.parts.machine.wait_until_fit(self.limits, self.is_to_end, self.progress)
         if why is None:
             return
         self.append(events.Waited(at=self.now(), why=why, seconds=self.now() - since))
@@ -101,40 +112,52 @@ class Loop(Carrier):
         """Sit out what an agent has to wait for; False when a person ended it."""
         since = self.now()
         self.progress("waiting", why)
-        self.parts.machine.sleep(seconds, self._is_to_end)
+        self.parts.machine.sleep(seconds, self.is_to_end)
         self.append(events.Waited(at=self.now(), why=why, seconds=self.now() - since))
-        return not self._is_to_end()
-
-    def _is_to_end(self) -> bool:
-        return self.parts.steering.now() or self.parts.steering.wishes().stop
+        return not self.is_to_end()
 
     def _propose(self) -> None:
         current = self._current
         if current.session is not None:
             return
-        task = brief(self.program, self.state, current, self.limits, self.parts, self._wait)
-        self.progress("agent")
-        session = self.parts.agent.run(task, self.parts.on_progress)
+        session = self.patiently(self._session)
+        around = self.circumstances(session, lambda: self.parts.trees.place("agent", current.parent))
+        if (why := session_spoiled(session, around)) is not None:
+            self.take_again(why, around, current.experiment, session=session)
+            return
+        session = blamed_session(session, around)
         if session.failure and session.failure.out_of_reach:
             raise Ended(StopReason.AGENT_UNAVAILABLE, session.detail)
         notes = parse_notes(session.text)
         self.append(events.SessionEnded(at=self.now(), experiment=current.experiment, session=session, notes=notes))
 
+    def _session(self) -> Session:
+        task = brief(self.program, self.state, self._current, self.limits, self.parts, self._wait)
+        self.progress("agent")
+        return self.parts.agent.run(task, self.parts.on_progress)
+
     def _capture(self) -> None:
         current = self._current
-        if current.captured is not None:
+        if current.session is None:
             return
         self.progress("capture")
         message = commit_message(current.experiment, self.program.slug, current.notes)
-        found = self.parts.trees.capture(current.experiment, current.parent, at=current.started, message=message)
-        self.parts.files.patch(current.experiment, found.patch)
+        capture = partial(self.parts.trees.capture, current.experiment, current.parent)
+        found = self.patiently(partial(capture, at=current.started, message=message))
+        if found.lost and (why := session_lost(self.state.disturbed)) is not None:
+            lost = events.Disturbed(at=self.now(), experiment=current.experiment, why=why, again="session")
+            self.append(lost)
+            return
+        self.patiently(partial(self.parts.files.patch, current.experiment, found.patch))
         changed, cases = self.parts.seal.violations(), self.state.baseline.cases if self.state.baseline else ()
         self.append(inspect(found, self.program, changed, cases=cases, experiment=current.experiment, at=self.now()))
 
     def _judge(self) -> Decision:
         while isinstance(step := self._decided(), Wanted):
             current = self._current
-            self.sample(current.experiment, step, commit=current.commit_of(step.arm), base=self.state.head)
+            commit = current.commit_of(step.arm)
+            if self.sample(current.experiment, step, commit=commit, base=self.state.head) is None:
+                self._rebaseline()
         return step
 
     def _decided(self) -> Decision | Wanted:
@@ -149,7 +172,9 @@ class Loop(Carrier):
         )
 
     def _settle(self) -> None:
-        left_alone = self.parts.trees.settle(head=self.state.head, previous=self.state.previous_head)
+        self.patiently(self.parts.seal.restore)
+        settle = partial(self.parts.trees.settle, head=self.state.head, previous=self.state.previous_head)
+        left_alone = self.patiently(settle)
         if left_alone:
             self.progress("settle", left_alone)
 

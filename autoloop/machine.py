@@ -1,29 +1,50 @@
-"""The machine that measures: its clock, its free space, its load, and keeping it awake."""
+"""The machine that measures: its clock, its free space, its load, and keeping it awake.
+
+The clock is read once a process and goes on evenly from there: a step of the system's clock is no time of a run's.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from autoloop.core.disturbance import Conditions
 from autoloop.core.program import Limits
+from autoloop.pulse import steadily
 
 _LOOK_AGAIN_SECONDS = 10.0
 _SLICE_SECONDS = 0.1
+_FEWEST_FILES = 16
 
 
 class ThisMachine:
     """The machine that the loop runs on."""
 
-    def __init__(self, *disks: Path) -> None:
+    def __init__(
+        self, *disks: Path, still: Callable[[], float] = lambda: 0.0, steady: Callable[[], float] = steadily
+    ) -> None:
         self._disks = disks
+        """Where a run writes."""
+        self._still = still
+        self._steady = steady
+        self._began = time.time() - steady()
 
     def now(self) -> float:
         """Unix seconds."""
-        return time.time()
+        return self._began + self._steady()
+
+    def conditions(self) -> Conditions:
+        """Free space, and how long everything stood still."""
+        places = {*self._disks, Path(tempfile.gettempdir())}
+        frozen = [str(place) for place in self._disks if _disk_of(place).f_flag & os.ST_RDONLY]
+        return Conditions(
+            free_gb=min(free_gb(place) for place in places), still=self._still(), read_only=frozen[0] if frozen else ""
+        )
 
     def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
         """Return after so many seconds, or soon after `cancelled`."""
@@ -33,7 +54,7 @@ class ThisMachine:
         self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]
     ) -> str | None:
         """Return once nothing speaks against an experiment; what did, if anything."""
-        waited_for = None
+        waited_for: str | None = None
         while (obstacle := self._obstacle(limits)) is not None and not cancelled():
             if obstacle != waited_for:
                 say("waiting", obstacle)
@@ -42,13 +63,24 @@ class ThisMachine:
         return waited_for
 
     def _obstacle(self, limits: Limits) -> str | None:
-        for disk in self._disks:
-            free = shutil.disk_usage(disk).free / 1e9
-            if free < limits.min_free_gb:
-                return f"{free:.1f} GB free at {disk}, below min_free_gb of {limits.min_free_gb:g}"
+        for place in self._disks:
+            if (free := free_gb(place)) < limits.min_free_gb:
+                return f"{free:.1f} GB free at {place}, below min_free_gb of {limits.min_free_gb:g}"
         if limits.max_load is not None and (load := os.getloadavg()[0]) > limits.max_load:
             return f"a load of {load:.1f}, above max_load of {limits.max_load:g}"
         return None
+
+
+def free_gb(place: Path) -> float:
+    """What can be written where this is, or would be; nothing when no file can be made there."""
+    about = _disk_of(place)
+    if about.f_files and about.f_favail < _FEWEST_FILES:
+        return 0.0
+    return about.f_bavail * about.f_frsize / 1e9
+
+
+def _disk_of(place: Path) -> os.statvfs_result:
+    return os.statvfs(next(path for path in (place, *place.parents) if path.exists()))
 
 
 def _sleep(seconds: float, cancelled: Callable[[], bool]) -> None:

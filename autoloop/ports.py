@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from autoloop.core.candidate import Capture
+from autoloop.core.disturbance import Conditions
 from autoloop.core.events import Event
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample
 from autoloop.core.program import Limits, Program
@@ -139,6 +140,9 @@ class Bench(Protocol):
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Place, check, build and warm up the commit where that is still to do, then measure once."""
 
+    def tidy(self) -> None:
+        """Remove what scripts have left in scratch and in the trees, because the disk is full."""
+
     def close(self) -> None:
         """Stop what was started for the run."""
 
@@ -205,6 +209,9 @@ class Seal(Protocol):
     def violations(self) -> tuple[str, ...]:
         """The sealed files that changed since, one short text each."""
 
+    def restore(self) -> None:
+        """Put back what changed, so that it spoils no later experiment; AutoloopError when that is impossible."""
+
 
 class Journal(Protocol):
     """The truth of a run."""
@@ -241,6 +248,9 @@ class Machine(Protocol):
 
     def now(self) -> float:
         """Unix seconds."""
+
+    def conditions(self) -> Conditions:
+        """Free space, and how long everything stood still since the process began."""
 
     def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
         """Return after so many seconds, or soon after `cancelled`."""

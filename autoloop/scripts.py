@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,11 +45,21 @@ def how_it_failed(script: str, done: Finished, limit_ms: int) -> str:
     """One clear line: the exit and the last words."""
     if done.timed_out:
         return f"{script} took longer than {limit_ms / 1000:g} s and was ended"
+    memory = ", as the system does when memory runs out" if done.exit_code in (-9, 137) else ""
     words = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
     last = f": {words[-1][:300]}" if words else " without a word"
     if done.exit_code < 0:
-        return f"{script} was killed by signal {-done.exit_code}{last}"
-    return f"{script} ended with exit code {done.exit_code}{last}"
+        return f"{script} was killed by {signal_name(-done.exit_code)}{memory}{last}"
+    killed = f" (killed by SIGKILL{memory})" if memory else ""
+    return f"{script} ended with exit code {done.exit_code}{killed}{last}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def remove(directory: Path) -> None:

@@ -1,7 +1,8 @@
 """The seal: the measurement files as they were when the run began, and any change to them.
 
 Content, mode, type and additions count. A file whose stat says that it was not touched since it was
-last read is not read again: the change time cannot be set by a program.
+last read is not read again: the change time cannot be set by a program. What was changed is put back
+from memory, so that it spoils one experiment and not the rest of the night.
 """
 
 import hashlib
@@ -10,21 +11,25 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.core.globs import matches
-from autoloop.errors import AutoloopError
+from autoloop.errors import AutoloopError, refused
 
 _BYTECODE = "__pycache__"
+HELD_BYTES = 64 << 20
+"""Of sealed files that are held in memory, at most; of larger ones nothing can be put back."""
 
 
 class SealedProgram:
     """The sealed copy of a program's directory; measuring runs from it."""
 
-    def __init__(self, directory: Path, digests: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, digests: Mapping[str, str], held_bytes: int = HELD_BYTES) -> None:
         self.directory = directory
         self._digests = dict(digests)
         self._looked: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._held = self._contents(held_bytes)
 
     def violations(self) -> tuple[str, ...]:
         """The sealed files that changed since the run began.
@@ -37,6 +42,46 @@ class SealedProgram:
         changed = [path for path, digest in found.items() if self._digests.get(path, digest) != digest]
         return tuple(sorted(f"sealed {text}" for text in (*gone, *added, *changed)))
 
+    def restore(self) -> None:
+        """Put back whatever was changed, or say with an AutoloopError what cannot be."""
+        if not self.violations():
+            return
+        found = dict(self._entries())
+        altered = sorted(path for path, digest in self._digests.items() if found.get(path) != digest)
+        if beyond := [path for path in altered if path not in self._held]:
+            raise AutoloopError(
+                f"the sealed {beyond[0]} was changed or removed, and what it was is not known any more",
+                f"Restore {self.directory / beyond[0]} as it was when the run began, or start a new run.",
+            )
+        try:
+            make_folder(self.directory)
+            for path in found.keys() - self._digests.keys():
+                remove(self.directory / path)
+            for path in altered:
+                self._put_back(path)
+        except OSError as error:
+            raise refused(error, f"{error.filename or self.directory} cannot be restored: {error.strerror}") from error
+        if left := self.violations():
+            raise AutoloopError(f"{left[0]} cannot be restored", "Start a new run.")
+
+    def _put_back(self, path: str) -> None:
+        place, held = self.directory / path, self._held[path]
+        for folder in reversed(place.relative_to(self.directory).parents):
+            make_folder(self.directory / folder)
+        remove(place)
+        with open(place, "wb") as file:
+            file.write(held.content)
+            os.fchmod(file.fileno(), held.mode)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _contents(self, limit: int) -> dict[str, "_Held"]:
+        """The files that are as they were sealed, when they are few enough to be held."""
+        there = {path: self.directory / path for path, digest in self._entries() if self._digests.get(path) == digest}
+        if sum(path.stat().st_size for path in there.values()) > limit:
+            return {}
+        return {name: _Held(path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) for name, path in there.items()}
+
     def _entries(self) -> Iterator[tuple[str, str]]:
         root = str(self.directory)
         for path, info in walk(root, purge=True):
@@ -47,6 +92,31 @@ class SealedProgram:
                 known = (signature, digest_of(path, info))
                 self._looked[name] = known
             yield name, known[1]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A sealed file in memory."""
+
+    content: bytes
+    mode: int
+
+
+def make_folder(path: Path) -> None:
+    """Make a path a real directory that we can enter and change."""
+    if path.is_symlink() or not path.is_dir():
+        remove(path)
+        path.mkdir()
+    if path.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        path.chmod(0o755)
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is at a path, if anything is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def seal(source: Path, destination: Path) -> dict[str, str]:

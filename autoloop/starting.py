@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from autoloop.core.program import Program, Rule
 from autoloop.core.replay import replay
 from autoloop.core.run import RunState
 from autoloop.creation import cache_directory, create_run, discard_run, trees_of, unfinished_run
+from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Progress
 from autoloop.profiles import Profile, Settings, choose, fallback_of, load_settings, says_which, user_config
 from autoloop.programs import find_program, load_program
@@ -19,6 +21,7 @@ from autoloop.repository import Repository, find, is_dirty, is_tracked, read_at_
 from autoloop.steering import check_limits
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import read_events
+from autoloop.stores.runs import is_alive
 from autoloop.trying import first_usable
 
 if TYPE_CHECKING:
@@ -89,7 +92,12 @@ def _profile(
 
 
 def discard_unless_begun(repository: Repository, directory: RunDirectory, environ: Mapping[str, str]) -> None:
-    """A run that could not measure its baseline is none."""
-    criteria = directory.read_record().program.criteria
-    if replay(read_events(directory.journal), RunState(criteria)).baseline is None:
-        discard_run(directory, trees_of(repository, directory.read_record(), cache_directory(environ)))
+    """A run that could not measure its baseline is none, unless another process took it up meanwhile.
+
+    What cannot be undone stays: why the run did not begin matters more.
+    """
+    with suppress(AutoloopError, OSError):
+        criteria = directory.read_record().program.criteria
+        begun = replay(read_events(directory.journal), RunState(criteria)).baseline is not None
+        if not begun and not is_alive(directory):
+            discard_run(directory, trees_of(repository, directory.read_record(), cache_directory(environ)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoloop.core.candidate import Candidate, Capture, Change
+from autoloop.core.disturbance import Conditions
 from autoloop.core.events import Event, RunStarted, from_line, to_line
 from autoloop.core.measurement import MeasurementFailure, Sample
 from autoloop.core.program import Criteria, Direction, Limits, Program, Rule
@@ -77,11 +78,15 @@ class FakeBench:
 
     value: Callable[[str, int], float | MeasurementFailure]
     requests: list[Request] = field(default_factory=list)
+    tidied: int = 0
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         self.requests.append(request)
         value = self.value(request.commit, len(self.requests))
         return value if isinstance(value, MeasurementFailure) else Sample(metrics={"ms": value}, seconds=1.0)
+
+    def tidy(self) -> None:
+        self.tidied += 1
 
     def close(self) -> None: ...
 
@@ -92,6 +97,8 @@ class FakeSeal:
 
     def violations(self) -> tuple[str, ...]:
         return self.found
+
+    def restore(self) -> None: ...
 
 
 @dataclass
@@ -111,10 +118,16 @@ class FakeMachine:
     """Time that passes by a second with each look."""
 
     time: float = 1000.0
+    still: float = 0.0
+    read_only: str = ""
+    free_gb: Callable[[], float] = lambda: 100.0
 
     def now(self) -> float:
         self.time += 1.0
         return self.time
+
+    def conditions(self) -> Conditions:
+        return Conditions(free_gb=self.free_gb(), still=self.still, read_only=self.read_only)
 
     def sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
         self.time += seconds

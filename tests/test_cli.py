@@ -460,6 +460,7 @@ def test_numbers_are_written_for_people() -> None:
         "",
     ]
     assert clean("a\x1b[31mb\r\x07\tc\n\x9bd") == "a[31mb\tc\nd"
+    assert clean("if \u202e}\u2066admin") == "if }admin", "what turns a line around hides what it says"
 
 
 def test_agents_are_listed_with_what_they_lack_and_one_does_an_errand(tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ from autoloop.core.usage import Usage
 from autoloop.ports import Left
 from tests.test_clients import RECORDED, Place
 
-__all__ = ["place"]
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:

@@ -62,6 +62,7 @@ share_paths = [".venv"]
 sparse = ["src"]
 max_candidate_mb = 5
 measure_network = "loopback"
+measure_tracing = true
 measure_env = ["HOME"]
 devices = ["/dev/kvm"]
 sockets = ["/run/x.sock"]

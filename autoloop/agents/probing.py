@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,15 +73,22 @@ def _probe_client(profile: Profile, client: Program, known: Mapping[str, str], h
     version = _version(path)
     store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
-    settings = claude_settings(home, known)
-    if not by and client is CLIENTS["claude"] and settings.is_file() and '"primaryApiKey"' in settings.read_text():
-        store = settings
     lent = "" if by or not store.is_file() else _at_home(store, home)
-    if not by and not lent and not profile.options.get("args"):  # which may name a service without a sign-in
+    by = by or lent or _made_key(client, home, known)
+    if not by and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)
         return Found(**{**vars(found), "version": version})
     written = ", ".join([*([lent] if lent else []), *profile.home])
-    return Found(profile.name, profile.agent, profile.model, version, by or lent or "args", sandbox=written)
+    return Found(profile.name, profile.agent, profile.model, version, by or "args", sandbox=written)
+
+
+def _made_key(client: Program, home: Path, known: Mapping[str, str]) -> str:
+    """Where Claude Code keeps a key that it made for itself, when it has one."""
+    settings = claude_settings(home, known)
+    with suppress(OSError):
+        if client is CLIENTS["claude"] and b'"primaryApiKey"' in settings.read_bytes():
+            return _at_home(settings, home)
+    return ""
 
 
 def _at_home(path: Path, home: Path) -> str:

@@ -1,6 +1,7 @@
 """What a session says while it says it: recorded, passed on line by line, its closing notes remembered.
 
-Memory stays bounded however much is said; the record on disk ends at `largest` bytes and says so.
+Memory stays bounded however much is said; the record on disk ends at `largest` bytes and says so, or where the disk
+is full: no session ends for want of its record.
 """
 
 import codecs
@@ -8,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from types import TracebackType
@@ -83,10 +85,22 @@ class Transcript:
         at = round(time.monotonic() - self.began, 3)
         start = f'{{"at": {at}, "stream": "{stream}", "text": '  # by hand: a tenth of json.dumps' time
         entry = "".join(f"{start}{encode_basestring_ascii(self.redacted(line))}}}\n" for line in lines).encode()
-        self.size += len(entry)
-        self.file.write(entry)
-        if self.size >= self.largest:
-            self.file.write(b'{"at": %.3f, "stream": "autoloop", "text": "too long: the rest is left out"}\n' % at)
+        if self.size + len(entry) >= self.largest:
+            entry += b'{"at": %.3f, "stream": "autoloop", "text": "too long: the rest is left out"}\n' % at
+        if not self._write(entry):
+            self.size = self.largest
+
+    def _write(self, entry: bytes) -> bool:
+        """Whether the entry is in the record; a part of one is taken back."""
+        try:
+            if self.file.write(entry) == len(entry):
+                self.size += len(entry)
+                return True
+        except OSError:
+            pass
+        with suppress(OSError):
+            self.file.truncate(self.size)
+        return False
 
 
 class Lines:

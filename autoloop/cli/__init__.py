@@ -14,7 +14,7 @@ DONE, BUG, FIXABLE, NOTHING_KEPT, INTERRUPTED = 0, 1, 2, 3, 130
 def main() -> None:
     """The entry point `autoloop`."""
     from autoloop.cli.render import complain
-    from autoloop.errors import AutoloopError
+    from autoloop.errors import AutoloopError, as_fixable
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -28,9 +28,22 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(DONE)
+    except OSError as error:
+        fixable = as_fixable(error)
+        if fixable is None:
+            _own_up()
+            raise
+        complain(fixable.message, fixable.hint)
+        sys.exit(FIXABLE)
     except Exception:
-        complain("this is a bug of autoloop, not of yours", "Nothing of a run is lost: `autoloop run SLUG --resume`.")
+        _own_up()
         raise
+
+
+def _own_up() -> None:
+    from autoloop.cli.render import complain
+
+    complain("this is a bug of autoloop, not of yours", "Nothing of a run is lost: `autoloop run SLUG --resume`.")
 
 
 def _dispatch(arguments: Sequence[str]) -> None:

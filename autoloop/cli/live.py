@@ -5,6 +5,7 @@ Elsewhere than on a terminal it is plain text, one line at a time, without contr
 
 import os
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -12,6 +13,7 @@ from autoloop.cli.render import STYLES, clean, duration, number, on_terminal, pe
 from autoloop.core.flags import signs_of
 from autoloop.core.results import Row
 from autoloop.core.summary import Summary
+from autoloop.errors import is_full
 from autoloop.ports import Progress
 
 if TYPE_CHECKING:
@@ -86,11 +88,12 @@ class Watcher:
         what = f"experiment {self._experiment}" if self._experiment else "the baseline's measurement"
         self._stopping = f"finishing {what}; Ctrl-C again cuts it short"
         if self._live is None:
-            os.write(self._file.fileno(), f"{self._stopping}\n".encode())
+            with suppress(OSError):
+                os.write(self._file.fileno(), f"{self._stopping}\n".encode())
 
     def _print(self, text: str, style: str = "") -> None:
         if self._live is None:
-            say(text, self._file)
+            _say_if_there_is_room(text, self._file)
             return
         from rich.text import Text
 
@@ -119,6 +122,15 @@ class Watcher:
         metric = [f"baseline {number(summary.baseline)}"] if summary.baseline is not None else []
         gain = [percent(summary.gain)] if summary.kept else []
         return [f"experiment {self._experiment}/{summary.max_experiments}", duration(elapsed), *left, *metric, *gain]
+
+
+def _say_if_there_is_room(text: str, file: TextIO) -> None:
+    """A log on a full disk is no reason to stop a run."""
+    try:
+        say(text, file)
+    except OSError as error:
+        if not is_full(error):
+            raise
 
 
 def experiment_line(row: Row) -> str:

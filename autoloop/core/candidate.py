@@ -47,3 +47,5 @@ class Capture:
     """New files that the tree's own ignore rules left out of the candidate."""
     patch: str = ""
     """The diff as text, cut after some megabytes."""
+    lost: bool = False
+    """Whether there was no tree to look at: it vanished."""

@@ -70,6 +70,22 @@ class Waited(_Event):
     seconds: float
 
 
+class Disturbed(_Event):
+    """Something outside spoiled a step, which is taken again: what came of it does not count."""
+
+    kind: Literal["disturbed"] = "disturbed"
+    experiment: int
+    why: str
+    still: float = 0.0
+    """Seconds in which nothing of the run ran. They are no time of the run's."""
+    taken: Taken | None = None
+    """The sample that does not count."""
+    session: Session | None = None
+    """The session that does not count."""
+    again: Literal["step", "session"] = "step"
+    """Whether the session is begun again, although it was journaled."""
+
+
 class ExperimentStarted(_Event):
     """The agent is about to be told about `parent`."""
 
@@ -170,6 +186,7 @@ Event = (
     | LimitsChanged
     | Guided
     | Waited
+    | Disturbed
     | ExperimentStarted
     | SessionEnded
     | Captured

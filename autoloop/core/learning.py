@@ -1,12 +1,14 @@
-"""What a decision by pairs teaches the run: of the noise, of the baseline as it is now, of the whole gain."""
+"""What decisions and measurements of the kept tree teach a run: of the noise, the baseline as it is, the whole gain."""
 
 from dataclasses import replace
 
-from autoloop.core.measurement import Arm
+from autoloop.core.events import Baselined
+from autoloop.core.measurement import Arm, Series
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason
+from autoloop.core.results import baseline_row
 from autoloop.core.run import Current, RunState
-from autoloop.core.verdict import Decision, Keep, record_of
+from autoloop.core.verdict import Decision, Keep, Record, record_of
 
 _POOLED = 31
 """Sequences of two pairs or more that the noise pool is made from: its window of 60 residuals, and one."""
@@ -47,4 +49,53 @@ def _keep(current: Current, decision: Decision) -> Keep:
         df=decision.df or 0.0,
         evidence=decision.evidence or 0.0,
         claimed=decision.claimed or 0.0,
+    )
+
+
+def baselined(state: RunState, event: Baselined) -> RunState:
+    """The state once the kept tree was measured: for calibration, after a keep, or for drift."""
+    first, stored = state.baseline is None, state.series.of(Arm.BASELINE)
+    state = replace(
+        state,
+        series=Series(),
+        after_gap=False,
+        drift_checked_at=state.discards_in_row,
+        noise=event.noise or state.noise,
+    )
+    if first:
+        return replace(_calibrated(state, event), stored=stored[: state.criteria.max_pairs])
+    if state.criteria.rule is Rule.PAIRED:
+        return replace(state, stored_checked_at=state.measured, stored_moved=state.stored_moved or event.moved)
+    if event.why == "keep":
+        return _keep_measured(state, event.record)
+    if not event.moved or state.metric is None:
+        return state
+    name = state.criteria.metric_field
+    # The machine moved, not the code: what was best moves with it.
+    best = state.best + event.record.metrics[name] - state.metric
+    return replace(state, baseline=event.record, best=best)
+
+
+def _calibrated(state: RunState, event: Baselined) -> RunState:
+    samples = len(event.record.values)
+    pool = (event.noise.calibration,) if event.noise and event.noise.calibration else ()
+    row = baseline_row(event.record, state.criteria, samples=samples, seconds=state.active_seconds)
+    metric = event.record.metrics[state.criteria.metric_field]
+    return replace(state, baseline=event.record, original=event.record, best=metric, recent=(row,), pool=pool)
+
+
+def _keep_measured(state: RunState, record: Record) -> RunState:
+    """The kept tree's own measurement becomes the record, free of the luck that it was chosen by."""
+    metric, beaten = record.metrics[state.criteria.metric_field], state.recent[-1].baseline
+    gain = state.gain_over(beaten, metric) if beaten is not None else None
+    row = state.recent[-1].model_copy(update={"metric": metric, "gain": gain})
+    better = state.gain_over(state.best, metric) > 0
+    return replace(
+        state,
+        baseline=record,
+        keep_unmeasured=False,
+        recent=(*state.recent[:-1], row),
+        kept=(*state.kept[:-1], row),
+        best=metric if better else state.best,
+        best_experiment=row.experiment if better or state.best_experiment is None else state.best_experiment,
     )

@@ -43,6 +43,8 @@ class MeasurementFailure(Frozen):
     detail: str
     seconds: float = 0.0
     diagnostics: str = ""
+    intact: bool = True
+    """Whether the tree still had the files of its commit."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ noise, what a simplification may cost.
 """
 
 import math
+from collections import Counter
 from dataclasses import replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from autoloop.core.measurement import MEASURE, SCREEN, Arm, Measurement, Sample, Series, Wanted
+from autoloop.core.measurement import HOLDOUT, MEASURE, SCREEN, Arm, Measurement, Sample, Series, Wanted
 from autoloop.core.program import Criteria
 from autoloop.core.reasons import Reason
 from autoloop.core.seeds import coin
@@ -96,6 +97,20 @@ def next_pair(series: Series, run_seed: int, experiment: int, script: str = MEAS
     index = len(series.of(Arm.BASELINE, script))
     first = Arm.BASELINE if coin(run_seed, experiment, index) else Arm.CANDIDATE
     return Wanted(arm=first, index=index, script=script)
+
+
+def without_half_pair(series: Series) -> Series:
+    """The series without a sample whose other half was not taken right before or after it."""
+    counts = Counter((entry.wanted.script, entry.wanted.arm) for entry in series.taken)
+    kept = []
+    for entry in reversed(series.taken):
+        script, arm = entry.wanted.script, entry.wanted.arm
+        other = Arm.CANDIDATE if arm is Arm.BASELINE else Arm.BASELINE
+        if script != HOLDOUT and counts[script, arm] > counts[script, other]:
+            counts[script, arm] -= 1
+        else:
+            kept.append(entry)
+    return Series(tuple(reversed(kept)))
 
 
 def pair_gains(series: Series, criteria: Criteria, scale: "Scale", script: str = MEASURE) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from autoloop.core.events import (
     Captured,
     Continued,
     Decided,
+    Disturbed,
     Event,
     ExperimentStarted,
     Guided,
@@ -25,18 +26,18 @@ from autoloop.core.events import (
     Verified,
     Waited,
 )
-from autoloop.core.learning import learned
+from autoloop.core.gaps import GAP_SECONDS, after_gap, disturbed
+from autoloop.core.learning import baselined, learned
 from autoloop.core.measurement import HOLDOUT, Arm, Sample, Series
 from autoloop.core.notes import Idea, one_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import Reason, Status
-from autoloop.core.results import Row, baseline_row, decided_fields
+from autoloop.core.results import Row, decided_fields
 from autoloop.core.run import RECENT, Current, RunState
 from autoloop.core.totals import sum_known
-from autoloop.core.verdict import Record, Verification
+from autoloop.core.verdict import Verification
 
 _MOST_KEPT_ROWS = 200
-_GAP_SECONDS = 1800.0
 
 
 def replay(events: Iterable[Event], state: RunState) -> RunState:
@@ -48,14 +49,15 @@ def replay(events: Iterable[Event], state: RunState) -> RunState:
 
 def after(state: RunState, event: Event) -> RunState:
     """The state with one more event."""
-    # Time passes only while a process holds the run, and never backwards.
+    # Time passes only while a process holds the run and is running, and never backwards.
     idle = isinstance(event, RunStarted | RunResumed)
-    elapsed = 0.0 if idle else max(0.0, event.at - state.last_at)
+    still = event.still if isinstance(event, Disturbed) else 0.0
+    elapsed = 0.0 if idle else max(0.0, event.at - state.last_at - still)
     return replace(
         _applied(state, event),
         events=state.events + 1,
         active_seconds=state.active_seconds + elapsed,
-        last_at=event.at,
+        last_at=event.at if idle else max(event.at, state.last_at),
     )
 
 
@@ -64,21 +66,25 @@ def _applied(state: RunState, event: Event) -> RunState:
         case RunStarted():
             return replace(state, started=event, head=event.start, previous_head=event.start)
         case RunResumed():
-            gap = state.baseline is not None and event.at - state.last_at > _GAP_SECONDS
+            # A clock that went back hides how long it was.
+            gap = not 0 <= event.at - state.last_at <= GAP_SECONDS
             # A baseline that could not be measured ended the last process; this one tries again.
-            series = state.series.without_failures()
-            return replace(state, stopped=None, after_gap=state.after_gap or gap, series=series)
+            state = replace(state, stopped=None, series=state.series.without_failures(), disturbed=0)
+            return after_gap(state) if gap else state
         case LimitsChanged():
             return replace(state, limits={**state.limits, **event.limits})
         case Guided():
             return replace(state, guidance=event.text)
         case Waited():
-            return state
+            return after_gap(state) if event.seconds > GAP_SECONDS else state
+        case Disturbed():
+            return disturbed(state, event)
         case ExperimentStarted():
             current = Current(event.experiment, event.parent, event.at, active=state.seconds_at(event.at))
             return replace(
                 state,
                 current=current,
+                disturbed=0,
                 last_experiment=event.experiment,
                 series=Series(),
                 continuing=None,
@@ -88,13 +94,13 @@ def _applied(state: RunState, event: Event) -> RunState:
             return _session_ended(state, event)
         case Captured():
             current = replace(_current(state), captured=event)
-            return replace(state, current=current, ignored=event.ignored)
+            return replace(state, current=current, ignored=event.ignored, disturbed=0)
         case Sampled():
             return _sampled(state, event)
         case Decided():
             return _decided(state, event)
         case Baselined():
-            return _baselined(state, event)
+            return baselined(state, event)
         case VerificationStarted():
             return replace(state, verifying=event, series=Series(), continuing=None)
         case Verified():
@@ -124,6 +130,7 @@ def _sampled(state: RunState, event: Sampled) -> RunState:
         "totals": state.totals.charged(result.cost_usd if isinstance(result, Sample) else None),
         "diagnostics": _said(state, event),
         "sample_seconds": result.seconds or state.sample_seconds,
+        "disturbed": 0,
     }
     if current is not None and event.experiment == current.experiment:
         return replace(state, current=replace(current, series=current.series.plus(event.taken)), **changes)
@@ -200,51 +207,3 @@ def _experiment_cost(current: Current) -> float | None:
         if isinstance(entry.result, Sample):
             cost = sum_known(cost, entry.result.cost_usd)
     return cost
-
-
-def _baselined(state: RunState, event: Baselined) -> RunState:
-    first, stored = state.baseline is None, state.series.of(Arm.BASELINE)
-    state = replace(
-        state,
-        series=Series(),
-        after_gap=False,
-        drift_checked_at=state.discards_in_row,
-        noise=event.noise or state.noise,
-    )
-    if first:
-        return replace(_calibrated(state, event), stored=stored[: state.criteria.max_pairs])
-    if state.criteria.rule is Rule.PAIRED:
-        return replace(state, stored_checked_at=state.measured, stored_moved=state.stored_moved or event.moved)
-    if event.why == "keep":
-        return _keep_measured(state, event.record)
-    if not event.moved or state.metric is None:
-        return state
-    name = state.criteria.metric_field
-    # The machine moved, not the code: what was best moves with it.
-    best = state.best + event.record.metrics[name] - state.metric
-    return replace(state, baseline=event.record, best=best)
-
-
-def _calibrated(state: RunState, event: Baselined) -> RunState:
-    samples = len(event.record.values)
-    pool = (event.noise.calibration,) if event.noise and event.noise.calibration else ()
-    row = baseline_row(event.record, state.criteria, samples=samples, seconds=state.active_seconds)
-    metric = event.record.metrics[state.criteria.metric_field]
-    return replace(state, baseline=event.record, original=event.record, best=metric, recent=(row,), pool=pool)
-
-
-def _keep_measured(state: RunState, record: Record) -> RunState:
-    """The kept tree's own measurement becomes the record, free of the luck that it was chosen by."""
-    metric, beaten = record.metrics[state.criteria.metric_field], state.recent[-1].baseline
-    gain = state.gain_over(beaten, metric) if beaten is not None else None
-    row = state.recent[-1].model_copy(update={"metric": metric, "gain": gain})
-    better = state.gain_over(state.best, metric) > 0
-    return replace(
-        state,
-        baseline=record,
-        keep_unmeasured=False,
-        recent=(*state.recent[:-1], row),
-        kept=(*state.kept[:-1], row),
-        best=metric if better else state.best,
-        best_experiment=row.experiment if better or state.best_experiment is None else state.best_experiment,
-    )

@@ -96,6 +96,8 @@ class RunState:
     drift_checked_at: int = 0
     """The count of discards in a row at the last check for drift."""
     after_gap: bool = False
+    disturbed: int = 0
+    """How often the step in progress was taken again."""
     recent: tuple[Row, ...] = ()
     kept: tuple[Row, ...] = ()
     backlog: Backlog = Backlog()

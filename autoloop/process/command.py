@@ -4,28 +4,29 @@ The command is over when its main process is: what it leaves behind is killed, n
 How it ended is a value; what raises is a caller's callback, a full disk under the log, or a bug.
 """
 
-import fcntl
 import os
 import selectors
 import signal
-import struct
-import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from autoloop.process.reaper import Child
+from autoloop.process.stream import CHUNK, Stream
 
-_CHUNK = 1 << 16
 _ASK = 0.1
 """Seconds between two looks at `cancelled`."""
 _SIGNALLED = 128
 """What is added to a signal's number where an exit code has to tell of it."""
 _TIDY = 5.0
 """Seconds between two rounds for orphans that ended while the command runs."""
+_LOOK = 0.5
+"""Seconds between two looks at the clock: a longer sleep would not show how long we were stopped."""
+_LATE = 1.0
+"""Seconds beyond which a look that comes late is one that could not come."""
 _WITHOUT_PIDFD = 0.01
 """Seconds between two looks at the command where the system cannot wake us."""
 
@@ -84,11 +85,11 @@ def run(
         return _not_started(error, time.monotonic() - began)
     assert child.popen.stdout and child.popen.stderr
     with child.popen.stdout as stdout, child.popen.stderr as stderr:
-        out, err = _Stream(stdout, keep, on_stdout, log), _Stream(stderr, keep, on_stderr, log)
+        out, err = Stream(stdout, keep, on_stdout, log), Stream(stderr, keep, on_stderr, log)
         watch = _Watch(child, began, deadline, idle, cancelled, _escalation(first_signal), grace)
         try:
             watch.until_exit(out, err)
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - watch.began
         finally:
             strays = child.end()
         out.drain()
@@ -149,7 +150,7 @@ class _Watch:
         self.heard = self.asked = self.tidied = self.began
         self.next_signal = 0.0
 
-    def until_exit(self, *streams: "_Stream") -> None:
+    def until_exit(self, *streams: "Stream") -> None:
         """Return as soon as the command is over or has had its last warning; end of file does not matter."""
         with selectors.DefaultSelector() as selector:
             for stream in streams:
@@ -157,12 +158,20 @@ class _Watch:
             if self.child.exit_fd is not None:
                 selector.register(self.child.exit_fd, selectors.EVENT_READ)
             while not self.child.exited() and self._goes_on(now := time.monotonic()):
-                for key, _ in selector.select(self._pause(now)):
+                ready = selector.select(pause := self._pause(now))
+                self._forgive(time.monotonic() - now - pause)
+                for key, _ in ready:
                     if key.data is None:
                         continue
                     self.heard = time.monotonic()
-                    if not key.data.take(_CHUNK):
+                    if not key.data.take(CHUNK):
                         selector.unregister(key.fd)
+
+    def _forgive(self, late: float) -> None:
+        """Time in which we could not look, because this process was stopped, counts for no limit."""
+        if late > _LATE:
+            self.began, self.heard, self.tidied = self.began + late, self.heard + late, self.tidied + late
+            self.next_signal += late
 
     def _goes_on(self, now: float) -> bool:
         """False once nothing but SIGKILL is left to try."""
@@ -190,7 +199,7 @@ class _Watch:
 
     def _pause(self, now: float) -> float:
         """Seconds until something other than output or the end can be due."""
-        due = [self.tidied + _TIDY]
+        due = [now + _LOOK]
         if self.ending:
             due.append(self.next_signal)
         else:
@@ -203,49 +212,3 @@ class _Watch:
         if self.child.exit_fd is None:
             due.append(now + _WITHOUT_PIDFD)
         return max(0.0, min(due) - now)
-
-
-class _Stream:
-    """One stream of a command: passed on as it arrives, its head and its tail remembered."""
-
-    def __init__(
-        self, pipe: IO[bytes], keep: int, on_chunk: Callable[[bytes], object] | None, log: BinaryIO | None
-    ) -> None:
-        self.fd = pipe.fileno()
-        self.listeners = [listener for listener in (log and log.write, on_chunk) if listener]
-        self.head, self.tail, self.total = bytearray(), bytearray(), 0
-        self.tail_size = keep // 2
-        self.head_size = keep - self.tail_size
-
-    def take(self, size: int) -> bool:
-        """Read once. False at the end of the stream."""
-        chunk = os.read(self.fd, size)
-        self._remember(chunk)
-        for listener in self.listeners:
-            if chunk:
-                listener(chunk)
-        return bool(chunk)
-
-    def drain(self) -> None:
-        """Read what is in the pipe, and no more: somebody beyond our rights may still be writing to it."""
-        (left,) = struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, b"\0\0\0\0"))
-        while left > 0 and self.take(min(left, _CHUNK)):
-            left -= _CHUNK
-
-    def _remember(self, chunk: bytes) -> None:
-        self.total += len(chunk)
-        room = self.head_size - len(self.head)
-        if room > 0:
-            self.head += chunk[:room]
-            chunk = chunk[room:]
-        self.tail += chunk
-        if len(self.tail) > self.tail_size + 4 * _CHUNK:  # seldom, so that it costs little
-            del self.tail[: len(self.tail) - self.tail_size]
-
-    def text(self) -> str:
-        """All of it when it fits; else both ends, and how much is missing between them."""
-        left_out = self.total - len(self.head) - min(len(self.tail), self.tail_size)
-        if left_out <= 0:
-            return (self.head + self.tail).decode(errors="replace")
-        cut = f"\n… {left_out} bytes left out …\n".encode()  # lines of its own: a cut line is not a line
-        return (self.head + cut + self.tail[len(self.tail) - self.tail_size :]).decode(errors="replace")

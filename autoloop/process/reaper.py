@@ -61,6 +61,7 @@ class Child:
                 start_new_session=True,
             )
             self.pid = self.popen.pid
+            proctable.spare_us_for(self.pid)
             self.exit_fd = proctable.pidfd(self.pid)
         except BaseException:
             self.end()

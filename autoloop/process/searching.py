@@ -1,4 +1,4 @@
-"""Search paths without what is relative: that counts from the directory of a command, where agents and candidates write."""
+"""Search paths without what is relative: that counts from a command's directory, where agents and candidates write."""
 
 import os
 import shutil

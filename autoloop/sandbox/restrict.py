@@ -1,7 +1,7 @@
 """Starts a command that Landlock keeps in bounds: `restrict.py RULE... -- COMMAND [ARGUMENT...]`.
 
 Runs as a script of its own before each command of a cell, so it imports little and nothing of the package.
-A rule is one of `RIGHTS` and an absolute path, or `untraced`. When the bounds cannot be set, the command is not started.
+A rule is one of `RIGHTS` and an absolute path, or `untraced`. When bounds cannot be set, the command is not started.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ ABSTRACT_SOCKETS_AND_SIGNALS = 3
 SCOPED_SINCE = 6
 UNTRACED = "untraced"
 """A word among the rules: no process may trace another."""
-FOREIGN_PROCESSES = {
+FOREIGN_PROCESSES: dict[str, dict[int, tuple[int, ...]]] = {
     "x86_64": {
         0xC000003E: (101, 310, 311, 438, 248, 249, 250, *(0x40000000 + n for n in (521, 539, 540, 438, 248, 249, 250))),
         0x40000003: (26, 347, 348, 438, 286, 287, 288),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoloop.errors import AutoloopError
+from autoloop.errors import AutoloopError, refused
 
 if TYPE_CHECKING:
     from autoloop.core.results import Row
@@ -116,7 +116,8 @@ class ExperimentFiles:
     def transcript(self, experiment: int) -> Path:
         """Where the session is recorded."""
         path = self._directory.experiment(experiment) / "session.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def patch(self, experiment: int, text: str) -> None:
@@ -148,12 +149,17 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
     """Replace a file in one step, so that a reader finds the old text or the new; `durable`: also after a power cut."""
     beside = f"{path.parent}/.{path.name}.{os.getpid()}"
     with _explained(path):
-        with open(beside, "w", errors="replace") as file:
-            file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(beside, path)
+        try:
+            with open(beside, "w", errors="replace") as file:
+                file.write(text)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(beside)
+            raise
 
 
 def half_written(folder: Path) -> list[Path]:
@@ -167,9 +173,17 @@ def half_written(folder: Path) -> list[Path]:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add to the end of a file."""
-    with _explained(path), path.open("a", errors="replace") as file:
-        file.write(text)
+    """Add to the end of a file: all of it or, where that is possible, nothing."""
+    with _explained(path), path.open("ab", buffering=0) as file:
+        length = file.seek(0, os.SEEK_END)
+        rest = text.encode(errors="replace")
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(length)
+            raise
 
 
 @contextmanager
@@ -178,6 +192,5 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise AutoloopError(
-            f"{path} cannot be written: {error.strerror}", "Make room or mend the disk, then resume the run."
-        ) from error
+        hint = "Make room or mend the disk, then resume the run."
+        raise refused(error, f"{path} cannot be written: {error.strerror}", hint) from error

@@ -1,7 +1,8 @@
 """The journal: one durable event a line, appended and flushed to disk before the next step begins.
 
 A torn last line is what a power cut leaves: the writer removes it and says so. A damaged line in
-the middle is a fault of something else, and stops with its line number.
+the middle is a fault of something else, and stops with its line number. A file that somebody else
+wrote to or replaced is left as it is.
 """
 
 import json
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from autoloop.core.events import VERSION, Event, RunStarted, from_line, known_kinds, to_line
 from autoloop.core.run import RunState
-from autoloop.errors import AutoloopError
+from autoloop.errors import AutoloopError, refused
 
 
 class FileJournal:
@@ -29,6 +30,8 @@ class FileJournal:
         created = not path.exists()
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._length = os.fstat(self._file).st_size
+        self._torn = False
+        """Whether part of a line could not be taken back yet."""
         if created:
             _flush_directory(path.parent)
 
@@ -36,19 +39,37 @@ class FileJournal:
         """Make the event durable, then show the views the state that includes it."""
         line = to_line(event)
         try:
-            written = os.write(self._file, line)
-            if written != len(line):
-                raise OSError(28, "no space left on device")
+            self._take_back()
+            self._refuse_strangers()
+            self._torn = True
+            _write_all(self._file, line)
             os.fdatasync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, self._length)
-            raise AutoloopError(
-                f"{self.path} cannot be written: {error.strerror}",
-                "Make room or mend the disk, then resume the run.",
-            ) from error
+            with suppress(OSError):
+                self._take_back()
+            hint = "Make room or mend the disk, then resume the run."
+            raise refused(error, f"{self.path} cannot be written: {error.strerror}", hint) from error
+        self._torn = False
         self._length += len(line)
         if self._on_append:
             self._on_append(event, state, self._length)
+
+    def _take_back(self) -> None:
+        """Cut off what was written of a line that did not get its end."""
+        if self._torn:
+            os.ftruncate(self._file, self._length)
+            self._torn = False
+
+    def _refuse_strangers(self) -> None:
+        """Stop when the file is not as we left it: what another process wrote must not mix with ours."""
+        ours = os.fstat(self._file)
+        there = os.stat(self.path) if self.path.exists() else None
+        if there is None or not os.path.samestat(ours, there) or ours.st_size != self._length:
+            how = "changed" if there else "removed"
+            raise AutoloopError(
+                f"{self.path} was {how} from outside while the run was going",
+                "Nothing was added to it. See that no other process carries the run, then resume it.",
+            )
 
     def read(self) -> Iterator[Event]:
         """Every event from the beginning, streamed."""
@@ -131,6 +152,12 @@ def _end_of_last_line(file: BinaryIO, size: int) -> int:
             return start + newline + 1
         position = start
     return 0
+
+
+def _write_all(file: int, data: bytes) -> None:
+    """What does not fit is said by the system at the next try."""
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def _flush_directory(path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Finding runs, and telling whether one is alive."""
+"""Finding runs, telling whether one is alive, and holding one."""
 
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,37 @@ def last_result(run: RunDirectory) -> dict[str, Any] | None:
         }
     except (OSError, LookupError, ValueError):
         return None
+
+
+@contextmanager
+def held(directory: RunDirectory) -> Iterator[None]:
+    """Hold the run, and its program: two runs of one would disturb each other. The locks die with this process."""
+    slug = directory.slug
+    with (
+        _locked(
+            directory.lock,
+            f"run {directory.run_id} is carried by another process",
+            f"See `autoloop status {directory.run_id}`.",
+        ),
+        _locked(
+            directory.path.parent / "run.lock",
+            f"another run of {slug} is going already",
+            f"Watch it with `autoloop status {slug}`, end it with `autoloop stop {slug}`.",
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, held_by_another: str, hint: str) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=1)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AutoloopError(held_by_another, hint) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,7 +1,11 @@
-"""The views of a journal: `results.tsv`, `ideas.md`, `state.json`. Rebuilt at will, never read by the loop."""
+"""The views of a journal: `results.tsv`, `ideas.md`, `state.json`. Rebuilt at will, never read by the loop.
+
+What finds no room on the disk is made again from the journal as soon as there is some: no view holds a run up.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from autoloop.core.events import (
@@ -19,8 +23,10 @@ from autoloop.core.replay import after
 from autoloop.core.results import HEADER, Row
 from autoloop.core.run import RunState
 from autoloop.core.summary import Summary, summarise
+from autoloop.errors import NoRoom
 from autoloop.ports import OnNews, Progress
 from autoloop.stores.directory import RunDirectory, append_text, write_atomically
+from autoloop.stores.journal import read_events
 
 _OFTEN_ENOUGH = 0.2
 """Seconds between two states that differ by a sample alone; who looks in between reads the journal."""
@@ -42,6 +48,8 @@ class Views:
         self._state: RunState | None = None
         self._length = 0
         self._written = 0.0
+        self.behind = False
+        """Whether something found no room, and a view lacks what is newest."""
 
     def rebuild(self, events: Iterable[Event], state: RunState) -> RunState:
         """Write every view anew from the journal, and return the state at its end."""
@@ -58,13 +66,11 @@ class Views:
         """Bring the views up to a state that includes a new event."""
         self._state, self._length = state, length
         self._phase = _PHASE_AFTER.get(type(event), self._phase)
-        rows = finished_rows(event, state)
-        if isinstance(event, RunStopped):
-            rows += unfinished_rows(state)
-        if rows:
-            append_text(self._directory.path / "results.tsv", "".join(row.to_tsv() for row in rows))
-        if isinstance(event, Decided):
-            write_atomically(self._directory.path / "ideas.md", state.backlog.render())
+        rows = [*finished_rows(event, state), *(unfinished_rows(state) if isinstance(event, RunStopped) else ())]
+        try:
+            self._bring_up(event, rows, state)
+        except NoRoom:
+            self.behind = True
         if isinstance(event, Sampled) and time.monotonic() - self._written < _OFTEN_ENOUGH:
             return
         summary = self._write_state()
@@ -77,13 +83,24 @@ class Views:
             self._phase = progress.phase
             self._write_state()
 
+    def _bring_up(self, event: Event, rows: list[Row], state: RunState) -> None:
+        """Add what an event finished, or write everything anew where something is missing."""
+        if self.behind:
+            self.rebuild(read_events(self._directory.journal), RunState(state.criteria))
+            self.behind, rows = False, unfinished_rows(state) if isinstance(event, RunStopped) else []
+        if rows:
+            append_text(self._directory.path / "results.tsv", "".join(row.to_tsv() for row in rows))
+        if isinstance(event, Decided):
+            write_atomically(self._directory.path / "ideas.md", state.backlog.render())
+
     def _write_state(self) -> Summary | None:
         if self._state is None or self._state.started is None:
             return None
         summary = summarise(self._state, self._limits, phase=self._phase, sandbox=self._sandbox)
         self._written = time.monotonic()
         text = summary.model_dump_json()
-        write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
+        with suppress(NoRoom):
+            write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
         return summary
 
 

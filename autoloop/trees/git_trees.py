@@ -7,55 +7,32 @@ a tree is kept outside of it.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
 from autoloop.core.candidate import Capture
+from autoloop.errors import AutoloopError
 from autoloop.git import Git, bare_environment, display, users_git
 from autoloop.repository import Repository
 from autoloop.trees.caches import Caches
 from autoloop.trees.commits import capture_files, read_tree
 from autoloop.trees.contents import Contents, Tracked, cone_patterns
 from autoloop.trees.gitdirs import Likeness, SmallGit, drop_doubtful_indexes, own_config, write_git_dir
-from autoloop.trees.inspection import Layer, Rules, is_real
+from autoloop.trees.inspection import Layer, Rules
 from autoloop.trees.missing import complete, promisor
 from autoloop.trees.objects import Objects
 from autoloop.trees.opening import Opening, likeness, list_tree, read_contents, relative_paths, warnings
+from autoloop.trees.options import TreeOptions
+from autoloop.trees.presence import Presence
 from autoloop.trees.refs import Refs
-from autoloop.trees.walk import (
-    Spared,
-    clean,
-    explained,
-    link,
-    make_real,
-    mount_point,
-    remove,
-    remove_folder,
-    unlink_all,
-)
+from autoloop.trees.walk import Spared, clean, explained, link, make_real, mount_point, remove, unlink_all
 
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""
 REMEMBERED = 6
 """Commits whose contents are held in memory."""
-
-
-@dataclass(frozen=True)
-class TreeOptions:
-    """What a program wants of its trees. Paths are relative to the repository's root."""
-
-    cache_paths: tuple[str, ...] = ()
-    share_paths: tuple[str, ...] = ()
-    sparse: tuple[str, ...] = ()
-    max_candidate_mb: float = 100
-    keep_out: tuple[str, ...] = ()
-    """Paths that never enter a candidate, though they may be written to."""
-    bound: bool = False
-    """Whether a sandbox puts what is shared in its place; else there are symlinks."""
-    objects: Path | None = None
-    """Where the git of a tree finds the repository's objects, if not at their own path."""
 
 
 class GitTrees:
@@ -79,6 +56,7 @@ class GitTrees:
             shared=tuple(os.path.realpath(self._real(share)) for share in self._shares),
         )
         self._objects = Objects(home / "git", repository.common_dir)
+        self._presence = Presence(home)
         self._held: dict[str, Contents] = {}
         self._indexed: dict[Path, str] = {}
         """The commit that each index was last brought to, as far as this process knows."""
@@ -100,13 +78,16 @@ class GitTrees:
 
     def place(self, slot: str, commit: str, *, keep_caches: bool = True) -> Path:
         """Make the tree equal to the commit, whatever is in it now; caches as a trusted commit left them, or none."""
-        held = self._contents(commit)
-        tree = self.path(slot)
+        self._renew()
+        held, tree = self._contents(commit), self.path(slot)
         root = os.fsencode(tree)
         with explained(tree):
+            os.makedirs(self.home, exist_ok=True)
             make_real(os.fsencode(self.home), b"t/" + os.fsencode(tree.name))
             # Before git looks: behind a folder that became a symlink it would find files that seem untouched.
             clean(root, held, self._rules.spared)
+            if not self.intact(slot):
+                self._caches.trust(slot, False)
             self._caches.place(slot, commit, keep=keep_caches)
             if not keep_caches:
                 self._begin_anew(slot, commit, held)
@@ -115,15 +96,20 @@ class GitTrees:
             for path in self._shares:
                 (mount_point if self.options.bound else link)(root, path, self._real(path))
             self._small_git.write(tree, commit, self._index(slot))
+            self._presence.note(tree)
         return tree
+
+    def intact(self, slot: str, commit: str | None = None) -> bool:
+        """Whether a slot's tree is still the one that was placed, with every file of the commit when one is given."""
+        return self._presence.intact(self.path(slot), self._contents(commit) if commit else None)
 
     def capture(self, experiment: int, parent: str, *, at: float, message: str) -> Capture:
         """Commit what the agent's tree holds as a child of `parent`, and pin it. Repeatable."""
-        held = self._contents(parent)
-        tree = self.path("agent")
+        self._renew()
+        held, tree = self._contents(parent), self.path("agent")
+        if not self.intact("agent"):
+            return Capture(None, ("the tree itself: gone, or moved away",), lost=not os.path.lexists(tree))
         with explained(tree):
-            if not is_real(os.fsencode(self.home), b"t/" + os.fsencode(tree.name) + b"/"):
-                return Capture(None, ("the tree itself: moved, or a link to somewhere else",), ())
             layers = self._layers("agent", parent, held)
             for layer in layers:
                 self._expect(layer)
@@ -139,10 +125,9 @@ class GitTrees:
 
     def settle(self, *, head: str, previous: str) -> str | None:
         """Move the run's head, and the branch with it; a sentence when the branch was left where it is."""
-        left_alone = self._refs.settle(head, previous)
+        left_alone = self._objects.persist(partial(self._refs.settle, head, previous))
         with explained(self.home):
             self._caches.settle(head, previous)
-            self._objects.look_after()
         return left_alone
 
     def trust(self, slot: str, trusted: bool) -> None:
@@ -173,22 +158,28 @@ class GitTrees:
         """Remove the run's trees and all that can be rebuilt; with `pins` its refs too, but for the branch."""
         if pins:
             self._refs.drop()
-        if self.home.exists():
-            remove_folder(os.fsencode(self.home))
+        remove(os.fsencode(self.home))
+        self._know_nothing()
+
+    def _renew(self) -> None:
+        """Go on when somebody has deleted what lies in the cache directory."""
+        if not (self.home / "git").exists() and self._know_nothing() and self._caches.paths:
+            raise AutoloopError(f"trees and caches of the run vanished from {self.home}", "Resume it.")
+
+    def _know_nothing(self) -> bool:
         self.__dict__.pop("_own", None)
         self._indexed.clear()
         self._caches.forget()
+        return self._presence.forget()
 
     @cached_property
     def _own(self) -> Git:
         """Git with a directory of our own, whose objects are the user's."""
         folder = self.home / "git"
-        stores = (self._like.objects, self._objects.kept)
-        files = {"info/exclude": b"", "objects/info/alternates": b"".join(os.fsencode(at) + b"\n" for at in stores)}
-        if self._cone:
-            files["info/sparse-checkout"] = cone_patterns(self._cone)
         with explained(folder):
-            self._objects.kept.mkdir(parents=True, exist_ok=True)
+            files = {"info/exclude": b"", "objects/info/alternates": self._objects.alternates()}
+            if self._cone:
+                files["info/sparse-checkout"] = cone_patterns(self._cone)
             config = own_config(self._like, sparse=bool(self._cone))
             write_git_dir(folder, config, self._like, "ref: refs/heads/none", files)
         return Git(self.home, bare_environment() | {"GIT_DIR": str(folder)})

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from autoloop.git import GitFailed, refs_git
 
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES}
+_Result = TypeVar("_Result")
 _TRIES = 100
 _LOOKED_AFTER = 4
 """Newest candidates."""
@@ -38,31 +40,38 @@ class Objects:
         """The copies of all that was given."""
         return self.own / "kept"
 
+    def alternates(self) -> bytes:
+        """Where the run's git finds what it has not written itself, as its file of that name lists it."""
+        self.kept.mkdir(parents=True, exist_ok=True)
+        return b"".join(os.fsencode(store) + b"\n" for store in (self._theirs, self.kept))
+
     def pinned(self, pin: Callable[[], None]) -> None:
         """Put what git has written into the user's repository, and have it pinned there."""
         fresh = self.own / "objects"
         names = tuple(_loose(fresh))
         for name in names:
             _give(fresh / name, self._theirs / name)
-        self._persist(pin, names)
-        for name in names:
-            (self.kept / name).parent.mkdir(exist_ok=True)
-            os.replace(fresh / name, self.kept / name)
         self.newest.append(names)
-        self.look_after()
+        self.persist(pin)
+        for name in names:
+            (self.kept / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(fresh / name, self.kept / name)
 
-    def look_after(self) -> None:
+    def look_after(self) -> int:
         """Mend the newest candidates: a sweep that began before a pin may end long after it."""
-        self.mend(name for names in self.newest for name in names)
+        return self.mend(name for names in self.newest for name in names)
 
-    def _persist(self, pin: Callable[[], None], names: tuple[str, ...]) -> None:
-        for left in reversed(range(_TRIES)):
+    def persist(self, step: Callable[[], _Result]) -> _Result:
+        """Do something with refs to the newest candidates, whose objects may be swept away meanwhile."""
+        for _ in range(_TRIES):
             try:
-                pin()
-                return
+                done = step()
+                self.look_after()
+                return done
             except GitFailed:
-                if not left or not self.mend(names):
+                if not self.look_after():
                     raise
+        return step()
 
     def mend(self, names: Iterable[str] | None = None) -> int:
         """Give again which of these (by default: of all) the user's repository has lost; how many that were."""

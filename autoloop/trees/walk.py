@@ -132,7 +132,7 @@ def remove_folder(path: bytes) -> None:
 
 
 def take_apart(root: bytes) -> None:
-    """Remove a folder with closed ones in it, or too deep for a recursion or a path: all is brought to its top first."""
+    """Remove a folder with closed ones in it, or too deep for a recursion or a path: all is brought to its top."""
     folders, number = [root], 0
     while folders:
         folder = folders.pop()

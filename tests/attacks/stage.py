@@ -79,8 +79,16 @@ def in_a_fork(attack: Attack, folder: Path, tier: str) -> str:
         said = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     found = json.loads(said) if said else {"reason": "", "broken": [f"the loop died of {status}"]}
-    found["broken"] += [f"process {pid} outlived the loop" for pid in proctable.children()]
+    found["broken"] += [f"process {pid} outlived the loop" for pid in left()]
     return json.dumps(found)
+
+
+def left() -> list[int]:
+    """What of the loop came to this process and is still alive; the dead are buried."""
+    alive = [pid for pid in proctable.children() if not proctable.over(pid)]
+    for pid in set(proctable.children()) - set(alive):
+        os.waitpid(pid, 0)
+    return alive
 
 
 def main() -> None:

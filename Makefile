@@ -36,7 +36,7 @@ check: $(DEV_STAMP)  ## ruff, mypy --strict, and the import directions
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_house.py
 
-test-faults: $(DEV_STAMP)  ## 200 kills at random instants
+test-faults: $(DEV_STAMP)  ## 200 kills at random instants under both rules, and injected faults
 	$(BIN)/python -m pytest -n 2 -m faults $(ARGS)
 
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")

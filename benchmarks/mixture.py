@@ -67,11 +67,16 @@ ROUND: tuple[tuple[str, str], ...] = (
 SLOW = ("measurement_failed", 'echo "sleep $nap" >> src/tool.sh')
 """Once in a hundred, in place of doing nothing: the measurement never ends."""
 _SLOW_AT = 47
+_MOVES_PROTECTED = 13
+"""In the round: what is measured writes to a protected file, which is read-only where the sandbox can make it so."""
 
 
-def intended(experiment: int) -> str:
+def intended(experiment: int, tier: str) -> str:
     """The reason that an experiment has to end with."""
-    return SLOW[0] if experiment % 100 == _SLOW_AT else ROUND[experiment % len(ROUND)][0]
+    turn = experiment % len(ROUND)
+    if experiment % 100 == _SLOW_AT:
+        return SLOW[0]
+    return "measurement_failed" if (tier, turn) == ("bwrap", _MOVES_PROTECTED) else ROUND[turn][0]
 
 
 def agent() -> str:

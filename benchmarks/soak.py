@@ -8,7 +8,6 @@ Exit code 1 when a bound is missed.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -34,7 +33,7 @@ def bounds(seen: Soak) -> list[Bound]:
     early, late, settled = seen.block(1), seen.block(BLOCKS - 1), seen.looks[2 * seen.size :]
     before, after = seen.disks[2 * seen.size], seen.disks[seen.experiments]
     commits = sum(one.commit for one in settled)
-    strange = [f"{one.experiment}: {one.reason}" for one in seen.looks if one.reason != intended(one.experiment)]
+    strange = [f"{at.experiment}: {at.reason}" for at in seen.looks if at.reason != intended(at.experiment, seen.tier)]
     first, last = middle(early), middle(late)
     grown = {name: last[name] / first[name] for name in ("wall", "loop", "commands")}
     files, threads = ({getattr(one, name) for one in seen.looks} for name in ("files", "threads"))
@@ -110,8 +109,7 @@ def slope(values: list[float]) -> float:
 def report(seen: Soak) -> list[Bound]:
     """Print everything; the bounds."""
     reasons = Counter(one.reason for one in seen.looks)
-    tier = json.loads(next(seen.root.glob(".autoloop/runs/soak/*/run.json")).read_text())["sandbox"]
-    print(f"{seen.experiments} experiments in {seen.seconds:.0f} s, sandbox {tier}; {os.cpu_count()} cores")
+    print(f"{seen.experiments} experiments in {seen.seconds:.0f} s, sandbox {seen.tier}; {os.cpu_count()} cores")
     print(", ".join(f"{number} {reason}" for reason, number in reasons.most_common()) + "\n")
     print("\n".join(table(seen)))
     print("\nmedians of time and of CPU an experiment; the most of what is counted; kB on the disk")

@@ -58,6 +58,12 @@ class Soak:
     seconds: float = 0.0
 
     @property
+    def tier(self) -> str:
+        """Of the sandbox in force."""
+        (record,) = self.root.glob(".autoloop/runs/soak/*/run.json")
+        return str(json.loads(record.read_text())["sandbox"])
+
+    @property
     def size(self) -> int:
         """Of a block."""
         return self.experiments // BLOCKS

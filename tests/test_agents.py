@@ -133,14 +133,14 @@ def test_a_packet_too_large_for_the_environment_is_cut_and_says_so(place: Place)
 
 
 def test_what_a_command_prints_is_recorded_line_by_line_and_passed_on(place: Place) -> None:
-    place.command("echo one; sleep 0.1; echo two >&2; sleep 0.1; printf '\\033[31mthree\\033[0m'")
+    place.command("echo one; sleep 0.5; echo two >&2; sleep 0.5; printf '\\033[31mthree\\033[0m'")
     entries = place.transcript()
     assert [(entry["stream"], entry["text"]) for entry in entries] == [
         ("stdout", "one"),
         ("stderr", "two"),
         ("stdout", "\x1b[31mthree\x1b[0m"),
     ]
-    assert 0 <= entries[0]["at"] < entries[1]["at"] < entries[2]["at"] < 10
+    assert 0 <= entries[0]["at"] < entries[1]["at"] < entries[2]["at"] < 60
     assert [(one.phase, one.experiment, one.text) for one in place.progress] == [
         ("agent", 7, "one"),
         ("agent", 7, "two"),
@@ -226,17 +226,17 @@ def test_another_exit_code_is_told_with_the_last_error(place: Place) -> None:
 def test_a_command_is_ended_by_its_limits_and_says_which(place: Place) -> None:
     late = place.command("echo a; sleep 30", limits=Limits(agent_timeout=200, agent_idle_timeout=0))
     assert late.failure is SessionFailure.TIMEOUT and "0.2 s (agent_timeout)" in late.detail
-    idle = place.command("echo a; sleep 30", limits=Limits(agent_timeout=0, agent_idle_timeout=200))
+    idle = place.command("echo a; sleep 30", limits=Limits(agent_timeout=0, agent_idle_timeout=1500))
     assert idle.failure is SessionFailure.IDLE and "agent_idle_timeout" in idle.detail
     assert idle.text == "a\n"
     cut = place.command("sleep 30", cancelled=lambda: True)
     assert cut.failure is SessionFailure.CANCELLED
-    assert late.seconds + idle.seconds + cut.seconds < 5
+    assert late.seconds + idle.seconds + cut.seconds < 25
 
 
 def test_a_command_is_asked_to_end_as_by_ctrl_c(place: Place) -> None:
     script = "trap 'echo interrupted; exit 0' INT; echo ready; while :; do sleep 0.05; done"
-    session = place.command(f'bash -c "{script}"', limits=Limits(agent_timeout=300))
+    session = place.command(f'bash -c "{script}"', limits=Limits(agent_timeout=1500))
     assert session.failure is SessionFailure.TIMEOUT
     assert "interrupted" in session.text
 

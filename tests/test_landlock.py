@@ -189,3 +189,23 @@ def test_the_rules_of_older_versions_hold(den: Den, version: int) -> None:
 def test_without_landlock_nothing_is_started() -> None:
     with pytest.raises(OSError, match="no Landlock"):
         restrict.enforce([], 0)
+
+
+@pytest.mark.parametrize("tracing", [True, False])
+def test_what_measures_cannot_be_traced_by_what_it_starts(den: Den, tracing: bool) -> None:
+    code = """
+child = os.fork()
+if not child:
+    import time; time.sleep(5); os._exit(0)
+print("refused" if libc.ptrace(16, child, 0, 0) else "traced")
+try: open(f"/proc/{child}/mem", "r+b")
+except OSError: print("refused")
+os.kill(child, 9)
+"""
+    said = den.python_says(code, tracing=tracing).split()
+    assert said[1:] == ["refused"] and (tracing or said[0] == "refused")
+
+
+def test_keys_of_the_kernel_do_not_outlive_a_measurement(den: Den) -> None:
+    code = "print(libc.syscall({'x86_64': 248}.get(os.uname().machine, 217), b'user', b'kept', b'x', 1, -4))"
+    assert den.python_says(code, tracing=False).strip() == "-1"

@@ -336,6 +336,32 @@ def test_nothing_survives_whoever_started_the_command(ground: Ground) -> None:
     assert marked(mark) == []
 
 
+TRACE = """
+import ctypes, sys
+c = ctypes.CDLL(None)
+print("traced" if c.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else "refused")
+try: open(f"/proc/{sys.argv[1]}/mem", "r+b")
+except OSError: print("refused")
+else: print("opened")
+"""
+
+
+@pytest.mark.parametrize(("tracing", "said"), [(True, "traced opened"), (False, "refused refused")])
+def test_what_measures_cannot_be_traced_by_what_it_starts(ground: Ground, tracing: bool, said: str) -> None:
+    script = f"sleep 5 & {sys.executable} -c '{TRACE}' $!; kill -9 $!"
+    if tracing and ground.run(script, tracing=True).stdout.split() != said.split():
+        pytest.skip("this kernel lets nobody trace")
+    assert ground.says(script, tracing=tracing).split() == said.split()
+
+
+def test_settings_of_the_kernel_are_out_of_reach(ground: Ground) -> None:
+    """They ask for the id of root alone, and core_pattern names a program that the kernel starts as root."""
+    for name in ("kernel/core_pattern", "vm/swappiness"):
+        script = f'old=$(cat /proc/sys/{name}); echo "$old" > /proc/sys/{name}'
+        assert not ground.run(script).ok
+        assert not ground.run(f"mount -o remount,rw /proc/sys; umount /proc/sys; {script}").ok
+
+
 def test_other_processes_cannot_be_seen_or_signalled(ground: Ground) -> None:
     with psutil.Popen(["sleep", "30"]) as bystander:
         assert not ground.run(f"kill -9 {bystander.pid}; test -e /proc/{bystander.pid}/cmdline").ok

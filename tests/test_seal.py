@@ -3,13 +3,15 @@
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from autoloop.errors import AutoloopError
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram, seal
+from autoloop.trees.walk import remove
 from tests.real_git import write
 
 FILES = {"measure.sh": "echo METRIC ms=1\n", "data/input.txt": "1 2 3\n", "data/runs/old.txt": "kept\n"}
@@ -176,3 +178,36 @@ def test_names_that_are_not_utf8_are_watched_too(tree: Path) -> None:
 ])  # fmt: skip
 def test_only_the_folders_that_globs_can_match_are_walked(patterns: tuple[str, ...], roots: tuple[str, ...]) -> None:
     assert Protected(patterns).roots == roots
+
+
+@contextmanager
+def too_deep_in(folder: Path) -> Iterator[None]:
+    """More folders than a path can name. They go again: nothing else could remove them."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        for _ in range(2500):
+            os.mkdir("d", dir_fd=opened)
+            below = os.open("d", os.O_RDONLY, dir_fd=opened)
+            os.close(opened)
+            opened = below
+        yield
+    finally:
+        os.close(opened)
+        remove(os.fsencode(folder / "d"))
+
+
+def test_folders_deeper_than_a_path_end_no_look(tree: Path) -> None:
+    protected = ProtectedFiles(tree, Protected(("**/conftest.py",)))
+    with too_deep_in(tree):
+        assert protected.violations() == ()
+        write(tree, {"lib/conftest.py": "import evil"})
+        assert protected.violations() == ("lib/conftest.py",)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_what_is_in_a_closed_folder_is_gone(tree: Path) -> None:
+    write(tree, {"tests/golden/a.txt": "1"})
+    protected = ProtectedFiles(tree, Protected(("tests/golden/**",)))
+    (tree / "tests/golden").chmod(0)
+    assert protected.violations() == ("tests/golden/a.txt",)
+    (tree / "tests/golden").chmod(0o755)

@@ -312,6 +312,7 @@ from pathlib import Path
 from autoloop import api, carrying
 from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
+print("ready", flush=True)
 sys.stdin.readline()
 try:
     outcome = api.run(Path(sys.argv[1]), "p", api.RunOptions(), signals=Signals(), on_progress=lambda sign: None)
@@ -364,8 +365,10 @@ def test_two_runs_of_one_program_never_go_at_once(done: Checkout) -> None:
 
 
 def test_of_two_that_start_at_once_one_is_refused(checkout: Checkout) -> None:
-    checkout.agent("sleep 0.5")
+    checkout.agent("sleep 1")
     starters = [python(START, checkout.root) for _ in range(2)]
+    for starter in starters:
+        assert starter.stdout and starter.stdout.readline() == "ready\n"
     for starter in starters:
         assert starter.stdin
         starter.stdin.write("\n")

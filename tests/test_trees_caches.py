@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,17 @@ def test_a_tree_that_lacks_files_leaves_nothing(slot: Slot) -> None:
     write(slot.slot, {"obj/a.o": "built without app.py"})
     slot.trees.place("b", slot.candidates[1])
     assert (slot.slot / "obj/a.o").read_text() == "a"
+
+
+def test_a_fresh_tree_remembers_nothing_of_what_ran_in_it(slot: Slot) -> None:
+    """Neither the reset nor a commit knows of a folder's time and attributes, so there work could be kept."""
+    for folder in (slot.slot, *(path for path in slot.slot.iterdir() if path.is_dir() and path.name != ".git")):
+        with suppress(OSError):  # some file systems have no attributes
+            os.setxattr(folder, "user.kept", b"work")
+        os.utime(folder, (77, 77))
+    tree = slot.trees.place("b", slot.candidates[0], keep_caches=False)
+    for folder in (tree, *(path for path in tree.iterdir() if path.is_dir())):
+        assert folder.stat().st_mtime > 77 and "user.kept" not in os.listxattr(folder)
 
 
 def test_a_fresh_tree_has_no_caches_and_they_come_back(slot: Slot) -> None:

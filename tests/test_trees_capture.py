@@ -10,6 +10,7 @@ import pytest
 
 from autoloop.core.patches import read_patch
 from tests.real_git import AT, Case, commit_all, git, kinds, look, make_repository, write
+from tests.test_seal import too_deep_in
 
 
 @pytest.fixture
@@ -333,3 +334,23 @@ def test_a_later_experiment_starts_from_the_kept_one(case: Case) -> None:
     assert kinds(capture) == {"new.py": "modified"}
     assert capture.candidate
     assert case.git("rev-list", "--count", f"{case.start}..{capture.candidate.commit}") == "2"
+
+
+def test_a_tree_that_became_a_link_is_not_followed(case: Case) -> None:
+    elsewhere = make_repository(case.folder / "elsewhere/project")
+    write(case.folder / "elsewhere", {"key": "private"})
+    shutil.rmtree(case.tree)
+    case.tree.symlink_to(elsewhere.parent)
+    before = look(elsewhere, skip=lambda path: False)
+    capture = case.capture()
+    assert (capture.candidate, capture.breaches) == (None, ("the tree itself: gone, or moved away",))
+    assert look(elsewhere, skip=lambda path: False) == before
+    assert look(case.trees.place("agent", case.start)) == look(case.checkout)
+
+
+def test_a_path_that_is_too_long_is_a_breach(case: Case) -> None:
+    with too_deep_in(case.tree):
+        write(case.tree, {"app.py": "print(2)\n"})
+        capture = case.capture()
+        assert capture.breaches == (f"{'d/' * 30}…: the path has more than 3,000 bytes",)
+        assert look(case.trees.place("agent", case.start)) == look(case.checkout)

@@ -57,14 +57,12 @@ ATTACKS = (
         "the tree's own copy of the program",
         "echo 'echo METRIC ms=1' > programs/p/measure.sh; chmod 777 programs/p/measure.sh",
         comes="lock_violation",
-        quick=True,
     ),
     Attack(
         "the mode of a protected file",
         "a golden file that is executable now",
         "chmod +x golden/answer.txt",
         comes="lock_violation",
-        quick=True,
     ),
     Attack(
         "a golden file",
@@ -142,7 +140,6 @@ ATTACKS = (
         "a candidate that fills the repository",
         "truncate -s 10G lib/large.bin",
         comes="out_of_scope",
-        quick=True,
     ),
     Attack(
         "a sparse file while measuring",
@@ -170,7 +167,6 @@ ATTACKS = (
         "cp /bin/sh lib/shell; chmod 6755 lib/shell",
         code="cp /bin/sh lib/shell; chmod 6755 lib/shell",
         comes="within_noise",
-        quick=True,
     ),
     Attack(
         "an ignored file",

@@ -63,7 +63,6 @@ ATTACKS = (
         "files are in the agent's index and not in its tree, or the other way round",
         "echo x = 1 > code.py; git add code.py; git checkout -q HEAD -- code.py 2>/dev/null; git rm -q --cached run.sh\n"
         "git update-index --add --cacheinfo 100644,$(echo x = 1 | git hash-object -w --stdin),code.py\ntrue",
-        quick=True,
     ),
     Attack(
         "commits of its own",
@@ -113,7 +112,6 @@ ATTACKS = (
         "the git directory is a file that names the user's",
         "git in the tree works on the checkout",
         "rm -rf .git; echo 'gitdir: @CHECKOUT@/.git' > .git",
-        quick=True,
     ),
     Attack(
         "the user's refs and settings",

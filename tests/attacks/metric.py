@@ -68,7 +68,6 @@ ATTACKS = (
         code="echo METRIC ms=1; kill -9 $PPID",
         measure=CARELESS,
         comes=FAILS,
-        quick=True,
     ),
     Attack(
         "the metric is hidden by the cursor",
@@ -76,7 +75,6 @@ ATTACKS = (
         code="printf 'METRIC ms=1\\r\\033[1A\\033[2K\\033]0;x\\007METRIC ms=2\\n\\r'",
         measure=CARELESS,
         comes=FAILS,
-        quick=True,
     ),
     Attack(
         "a number that is none",
@@ -84,7 +82,6 @@ ATTACKS = (
         code="echo METRIC ms=nan; echo METRIC ms=-inf; echo METRIC ms=1e999; echo 'METRIC ms=٣'; echo '{\"ms\": -Infinity}'",
         measure=CARELESS,
         comes=FAILS,
-        quick=True,
     ),
     Attack(
         "the true metric is drowned",
@@ -92,7 +89,6 @@ ATTACKS = (
         code="head -c 20000000 /dev/zero | tr '\\0' 'M'; echo; yes '{\"other\": 1}' | head -c 3000000; echo; echo METRIC ms=1",
         measure=CARELESS,
         comes=FAILS,
-        quick=True,
     ),
     Attack(
         "the output of measure.sh",
@@ -150,7 +146,6 @@ ATTACKS = (
         config={"strict": True},
         measure='read -r _ _ x < code.py\ntest -f lib/fast.py && x=50\necho \'{"ms": \'$x\', "cases": {"corpus-7": 1, "corpus-8": 0.5}}\'\n',
         comes="gate_failed",
-        quick=True,
     ),
     Attack(
         "code that knows that it is measured",
@@ -159,14 +154,12 @@ ATTACKS = (
         config={"strict": True},
         measure="read -r _ _ x < code.py\ngrep -q AUTOLOOP run.sh && x=50\necho METRIC ms=$x\n",
         comes="gate_failed",
-        quick=True,
     ),
     Attack(
         "a faster clock",
         "the candidate brings a clock of its own",
         "mkdir bin; for name in date time python3 awk cat sh bash read; do printf '#!/bin/sh\\necho METRIC ms=1\\n' > bin/$name; cp bin/$name .; done; chmod +x bin/* date time python3 awk cat sh bash read",
         comes="within_noise",
-        quick=True,
     ),
     Attack(
         "libraries beside the command",
@@ -189,6 +182,5 @@ ATTACKS = (
         code="ulimit -v 400000; python3 -c 'x = bytearray(10**10)'; exit 3",
         measure=CARELESS.replace("sh run.sh", "sh run.sh || exit 3"),
         comes=FAILS,
-        quick=True,
     ),
 )

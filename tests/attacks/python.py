@@ -38,7 +38,6 @@ ATTACKS = (
         measure=ISOLATED,
         files=FILES,
         comes=("lock_violation", "out_of_scope"),
-        quick=True,
     ),
     Attack(
         "modules beside the script, without conftest.py",
@@ -56,7 +55,6 @@ ATTACKS = (
         measure=ISOLATED,
         files=FILES,
         comes="within_noise",
-        quick=True,
     ),
     Attack(
         "compiled code of a candidate",

@@ -29,8 +29,8 @@ def warming(place: str, known: str, remember: str, **fields: object) -> Attack:
 
 ATTACKS = (
     warming("the tree", "test -f warm.log", "touch warm.log", quick=True),
-    warming("a tracked file", "grep -q warm lib/part.txt", "echo warm > lib/part.txt", quick=True),
-    warming("the git directory", "git config warm.up", "git config warm.up yes", quick=True),
+    warming("a tracked file", "grep -q warm lib/part.txt", "echo warm > lib/part.txt"),
+    warming("the git directory", "git config warm.up", "git config warm.up yes"),
     warming(
         "the home",
         "test -f ~/warm",
@@ -72,9 +72,7 @@ ATTACKS = (
         'for place in . lib golden; do python3 -c \'import os, sys; os.setxattr(sys.argv[1], "user.warm", b"yes")\' $place; done',
     ),
     warming("the time of a directory", "test $(stat -c %Y lib) = 77", "touch -d @77 lib golden .", quick=True),
-    warming(
-        "attributes of a tracked file", "test $(stat -c %Y lib/part.txt) = 77", "touch -d @77 lib/part.txt", quick=True
-    ),
+    warming("attributes of a tracked file", "test $(stat -c %Y lib/part.txt) = 77", "touch -d @77 lib/part.txt"),
     warming(
         "a process that listens",
         "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"\\0@MARK@\")'",

@@ -43,7 +43,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.attacks
-@pytest.mark.parametrize(("name", "tier", "user"), cases())
+@pytest.mark.parametrize(("name", "tier", "user"), list(cases()))
 def test_nothing_comes_of_it(name: str, tier: str, user: str, play: Play, record_property: Record) -> None:
     attack = ATTACKS[name][1]
     if why := why_not_here(attack, tier, user):

@@ -66,7 +66,7 @@ class Watch:
 
 def survivors(world: World) -> Iterator[str]:
     """Children of this process, to which orphans come, and whoever has to do with the world."""
-    own = proctable.ancestors(os.getpid())
+    own = {os.getpid(), os.getppid()}
     for pid in {*proctable.children(), *_related(str(world.folder))} - own:
         row = proctable.look(pid)
         if row is not None:

@@ -157,12 +157,12 @@ def test_a_fence_cannot_be_closed_from_inside(text: str) -> None:
     assert lines[0] not in "\n".join(lines[1:-1])
 
 
-@given(st.text(max_size=300), st.integers(50, 100))
 def test_inside_a_fence_no_character_moves_a_cursor_or_ends_a_line_unseen() -> None:
     said = fenced("a\x1b[2J\0b\u202e\u2028## c\r\n\td\N{NO-BREAK SPACE}é\r")
     assert said == "```\na\ufffd[2J\ufffdb\ufffd\ufffd## c\n\td\N{NO-BREAK SPACE}é\ufffd\n```"
 
 
+@given(st.text(max_size=300), st.integers(50, 100))
 def test_clipping_keeps_both_ends_and_its_promise(text: str, longest: int) -> None:
     cut = clip(text, longest)
     assert len(cut) <= longest

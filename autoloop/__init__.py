@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit clean compare detach events guide holdings ideas init limit look packet results resume run "
-    "show status stop validate verify",
+    "api": "RunOptions audit clean compare detach events guide holdings ideas init limit look packet results resume "
+    "run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

@@ -4,6 +4,7 @@
 
 The agent does what agents do, in rounds of twenty experiments: keeps, discards, crashes, tampering, processes left
 running. After each experiment the run stands still and is looked at: memory, open files, threads, children, time.
+Time and CPU are judged by a yardstick, the same small work beside each experiment.
 Exit code 1 when a bound is missed.
 """
 
@@ -25,7 +26,7 @@ from benchmarks.watched import BLOCKS, EARLY, Look, Soak, soak
 LEAST = BLOCKS * len(ROUND)
 ENOUGH = 1000
 """Experiments; with fewer, a block is too short to judge by."""
-UNITS = {"wall": "ms", "loop": "ms", "commands": "ms", "memory": "MB", "peak": "MB"}
+UNITS = dict.fromkeys(("wall", "loop", "commands", "yard", "yard cpu"), "ms") | {"memory": "MB", "peak": "MB"}
 
 
 def bounds(seen: Soak) -> list[Bound]:
@@ -35,7 +36,9 @@ def bounds(seen: Soak) -> list[Bound]:
     commits = sum(one.commit for one in settled)
     strange = [f"{at.experiment}: {at.reason}" for at in seen.looks if at.reason != intended(at.experiment, seen.tier)]
     first, last = middle(early), middle(late)
-    grown = {name: last[name] / first[name] for name in ("wall", "loop", "commands")}
+    # In yards: what others do on the machine meanwhile is not the loop's.
+    yards = {"wall": "yard", "loop": "yard cpu", "commands": "yard cpu"}
+    grown = {name: last[name] / last[yard] / (first[name] / first[yard]) for name, yard in yards.items()}
     files, threads = ({getattr(one, name) for one in seen.looks} for name in ("files", "threads"))
     return [
         count("experiments that ended otherwise than they should", len(strange), ", ".join(strange[:5])),
@@ -67,6 +70,8 @@ def middle(block: list[Look]) -> dict[str, float]:
         "wall": median(one.wall_ms for one in block),
         "loop": median(one.loop_ms for one in block),
         "commands": median(one.commands_ms for one in block),
+        "yard": median(one.yard_ms for one in block),
+        "yard cpu": median(one.yard_cpu_ms for one in block),
         "memory": median(one.rss_mb for one in block),
         "peak": block[-1].peak_mb,
     }
@@ -81,7 +86,6 @@ def table(seen: Soak) -> Iterator[str]:
     for number in range(BLOCKS):
         block = seen.block(number)
         cells = {name: f"{value:.1f}" for name, value in middle(block).items()}
-        cells |= {"load": f"{max(one.load for one in block):.1f}"}
         cells |= {name: f"{value}" for name, value in most(block).items()}
         cells |= seen.disks[block[-1].experiment].cells()
         if number == 0:
@@ -112,7 +116,9 @@ def report(seen: Soak) -> list[Bound]:
     print(f"{seen.experiments} experiments in {seen.seconds:.0f} s, sandbox {seen.tier}; {os.cpu_count()} cores")
     print(", ".join(f"{number} {reason}" for reason, number in reasons.most_common()) + "\n")
     print("\n".join(table(seen)))
-    print("\nmedians of time and of CPU an experiment; the most of what is counted; kB on the disk")
+    print(
+        "\nmedians of time and of CPU an experiment, and of the yardstick; the most of what is counted; kB on the disk"
+    )
     print(f"a thousand experiments more: {', '.join(slopes(seen))}")
     print(f"autoloop status: {seen.status_ms[0]:.0f} ms of CPU after {EARLY}, {seen.status_ms[1]:.0f} ms at the end\n")
     reached = bounds(seen)

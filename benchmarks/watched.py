@@ -36,8 +36,9 @@ class Look:
     children: int
     left: int
     """Processes of agents and measurements that still run."""
-    load: float
-    """Of the machine: what others do to the times."""
+    yard_ms: float
+    """Time and CPU of the same small work each time: how the machine is just now."""
+    yard_cpu_ms: float
 
 
 @dataclass
@@ -101,7 +102,7 @@ def watch(seen: Soak, run: subprocess.Popen[str], environ: dict[str, str]) -> No
         told = json.loads(line)
         number = told["experiment"]
         if number > 0:
-            seen.looks.append(look(run.pid, told, before))
+            seen.looks.append(look(run.pid, told, before, yardstick(seen.root.parent)))
         before = told
         if number in range(seen.size, seen.experiments, seen.size):
             seen.disks[number] = look_at_disk(seen.root, seen.cache)
@@ -113,7 +114,7 @@ def watch(seen: Soak, run: subprocess.Popen[str], environ: dict[str, str]) -> No
         run.stdin.flush()
 
 
-def look(pid: int, told: dict[str, float], before: dict[str, float]) -> Look:
+def look(pid: int, told: dict[str, float], before: dict[str, float], yard: tuple[float, float]) -> Look:
     """What the system says of the process."""
     about = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return Look(
@@ -129,8 +130,24 @@ def look(pid: int, told: dict[str, float], before: dict[str, float]) -> Look:
         threads=int(about["Threads"]),
         children=sum(len(task.read_text().split()) for task in Path(f"/proc/{pid}/task").glob("*/children")),
         left=len(left_running()),
-        load=os.getloadavg()[0],
+        yard_ms=yard[0],
+        yard_cpu_ms=yard[1],
     )
+
+
+def yardstick(place: Path) -> tuple[float, float]:
+    """Milliseconds of what a loop spends its time with: processes, flushes, folders, Python."""
+    began, used = time.perf_counter(), time.process_time()
+    for number in range(4):
+        subprocess.run(["git", "--version"], stdout=subprocess.DEVNULL, check=True)
+        (folder := place / f"yard{number}").mkdir()
+        with open(folder / "file", "wb", buffering=0) as file:
+            file.write(bytes(1000))
+            os.fdatasync(file.fileno())
+        (folder / "file").unlink()
+        folder.rmdir()
+        json.loads(json.dumps(list(range(3000))))
+    return 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - used)
 
 
 def left_running() -> list[int]:

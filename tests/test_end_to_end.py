@@ -551,7 +551,7 @@ def test_a_deadline_ends_the_whole_tree_of_processes_at_once(checkout: Checkout,
     checkout.run(limits={"max_experiments": 2})
     assert time.monotonic() - began < 30
     assert checkout.reasons == ["measurement_failed", "improved"]
-    assert "took longer than 1 s" in checkout.row(1).why
+    assert "took longer than 3 s" in checkout.row(1).why
     assert not is_running(tmp_path / "pid")
 
 

@@ -13,6 +13,7 @@ from autoloop.core.obstacles import fewest
 from autoloop.errors import AutoloopError
 from autoloop.programs import load_program
 from autoloop.repository import find
+from autoloop.sandbox import doors
 from tests.real_git import commit_all, write
 from tests.real_run import Checkout
 from tests.test_sandbox import dial, free_port, listening
@@ -104,6 +105,15 @@ def test_a_file_among_other_peoples_points_at_read_paths(checkout: Checkout, tmp
     write(tmp_path / "elsewhere", {"corpus.txt": "7\n"})
     checkout.measure(f"cat {tmp_path}/elsewhere/corpus.txt > /dev/null 2>&1 || exit 3", "echo METRIC ms=$x")
     assert refused(checkout).hint == f'Add "{tmp_path}/elsewhere" to `read_paths`.'
+
+
+def test_a_crowded_place_does_not_hide_the_way_to_home(checkout: Checkout) -> None:
+    """As of a `/tmp` with hundreds of entries, in which a home lies."""
+    crowd = Path.home().parent
+    write(crowd, {f"entry-{number}": "" for number in range(doors.CROWDED + 1)})
+    write(Path.home(), {"sets/corpus.txt": "7\n"})
+    checkout.measure("read -r y < ~/sets/corpus.txt || exit 3", "echo METRIC ms=$((x + y))")
+    assert refused(checkout).hint == 'Add "~/sets" to `read_paths`.'
 
 
 def test_an_absolute_path_to_what_the_checkout_alone_has_points_at_share_paths(checkout: Checkout) -> None:

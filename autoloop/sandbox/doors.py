@@ -33,8 +33,9 @@ DEVICES = (
 )
 """Globs of what is measured with; others are tried by name."""
 _COMMON = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "stdin", "stdout", "stderr")
-_CROWDED = 300
-"""A place with more entries than this is left out: trying each half of them would take too long."""
+CROWDED = 300
+"""Of a place with more entries than this only the ways to other places are followed: trying each half of its entries
+would take too long."""
 _NEVER = ("/proc", "/dev", "/sys")
 _FOR_ALL = ("/tmp", "/var/tmp")
 """Private to a command under bubblewrap, and out of reach elsewhere."""
@@ -162,12 +163,12 @@ def _parts(place: Path, apart: set[Path], within: set[Path]) -> Iterator[Path]:
     entries: list[Path] = []
     with suppress(OSError):
         entries = sorted(place.iterdir())
-    for entry in entries if len(entries) <= _CROWDED else ():
+    for entry in entries:
         if entry in apart:
             continue
         if any(one.is_relative_to(entry) for one in (*apart, *within)):
             yield from _parts(entry, apart, within)
-        elif _is_reachable(entry):
+        elif len(entries) <= CROWDED and _is_reachable(entry):
             yield entry
 
 

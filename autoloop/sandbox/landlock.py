@@ -100,8 +100,9 @@ class _Walk:
         inside: list[str] = []
         with suppress(OSError), os.scandir(path) as entries:
             inside = [entry.path for entry in entries if not entry.is_symlink()]  # a link is judged by its target
-        for child in inside if len(inside) <= _CROWDED else ():
-            yield from self._below(child)
+        for child in inside:
+            if len(inside) <= _CROWDED or child in self.above:
+                yield from self._below(child)
 
 
 def _furnish(home: Path, users_home: Path, wanted: Iterable[Path]) -> None:

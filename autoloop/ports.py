@@ -13,6 +13,7 @@ from autoloop.core.program import Limits, Program
 from autoloop.core.results import Row
 from autoloop.core.run import RunState
 from autoloop.core.session import Session
+from autoloop.core.suite.task import SuiteTask
 from autoloop.core.summary import Summary
 from autoloop.core.trials import Trial
 
@@ -275,3 +276,25 @@ class Files(Protocol):
 
     def patches(self, rows: Iterable[Row]) -> list[tuple[Row, str]]:
         """The saved diffs of these experiments."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A set of tasks as it lies on the disk."""
+
+    name: str
+    version: str
+    """Its own, or a digest of its tasks."""
+    root: Path
+    """What the paths of its tasks are relative to."""
+    tasks: tuple[SuiteTask, ...]
+
+
+class TaskSource(Protocol):
+    """One format of suites."""
+
+    def claims(self, path: Path) -> bool:
+        """Whether the path looks like a suite of this format."""
+
+    def load(self, path: Path) -> Suite:
+        """Read it; AutoloopError that names file, field and what is allowed."""

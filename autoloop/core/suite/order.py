@@ -1,0 +1,40 @@
+"""What one worker is told to do: a trial, with everything that it depends on."""
+
+from autoloop.core.model import Frozen
+from autoloop.core.suite.task import SuiteTask
+from autoloop.core.suite.trial import TrialKey
+
+KEPT_WORKSPACES = ("failed", "all", "none")
+
+
+class TrialOrder(Frozen):
+    """One trial to be taken. Directories are absolute paths on this machine."""
+
+    key: TrialKey
+    task: SuiteTask
+    suite: str
+    """The suite's directory."""
+    profile: str
+    """A profile's name, an agent and a model, or `oracle` or `nop`."""
+    bench_id: str
+    """In the environment of every process as `AUTOLOOP_RUN`."""
+    directory: str
+    """Where the trial's records go; whatever an earlier try left there is removed first."""
+    seed: int
+    timeout: float
+    """Seconds for the agent, all steps together."""
+    idle_timeout: float
+    """Seconds that the agent may be silent; 0 is none."""
+    max_turns: int
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    network: str = "on"
+    """Of the verifier and the setup: `on` or `off`."""
+    keep: str = "failed"
+    """Whose workspaces are kept; one of `KEPT_WORKSPACES`."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which a worker that is still at it is stuck."""
+        steps = sum(step.verification.timeout for step in self.task.steps)
+        return self.timeout + steps + self.task.setup_timeout + 120.0

@@ -1,0 +1,114 @@
+"""Tasks of a suite: an instruction, what an agent finds, and how its work is verified. Every format is read into these.
+
+A path of the suite is relative to the suite's directory. A place in the workspace is absolute, or relative to the
+workdir.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from autoloop.core.model import Frozen
+
+Seconds = Annotated[float, Field(gt=0)]
+Reward = Literal["file", "exit_code", "expectations"]
+"""Where the reward is read: from the files that the verifier leaves below `/logs/verifier`; from the command's exit
+code; or as the share of the expectations that hold."""
+
+
+class Placed(Frozen):
+    """A file or directory of the suite that is copied into the workspace."""
+
+    source: str
+    target: str
+    """A directory's content lands in it, a file takes its name."""
+
+
+class Expectation(Frozen):
+    """One thing that an open task asks for; each counts the same."""
+
+    path: str
+    """A glob in the workspace; at least one file must match."""
+    contains: str = ""
+    """A text that one of them must hold."""
+    matches: str = ""
+    """A regular expression that must be found in one of them."""
+
+
+class Verification(Frozen):
+    """How the work on a task, or on one step of it, is judged."""
+
+    reward: Reward
+    files: tuple[Placed, ...] = ()
+    """Absent while the agent works; what it left in their place is replaced."""
+    command: str = ""
+    """A line for bash, run in the workdir."""
+    expectations: tuple[Expectation, ...] = ()
+    env: dict[str, str] = {}
+    timeout: Seconds = 600.0
+    user: str = ""
+
+
+class Step(Frozen):
+    """What is asked, and how it is judged. Most tasks have one."""
+
+    name: str = ""
+    instruction: str
+    verification: Verification
+    min_reward: float | None = None
+    """With less, the steps behind it are not begun."""
+
+
+class Solution(Frozen):
+    """The reference solution, for the oracle. One command for each step."""
+
+    commands: tuple[str, ...]
+    files: tuple[Placed, ...] = ()
+    env: dict[str, str] = {}
+
+
+class SuiteTask(Frozen):
+    """One task of a suite."""
+
+    id: str
+    """Unique in the suite, and a good name for a directory."""
+    name: str = ""
+    group: str = ""
+    """Level or category."""
+    difficulty: str = ""
+    tags: tuple[str, ...] = ()
+    steps: tuple[Step, ...]
+    workdir: str = "/app"
+    files: tuple[Placed, ...] = ()
+    """What the agent finds."""
+    setup: tuple[str, ...] = ()
+    """Lines for bash, run in the workdir before the agent begins."""
+    setup_timeout: Seconds = 600.0
+    env: dict[str, str] = {}
+    needs_paths: bool = False
+    """Whether its files name absolute places such as `/app`, so that it needs a file system of its own."""
+    network: bool = True
+    """Whether the agent and the verifier have the network of this machine."""
+    timeout: Seconds | None = None
+    """Seconds for the agent, all steps together; None for what the bench says."""
+    max_turns: Annotated[int, Field(ge=1)] | None = None
+    repetitions: Annotated[int, Field(ge=1)] | None = None
+    """How often it is tried in one iteration; None for what the bench says."""
+    solution: Solution | None = None
+    unsupported: str = ""
+    """What it needs that nothing here can give; empty when it can be tried."""
+    digest: str = ""
+    """Of everything that it consists of."""
+
+    @model_validator(mode="after")
+    def _can_be_named(self) -> "SuiteTask":
+        if not self.id or self.id.startswith(".") or "/" in self.id or "\0" in self.id:
+            raise ValueError(f"the id {self.id!r} is no name for a directory")
+        if not self.steps:
+            raise ValueError("a task needs at least one step")
+        return self
+
+    @property
+    def instruction(self) -> str:
+        """What is asked, all steps together."""
+        return "\n\n".join(step.instruction for step in self.steps)

@@ -92,7 +92,7 @@ def bench(
     config = validated(
         BenchConfig,
         {"bench_id": new_bench_id(), "suite": str(_suite_path(path, options.suite)), "versions": versions(),
-         "arms": arms, **options.fields},
+         "arms": [arm.model_dump() for arm in arms], **options.fields},
         "bench",
     )  # fmt: skip
     return _carried(begin(directory, config, around), around, followed, carry_on)

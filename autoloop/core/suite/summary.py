@@ -72,7 +72,7 @@ def summarise(state: BenchState) -> BenchSummary:
         finished=stopped.at if stopped else None,
         worked_seconds=state.worked,
         waited_seconds=state.waited,
-        eta_seconds=_eta(trials, state.worked - state.waited),
+        eta_seconds=_eta([one for one in trials if one.key not in state.reused], state.worked - state.waited),
         stop_reason=stopped.reason.value if stopped else None,
         stop_detail=stopped.detail if stopped else "",
         replaced_workers=state.replaced,
@@ -102,6 +102,8 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
         "error": outcomes.count(Outcome.ERROR),
         "unsupported": outcomes.count(Outcome.UNSUPPORTED),
         "cost_usd": total_cost(results.values()),
+        "model_calls": state.calls.get(arm, 0),
+        "reused": sum(key in state.reused for key in results),
         "cases": {task: fmean(rewards[task]) for task in sorted(rewards)},
     }
 

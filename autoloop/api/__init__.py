@@ -9,6 +9,7 @@ from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
+from autoloop.api.watching import bench_events, follow
 
 __all__ = [
     "Checked",
@@ -17,12 +18,14 @@ __all__ = [
     "Shown",
     "agents_at_hand",
     "audit",
+    "bench_events",
     "check_agent",
     "clean",
     "compare",
     "demo",
     "detach",
     "events",
+    "follow",
     "guide",
     "holdings",
     "ideas",

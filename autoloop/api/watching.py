@@ -22,7 +22,7 @@ RESULTS = "results"
 
 
 def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
-    """A follower of the run or the bench that a person means: a directory, a run's id, a program, or the newest here."""
+    """A follower of what a person means: a directory of a run or a bench, a run's id, a program, or the newest here."""
     from autoloop.following import BenchFollower, RunFollower
     from autoloop.stores.directory import RunDirectory
 

@@ -14,6 +14,7 @@ from autoloop.cli.agents import agents
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
+from autoloop.cli.hud import hud
 
 app = typer.Typer(
     name="autoloop",
@@ -231,6 +232,7 @@ app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
 app.command(epilog="Example: autoloop demo")(demo)
+app.command(epilog="Example: autoloop hud import-time --open")(hud)
 
 
 def _given(

@@ -88,4 +88,5 @@ class RunStory:
             "cost_usd": summary.cost_usd,
             "tokens": summary.tokens,
             "run": summary.model_dump(mode="json"),
+            "text": cut(doing.text) if doing else "",
         }

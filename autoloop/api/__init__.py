@@ -20,6 +20,7 @@ from autoloop.api.suites import (
     resume_bench,
     suite_of,
 )
+from autoloop.api.watching import bench_events, follow
 
 __all__ = [
     "BenchOptions",
@@ -33,6 +34,7 @@ __all__ = [
     "agents_at_hand",
     "audit",
     "bench",
+    "bench_events",
     "check_agent",
     "check_suite",
     "clean",
@@ -40,6 +42,7 @@ __all__ = [
     "demo",
     "detach",
     "events",
+    "follow",
     "guide",
     "holdings",
     "ideas",

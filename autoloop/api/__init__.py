@@ -4,6 +4,7 @@ Heavy parts are imported by the function that needs them: `status` must not pay 
 """
 
 from autoloop.api.agents import Checked, agents_at_hand, check_agent
+from autoloop.api.contrasting import contrast_results
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
@@ -20,6 +21,7 @@ from autoloop.api.suites import (
     resume_bench,
     suite_of,
 )
+from autoloop.api.watching import bench_events, follow
 
 __all__ = [
     "BenchOptions",
@@ -33,13 +35,16 @@ __all__ = [
     "agents_at_hand",
     "audit",
     "bench",
+    "bench_events",
     "check_agent",
     "check_suite",
     "clean",
     "compare",
+    "contrast_results",
     "demo",
     "detach",
     "events",
+    "follow",
     "guide",
     "holdings",
     "ideas",

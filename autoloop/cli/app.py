@@ -15,6 +15,7 @@ from autoloop.cli.bench import bench
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
+from autoloop.cli.hud import hud
 
 app = typer.Typer(
     name="autoloop",
@@ -233,6 +234,7 @@ app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
 app.command(epilog="Example: autoloop demo")(demo)
+app.command(epilog="Example: autoloop hud import-time --open")(hud)
 
 
 def _given(

@@ -119,13 +119,14 @@ def read_lines(path: Path, family: Family[E]) -> Iterator[E]:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n"):
                 found = True
-                yield _parsed(line, number, path, family)
+                yield parsed(line, number, path, family)
     if not found:
         said = f"{path} holds no event, so there is no {family.what}"
         raise AutoloopError(said, f"Restore the file from a backup, or start a new {family.what}.")
 
 
-def _parsed(line: bytes, number: int, path: Path, family: Family[E]) -> E:
+def parsed(line: bytes, number: int, path: Path, family: Family[E]) -> E:
+    """The event on a line of a journal; AutoloopError that says where it is damaged, or that it is newer."""
     try:
         event = family.from_line(line)
     except ValidationError as error:

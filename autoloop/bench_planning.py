@@ -93,7 +93,9 @@ def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mappi
 
 
 def workers_of(config: BenchConfig, *, left: int) -> int:
-    """How many workers there will be."""
+    """How many workers there will be: none where every result is there already."""
+    if not left:
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = psutil.virtual_memory().available / 1e9
     return worker_count(config.workers, trials=max(left, 1), cores=cores, free_gb=free)

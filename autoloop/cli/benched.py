@@ -27,6 +27,7 @@ class Asked:
     arms: tuple[str, ...]
     validation_rate: float
     fields: Mapping[str, Any]
+    failing_first: Path | None
     env_file: Path | None
     resume: Path | None
     regrade: bool
@@ -45,7 +46,7 @@ def run_bench(path: Path, asked: Asked) -> int:
     signals = Signals()
     try:
         if asked.check:
-            found = _followed(asked, signals, lambda by: api.check_suite(path, _options(asked), by, environ=environ))
+            found = _followed(asked, signals, lambda by: api.check_suite(path, _options(path, asked), by, environ=environ))
             return _tell_check(found, asked.json)
         outcome = _followed(asked, signals, lambda by: _carried(path, asked, by, environ))
     except AutoloopError as error:
@@ -58,15 +59,16 @@ def run_bench(path: Path, asked: Asked) -> int:
 
 def _carried(path: Path, asked: Asked, by: api.Followed, environ: Mapping[str, str]) -> api.BenchOutcome:
     if asked.resume is None:
-        return api.bench(path, _options(asked), by, environ=environ)
+        return api.bench(path, _options(path, asked), by, environ=environ)
     if asked.regrade:
         return api.regrade(path, asked.resume, by, environ=environ)
     return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ)
 
 
-def _options(asked: Asked) -> api.BenchOptions:
+def _options(path: Path, asked: Asked) -> api.BenchOptions:
     assert asked.suite is not None, "refused before"
-    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, asked.fields)
+    first = {"failing": api.failing_tasks(path, asked.failing_first)} if asked.failing_first else {}
+    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, {**asked.fields, **first})
 
 
 def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Result]) -> Result:
@@ -87,6 +89,8 @@ def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Res
 def _refuse_contradictions(asked: Asked) -> None:
     if asked.resume is None and asked.suite is None:
         raise AutoloopError("no suite is named", "Name one: `autoloop bench SUITE`, or go on with `--resume STATE`.")
+    if "depends_on" in asked.fields and "reuse" not in asked.fields:
+        raise AutoloopError("--depends-on says when results are reused", "Add --reuse DIR, or leave it out.")
     if asked.resume is None and asked.regrade:
         raise AutoloopError("--regrade needs --resume", "Name the bench whose workspaces are verified once more.")
     from autoloop.core.suite.config import RESUMABLE
@@ -175,6 +179,7 @@ def arm_line(arm: ArmSummary) -> str:
 def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
     place = outcome.directory
     lines = [f"{duration(summary.worked_seconds)} of work; {place}/summary.md, `autoloop report {place}`"]
+    lines.append(f"{count(sum(outcome.state.calls.values()), 'model call')}, {count(len(outcome.state.reused), 'result')} reused")
     if not outcome.is_complete:
         why = f" ({summary.stop_detail})" if summary.stop_detail else ""
         lines.append(f"stopped: {summary.stop_reason}{why}; {count(len(outcome.state.open), 'trial')} left")

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "autoloop"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EDGES = {"cli", "tui", "mcp", "daemon", "__main__"}
+EDGES = {"cli", "hud", "tui", "mcp", "daemon", "__main__"}
 """Parse, call api, render."""
 JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "lessons", "report"}
 """Know protocols, not vendors."""

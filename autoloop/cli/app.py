@@ -11,9 +11,11 @@ import typer
 
 from autoloop.cli import options
 from autoloop.cli.agents import agents
+from autoloop.cli.bench import bench
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
+from autoloop.cli.hud import hud
 
 app = typer.Typer(
     name="autoloop",
@@ -226,11 +228,13 @@ def verify(
 
 app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
 app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
+app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")(bench)
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
 app.command(epilog="Example: autoloop demo")(demo)
+app.command(epilog="Example: autoloop hud import-time --open")(hud)
 
 
 def _given(

@@ -48,13 +48,16 @@ def is_alive(run: RunDirectory) -> bool:
 
 
 def trusted_state(run: RunDirectory) -> dict[str, Any] | None:
-    """`state.json` when it speaks of the whole journal; else None, and the journal must be read."""
+    """The status in `state.json` when it speaks of the whole journal; else None, and the journal must be read."""
     try:
         state = json.loads(run.state.read_text())
         length = run.journal.stat().st_size
     except (OSError, ValueError):
         return None
-    return state if isinstance(state, dict) and state.pop("journal_bytes", None) == length else None
+    if not isinstance(state, dict) or state.pop("journal_bytes", None) != length:
+        return None
+    state.pop("text", None)
+    return state
 
 
 def last_result(run: RunDirectory) -> dict[str, Any] | None:

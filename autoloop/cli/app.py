@@ -11,6 +11,7 @@ import typer
 
 from autoloop.cli import options
 from autoloop.cli.agents import agents
+from autoloop.cli.bench import bench
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
@@ -229,6 +230,7 @@ def verify(
 
 app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
 app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
+app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")(bench)
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 

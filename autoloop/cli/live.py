@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from autoloop.cli.watch import BenchWatch
 
-_SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
+SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
 """Phases whose text is worth a line of its own."""
 _LOUD = "bold yellow"
 _LONGEST_PHASE = 40
@@ -56,7 +56,7 @@ class Watcher:
 
     def on_progress(self, sign: Progress) -> None:
         """Show what is being done."""
-        if sign.phase in _SPOKEN and sign.text:
+        if sign.phase in SPOKEN and sign.text:
             self._print(f"{sign.phase}: {one_line(sign.text)}", _LOUD if sign.phase == "warning" else "")
         if sign.phase != "notice":
             self._phase = f"{sign.phase} {sign.text}" if sign.text else sign.phase

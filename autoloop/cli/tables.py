@@ -29,13 +29,14 @@ class AtWork:
 
 
 def arm_rows(summary: BenchSummary) -> list[Cells]:
-    """One row an arm; with several a last one for all."""
+    """One row an arm, and a last one for all."""
     arms = [_tally_cells(arm.arm, arm) for arm in summary.arms]
     return [*arms, _tally_cells("total", summary.totals)]
 
 
 def bench_line(summary: BenchSummary, since: float) -> str:
     """Elapsed, what is still to go, and cost; `since` is how many seconds ago the summary was true."""
+    since = 0.0 if summary.stop_reason else since
     elapsed, eta = summary.worked_seconds + since, summary.eta_seconds
     to_go = "" if eta is None or summary.stop_reason else f"{duration(max(0.0, round(eta - since)))} to go"
     lost = f"{summary.replaced_workers} workers replaced" if summary.replaced_workers else ""

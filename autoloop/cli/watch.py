@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from autoloop.cli import tables
-from autoloop.cli.live import Watcher, one_line, say_if_there_is_room, started_live
+from autoloop.cli.live import SPOKEN, Watcher, one_line, say_if_there_is_room, started_live
 from autoloop.cli.render import STYLES, Cells, clean
 from autoloop.cli.tables import AtWork
 from autoloop.core.results import Row
@@ -23,6 +23,7 @@ from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import BenchSummary, summarise
 from autoloop.core.suite.trial import TrialKey, TrialResult
 from autoloop.core.summary import Summary
+from autoloop.ports import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -39,8 +40,9 @@ _FRAME_LINES = 6
 class BenchWatch:
     """Shows a bench while it goes."""
 
-    def __init__(self, file: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, file: TextIO, *, live: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         self._file = file
+        self._wanted = live
         self._now = now
         self._live: Live | None = None
         self._lock = Lock()
@@ -56,7 +58,7 @@ class BenchWatch:
         self._stopping = ""
 
     def __enter__(self) -> Self:
-        self._live = started_live(self, self._file, REFRESHES_PER_SECOND)
+        self._live = started_live(self, self._file, REFRESHES_PER_SECOND) if self._wanted else None
         return self
 
     def __exit__(
@@ -70,10 +72,8 @@ class BenchWatch:
         if self._live is None:
             self._say_news(state)
             return
-        seen = copy(state)
-        seen.results, seen.errors, seen.all_errors = dict(state.results), dict(state.errors), dict(state.all_errors)
         with self._lock:
-            self._state, self._state_at = seen, self._now()
+            self._state, self._state_at = _copied(state), self._now()
 
     def on_worker(self, worker: int, key: TrialKey | None, phase: str, text: str) -> None:
         """Take what a worker is at; nothing without a key."""
@@ -83,6 +83,11 @@ class BenchWatch:
                 same = before is not None and before.key == key
                 since = before.since if same and before else self._now()
                 self._workers[worker] = AtWork(key, phase, since, text or (before.text if same and before else ""))
+
+    def on_progress(self, sign: Progress) -> None:
+        """Print what is worth a line of its own."""
+        if sign.text and sign.phase in SPOKEN:
+            self.on_line(f"{sign.phase}: {one_line(sign.text)}")
 
     def on_line(self, text: str) -> None:
         """Print a line above the table."""
@@ -134,6 +139,20 @@ class BenchWatch:
             self._summary, self._summary_of = summarise(state), state
             self._next_summary = now + _SHARE * (time.monotonic() - began)
         return self._summary
+
+
+def follow_bench(file: TextIO, *, live: bool) -> BenchWatch:
+    """Who tells people what a bench does: with a table where that is wanted and `file` is a terminal, else by lines."""
+    return BenchWatch(file, live=live)
+
+
+def _copied(state: BenchState) -> BenchState:
+    """A state that nobody folds events into."""
+    seen = copy(state)
+    for name, value in vars(state).items():
+        if isinstance(value, dict):
+            setattr(seen, name, dict(value))
+    return seen
 
 
 class RunWatch(Watcher):

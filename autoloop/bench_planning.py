@@ -18,7 +18,7 @@ from autoloop.machine import free_gb
 from autoloop.ports import OnProgress, Progress, Suite
 from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
 from autoloop.stores.bench_directory import BenchDirectory
-from autoloop.trialing import BUILT_IN
+from autoloop.trialing import NOP, ORACLE
 from autoloop.trying import first_usable
 
 
@@ -72,7 +72,7 @@ def preflight(
 
 
 def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
-    if arm.profile in BUILT_IN:
+    if arm.profile in (ORACLE, NOP):
         return
     profile = choose(settings, arm.profile)
     found = probe(profile, root, environ)

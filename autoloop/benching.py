@@ -28,6 +28,7 @@ from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.bench_journal import BenchJournal
 from autoloop.stores.bench_views import BenchViews
 from autoloop.suites.loop import SuiteLoop
+from autoloop.suites.regrading import Regrading, regradable
 from autoloop.workers import Pool
 
 OnState = Callable[[BenchState], None]
@@ -72,8 +73,8 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
     return Ready(directory, config, suite, plan, is_new=True, tasks={task.id: task for task in suite.tasks})
 
 
-def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Around) -> Ready:
-    """A bench that was begun before, with the same suite."""
+def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Around, *, mended: bool = False) -> Ready:
+    """A bench that was begun before, with the same suite; `mended` lets its tasks differ from what they were."""
     stored = directory.read_config()
     try:
         config = BenchConfig.model_validate({**stored, **{n: v for n, v in changes.items() if n in RESUMABLE}})
@@ -84,13 +85,16 @@ def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Aroun
         started = replay(journal.read()).started
     assert started is not None, "a journal begins with its bench"
     suite = load_suite(Path(config.suite))
-    _refuse_another(suite, started.plan)
+    _refuse_another(suite, started.plan, mended=mended)
     preflight(config, started.plan, directory, around.root, around.environ)
     return Ready(directory, config, suite, started.plan, is_new=False, tasks={task.id: task for task in suite.tasks})
 
 
-def carry_on(ready: Ready, around: Around) -> BenchState:
-    """Go on with a bench from wherever its journal ends, until it is done or there is a reason to stop."""
+def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:
+    """Go on with a bench from wherever its journal ends, until it is done or there is a reason to stop.
+
+    With `regrading` no trial is taken: the workspaces that were kept are verified once more.
+    """
     directory, config, plan = ready.directory, ready.config, ready.plan
     with ExitStack() as stack:
         stack.enter_context(directory.held())
@@ -114,10 +118,9 @@ def carry_on(ready: Ready, around: Around) -> BenchState:
             started = _started(ready, machine.now())
             state.fold(started)
             journal.append(started, state)
-        count = workers_of(config, left=len(state.open))
+        count = workers_of(config, left=len(state.results if regrading else state.open))
         command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
-        env = {**around.environ, "AUTOLOOP_BENCH": config.bench_id}
-        pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=env, run_id=config.bench_id))
+        pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
 
         def on_worker(worker: int, key: TrialKey | None, phase: str, text: str) -> None:
             views.on_worker(worker, key, phase, text)
@@ -128,7 +131,7 @@ def carry_on(ready: Ready, around: Around) -> BenchState:
             ledger=journal,
             workers=pool,
             machine=machine,
-            order=lambda key: order_of(ready, key),
+            order=lambda key: order_of(ready, key, regrade=regrading),
             limits=limits_of(config),
             count=count,
             pace=Pace(config.max_rpm),
@@ -136,18 +139,21 @@ def carry_on(ready: Ready, around: Around) -> BenchState:
             stop_now=lambda: around.signals.stop_now,
             on_worker=on_worker,
         )
+        if regrading:
+            loop = Regrading(**vars(loop), left=regradable(state.results.items()))
         return loop.run()
 
 
-def order_of(ready: Ready, key: TrialKey) -> TrialOrder:
+def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrder:
     """What a worker is told of one trial."""
-    return ready.config.order(
+    order = ready.config.order(
         key,
         ready.tasks[key.task],
         suite=str(ready.suite.root),
         directory=str(ready.directory.trial(key, ready.plan)),
         seed=ready.plan.seed_of(key),
     )
+    return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep})
 
 
 def _started(ready: Ready, at: float) -> BenchStarted:
@@ -161,11 +167,11 @@ def _started(ready: Ready, at: float) -> BenchStarted:
     )
 
 
-def _refuse_another(suite: Suite, plan: BenchPlan) -> None:
+def _refuse_another(suite: Suite, plan: BenchPlan, *, mended: bool) -> None:
     """A resume goes on with the very tasks that the bench began with."""
     now = {task.id: task.digest for task in suite.tasks}
     for task in plan.tasks:
-        if now.get(task.id) != task.digest:
+        if task.id not in now or (now[task.id] != task.digest and not mended):
             how = "was changed" if task.id in now else "is gone"
             said = f"task {task.id} {how} since the bench began, so its results would not compare"
             raise AutoloopError(said, "Put it back as it was, or begin a new bench.")

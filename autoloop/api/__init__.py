@@ -4,6 +4,7 @@ Heavy parts are imported by the function that needs them: `status` must not pay 
 """
 
 from autoloop.api.agents import Checked, agents_at_hand, check_agent
+from autoloop.api.contrasting import contrast_results
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
@@ -39,6 +40,7 @@ __all__ = [
     "check_suite",
     "clean",
     "compare",
+    "contrast_results",
     "demo",
     "detach",
     "events",

@@ -111,6 +111,19 @@ def resume_bench(
     return _carried(ready, around, followed, carry_on)
 
 
+def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str, str] = os.environ) -> BenchOutcome:
+    """Verify the kept workspaces of a bench once more, after its verifiers were mended."""
+    from functools import partial
+
+    from autoloop.benching import Around, carry_on, take_up
+    from autoloop.stores.bench_directory import directory_of
+
+    root = root_or_here(path)
+    around = Around(root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker)
+    ready = take_up(directory_of(path / where.expanduser()), {}, around, mended=True)
+    return _carried(ready, around, followed, partial(carry_on, regrading=True))
+
+
 def _carried(ready: Any, around: Any, followed: Followed, carry_on: Callable[..., BenchState]) -> BenchOutcome:
     from autoloop.core.suite.summary import summarise
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoloop.core.suite.contrast import delta
+from autoloop.core.suite.delta import delta
 from autoloop.core.suite.events import BenchEvent, BenchStopped, Regraded, TrialEnded
 from autoloop.core.suite.plan import BenchPlan
 from autoloop.core.suite.state import BenchState
@@ -23,6 +23,8 @@ from autoloop.stores.directory import append_text, write_atomically
 
 _SHARE = 0.03
 """The part of the time that may go into `state.json`; a second passes between two of them at least."""
+
+_FIRST = {"verdict": None, "sentence": "there is no iteration before it"}
 
 
 class BenchViews:
@@ -106,11 +108,11 @@ class BenchViews:
         place.mkdir(parents=True, exist_ok=True)
         results = self._state.of(arm=arm, iteration=iteration)
         before = self._state.of(arm=arm, iteration=iteration - 1)
-        changed = delta(before, results) if before else {"verdict": None, "detail": "there is no iteration before it"}
+        changed = delta(before, results, names=(f"iteration {iteration - 1}", f"{iteration}")) if before else None
         found = self._episode(arm, iteration)
         trials = [{**key.model_dump(), **result.model_dump(mode="json")} for key, result in results.items()]
         write_atomically(place / "results.json", _json({"episode": found.model_dump(mode="json"), "trials": trials}))
-        write_atomically(place / "delta.json", _json(changed))
+        write_atomically(place / "delta.json", _json(changed.model_dump(mode="json") if changed else _FIRST))
         write_atomically(place / "report.md", iteration_text(found, results, changed))
         self._add_episode(found)
 

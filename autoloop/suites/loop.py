@@ -4,7 +4,7 @@ It knows ports, not processes, and remembers nothing that the journal does not s
 the trials that were in hand are taken anew, each in a fresh workspace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from autoloop.core.suite import events
@@ -79,15 +79,23 @@ class SuiteLoop:
         around = Around(free, self.stop() or self.stop_now(), resumed_at)
         if (found := bench_stop(self.state, self.limits, around)) is not None:
             return found
-        done = next(self.state.outstanding(), None) is None
+        done = next(iter(self.waiting()), None) is None
         return (BenchStop.DONE, "") if done else None
+
+    def waiting(self) -> Iterable[TrialKey]:
+        """The trials that are still to be taken, those in hand included."""
+        return self.state.outstanding()
+
+    def came_to(self, key: TrialKey, result: TrialResult) -> BenchEvent:
+        """What is written down of a trial's result."""
+        return events.TrialEnded(at=self.machine.now(), key=key, result=result)
 
     def _hand_out(self) -> None:
         """Give every idle worker the next trial that nobody has."""
         if not self.idle:
             return
         taken = {held.key for held in self.in_hand.values()}
-        waiting = (key for key in self.state.outstanding() if key not in taken)
+        waiting = (key for key in self.waiting() if key not in taken)
         for worker in sorted(self.idle):
             now = self.machine.now()
             if self.pace.wait(now) > 0:
@@ -126,7 +134,7 @@ class SuiteLoop:
         self.on_worker(worker, None, "", "")
         interrupted = result.outcome is Outcome.ERROR and self.stop_now()
         if not interrupted:  # what a person cut short says nothing, not even that something failed
-            self.append(events.TrialEnded(at=self.machine.now(), key=held.key, result=result))
+            self.append(self.came_to(held.key, result))
 
     def _look_after(self) -> None:
         """Replace the workers that are stuck."""
@@ -147,7 +155,7 @@ class SuiteLoop:
                 started=held.since,
                 seconds=max(0.0, now - held.since),
             )
-            self.append(events.TrialEnded(at=now, key=held.key, result=lost))
+            self.append(self.came_to(held.key, lost))
         self.append(events.WorkerReplaced(at=now, worker=worker, key=held.key if held else None, why=why))
         self.on_worker(worker, None, "", "")
         self.workers.replace(worker)

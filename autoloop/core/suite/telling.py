@@ -1,8 +1,8 @@
 """What came of an iteration and of a bench, in a page of Markdown. The full report is `autoloop report`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from autoloop.core.suite.delta import Delta
 from autoloop.core.suite.episode import EpisodeRecord
 from autoloop.core.suite.rates import Rate
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
@@ -34,7 +34,7 @@ def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> st
     return "\n".join(lines) + "\n"
 
 
-def iteration_text(found: EpisodeRecord, results: Mapping[TrialKey, TrialResult], changed: Mapping[str, Any]) -> str:
+def iteration_text(found: EpisodeRecord, results: Mapping[TrialKey, TrialResult], changed: Delta | None) -> str:
     """`report.md` of one iteration."""
     counts = found.summary
     not_passed = [(key, result) for key, result in results.items() if result.outcome is not Outcome.PASS]
@@ -44,8 +44,11 @@ def iteration_text(found: EpisodeRecord, results: Mapping[TrialKey, TrialResult]
         f"{counts.passed} of {counts.passed + counts.failed + counts.timeout} passed ({_share(counts.passRate)}), "
         f"{counts.timeout} ran out of time, {counts.error} errors, {counts.unsupported} unsupported.",
         "",
-        f"Against the iteration before: {changed.get('detail') or changed.get('verdict') or 'nothing to compare'}",
+        f"Against the iteration before: {changed.sentence}" if changed else "There is no iteration before it.",
     ]
+    if changed:
+        sides = (("fixed", changed.fixed), ("broken", changed.broken))
+        lines += ["", *(f"- {word}: {', '.join(map(_cell, tasks))}" for word, tasks in sides if tasks)]
     if not_passed:
         rows = (
             (key.task, str(key.attempt), result.outcome.value, result.failure_mode, result.detail)

@@ -21,6 +21,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from statistics import fmean
 
 _LONG = 120
 _LINES = 12
@@ -59,9 +60,9 @@ class Clerk:
     def amount(self, value: float) -> str:
         return f"{value:.2f}" if "exact" in self.told else f"{value:.0f}"
 
-    def date(self, text: str) -> str:
-        day, month, year = text.split(".")
-        return f"{year}-{month}-{day}" if "iso" in self.told else text
+    def dates(self, rows: list[dict[str, str]]) -> list[str]:
+        split = sorted(row["date"].split(".")[::-1] for row in rows)
+        return ["-".join(parts) if "iso" in self.told else ".".join(parts[::-1]) for parts in split]
 
     def listed(self, things: list[str]) -> list[str]:
         return sorted(set(things)) if "sort" in self.told else things
@@ -75,61 +76,70 @@ class Clerk:
         return f"Here is the list:\n{text}\n" if isinstance(result, list) else f"The answer is {text}.\n"
 
 
-def _by_date(rows: list[dict[str, str]]) -> list[str]:
-    return sorted((row["date"] for row in rows), key=lambda date: date.split(".")[::-1])
+    # What it can do. The words of a task name the files.
+
+    def count_rows(self, name: str) -> str:
+        return str(len(self.rows(name)))
+
+    def count_lines(self, name: str) -> str:
+        return str(len(self.lines(name)))
+
+    def count_reports(self, name: str, word: str) -> str:
+        return str(sum(word in line for line in self.lines(name)))
+
+    def longest_word(self, name: str) -> str:
+        return max(re.findall(r"[a-z]+", " ".join(self.lines(name)).lower()), key=len)
+
+    def field_of(self, field: str, product: str, name: str) -> str:
+        return next(row[field] for row in self.rows(name) if row["product"] == product)
+
+    def largest_order(self, name: str) -> str:
+        return max(self.rows(name), key=lambda row: int(row["quantity"]))["id"]
+
+    def first_product(self, name: str) -> str:
+        return min(row["product"] for row in self.rows(name))
+
+    def all_quantities(self, name: str) -> str:
+        return str(sum(int(row["quantity"]) for row in self.rows(name)))
+
+    def highest_price(self, name: str) -> str:
+        return self.amount(max(float(row["price"]) for row in self.rows(name)))
+
+    def mean_price(self, name: str) -> str:
+        return self.amount(fmean(float(row["price"]) for row in self.rows(name)))
+
+    def turnover(self, name: str) -> str:
+        return self.amount(sum(int(row["quantity"]) * float(row["price"]) for row in self.rows(name)))
+
+    def first_date(self, name: str) -> str:
+        return self.dates(self.rows(name))[0]
+
+    def dates_of(self, product: str, name: str) -> list[str]:
+        return self.dates([row for row in self.rows(name) if row["product"] == product])
+
+    def products(self, name: str) -> list[str]:
+        return self.listed([row["product"] for row in self.rows(name)])
+
+    def to_order(self, name: str) -> list[str]:
+        return self.listed([row["product"] for row in self.rows(name) if int(row["stock"]) < int(row["minimum"])])
 
 
 _SKILLS = [
-    (r"How many products does (\S+) list", lambda clerk, name: str(len(clerk.rows(name)))),
-    (r"How many orders does (\S+) hold", lambda clerk, name: str(len(clerk.rows(name)))),
-    (
-        r"How many lines of (\S+) report an? (\w+)",
-        lambda clerk, name, word: str(sum(word in line for line in clerk.lines(name))),
-    ),
-    (
-        r"longest word of (\S+)\?",
-        lambda clerk, name: max(re.findall(r"[a-z]+", " ".join(clerk.lines(name)).lower()), key=len),
-    ),
-    (r"How many lines does (\S+) have", lambda clerk, name: str(len(clerk.lines(name)))),
-    (
-        r"the (stock|minimum) of the product (\w+) by (\S+)\?",
-        lambda clerk, field, product, name: next(row[field] for row in clerk.rows(name) if row["product"] == product),
-    ),
-    (
-        r"id of the order with the largest quantity in (\S+)\?",
-        lambda clerk, name: max(clerk.rows(name), key=lambda row: int(row["quantity"]))["id"],
-    ),
-    (r"comes first in the alphabet, by (\S+)\?", lambda clerk, name: min(row["product"] for row in clerk.rows(name))),
-    (
-        r"sum of all quantities in (\S+)\?",
-        lambda clerk, name: str(sum(int(row["quantity"]) for row in clerk.rows(name))),
-    ),
-    (r"highest price in (\S+)\?", lambda clerk, name: clerk.amount(max(float(row["price"]) for row in clerk.rows(name)))),
-    (
-        r"mean price of the products in (\S+)\?",
-        lambda clerk, name: clerk.amount(sum(float(row["price"]) for row in (rows := clerk.rows(name))) / len(rows)),
-    ),
-    (
-        r"quantity times price, over all orders in (\S+)\?",
-        lambda clerk, name: clerk.amount(sum(int(row["quantity"]) * float(row["price"]) for row in clerk.rows(name))),
-    ),
-    (r"date of the first order in (\S+)\?", lambda clerk, name: clerk.date(_by_date(clerk.rows(name))[0])),
-    (
-        r"dates of the orders of (\w+) in (\S+),",
-        lambda clerk, product, name: [
-            clerk.date(date) for date in _by_date([row for row in clerk.rows(name) if row["product"] == product])
-        ],
-    ),
-    (
-        r"Which products were ordered, by (\S+)\?",
-        lambda clerk, name: clerk.listed([row["product"] for row in clerk.rows(name)]),
-    ),
-    (
-        r"stock is below its minimum in (\S+)\?",
-        lambda clerk, name: clerk.listed(
-            [row["product"] for row in clerk.rows(name) if int(row["stock"]) < int(row["minimum"])]
-        ),
-    ),
+    (r"How many (?:products|orders) does (\S+) (?:list|hold)\?", Clerk.count_rows),
+    (r"How many lines does (\S+) have\?", Clerk.count_lines),
+    (r"How many lines of (\S+) report an (\w+)\?", Clerk.count_reports),
+    (r"the longest word of (\S+)\?", Clerk.longest_word),
+    (r"the (stock|minimum) of the product (\w+) by (\S+)\?", Clerk.field_of),
+    (r"the order with the largest quantity in (\S+)\?", Clerk.largest_order),
+    (r"comes first in the alphabet, by (\S+)\?", Clerk.first_product),
+    (r"the sum of all quantities in (\S+)\?", Clerk.all_quantities),
+    (r"the highest price in (\S+)\?", Clerk.highest_price),
+    (r"the mean price of the products in (\S+)\?", Clerk.mean_price),
+    (r"quantity times price, over all orders in (\S+)\?", Clerk.turnover),
+    (r"the date of the first order in (\S+)\?", Clerk.first_date),
+    (r"the dates of the orders of (\w+) in (\S+),", Clerk.dates_of),
+    (r"Which products were ordered, by (\S+)\?", Clerk.products),
+    (r"their stock is below its minimum in (\S+)\?", Clerk.to_order),
 ]
 
 

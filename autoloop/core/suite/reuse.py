@@ -40,8 +40,8 @@ def is_shared(result: TrialResult) -> bool:
 
 
 def shared(result: TrialResult) -> TrialResult:
-    """The result as another bench has it: it cost nothing there, and its workspace stays with the one that took it."""
-    return result.model_copy(update={"workspace": "", "cost_usd": 0.0, "tokens": None})
+    """The result as another bench has it: cost and workspace stay with the one that took it."""
+    return result.model_copy(update={"workspace": "", "cost_usd": None, "tokens": None})
 
 
 def failing_first(tasks: Sequence[str], scores: Mapping[str, float]) -> tuple[str, ...]:

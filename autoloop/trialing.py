@@ -81,7 +81,7 @@ class Trials:
                 judgement = missing
             else:
                 attempt = self._attempt(order, choice, on_phase, cancelled)
-                judgement = attempt.judged()
+                judgement = attempt.regraded() if order.regrade else attempt.judged()
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
             kept.error = "" if isinstance(error, AutoloopError) else traceback.format_exc()

@@ -71,5 +71,5 @@ def _of_the_user(text: str) -> Suite:
 
 def _hint(path: Path) -> str:
     if path.is_dir() and (any(path.glob("task.yaml")) or any(path.glob("*/task.yaml"))):
-        return "It has task.yaml, the earlier format of Terminal-Bench; read is the one with task.toml, which Harbor writes."
+        return "It has task.yaml, the earlier format of Terminal-Bench; only the one with task.toml can be read."
     return "Looked for: " + "; ".join(LOOKED_FOR) + "."

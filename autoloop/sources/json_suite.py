@@ -41,7 +41,7 @@ class _Verification(Frozen):
         if self.type == "command" and (not self.command.strip() or self.expected):
             raise ValueError('type "command" needs "command", a line for bash, and no "expected"')
         if self.type != "command" and (not self.expected or self.command):
-            raise ValueError(f'type "{self.type}" needs "expected", a list of {{path, contains, matches}}, no "command"')
+            raise ValueError(f'type "{self.type}" needs "expected" with {{path, contains, matches}}, no "command"')
         for expectation in self.expected:
             _refuse_bad(expectation)
         return self
@@ -123,7 +123,7 @@ def _made(task: _Task, suite: _Suite, root: Path, source: str) -> SuiteTask:
         timeout=task.timeout_seconds,
         max_turns=task.max_turns,
         repetitions=task.repetitions or (level.repetitions if level else None),
-        solution=Solution(commands=(" && ".join(f"{{ {line}\n}}" for line in task.solution),)) if task.solution else None,
+        solution=Solution(commands=(_all_of(task.solution),)) if task.solution else None,
         digest=digest(task.model_dump(), [root / placed.source for placed in (*files, *judging)]),
     )
 
@@ -137,6 +137,11 @@ def _verification(given: _Verification, files: tuple[Placed, ...]) -> Verificati
         env=given.env,
         timeout=given.timeout_seconds,
     )
+
+
+def _all_of(lines: tuple[str, ...]) -> str:
+    """Several lines as one, which stops at the first that fails."""
+    return " && ".join(f"{{ {line}\n}}" for line in lines)
 
 
 def _placed(files: tuple[_File, ...], root: Path, source: str) -> tuple[Placed, ...]:

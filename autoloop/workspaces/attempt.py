@@ -49,10 +49,27 @@ class Attempt:
                 return ended
             if not grading.goes_on(step, self.rewards[-1].value):
                 break
-        reward, _ = grading.combined(steps, self.rewards)
-        known = self.verified[-1].graded
+        return self._graded()
+
+    def regraded(self) -> Judgement:
+        """Verify once more what is in the workspace; nobody works on it."""
+        workspace, task = self.commands.workspace, self.order.task
+        if not workspace.tree.is_dir():
+            return Judgement(Outcome.ERROR, None, "no_workspace", "the workspace is gone")
+        workspace.furnish()
+        self.changed = True
+        for step in task.steps:
+            if (failed := self._verified(step)) is not None:
+                return failed
+            if not grading.goes_on(step, self.rewards[-1].value):
+                break
+        return self._graded()
+
+    def _graded(self) -> Judgement:
+        reward, _ = grading.combined(self.order.task.steps, self.rewards)
+        known, failure = self.verified[-1].graded, self.worked[-1].failure if self.worked else None
         judgement = grading.of_reward(
-            reward, self.worked[-1].failure, changed=self.changed, known=known.failure_mode, detail=known.error
+            reward, failure, changed=self.changed, known=known.failure_mode, detail=known.error
         )
         return self._unless_full(judgement)
 
@@ -76,9 +93,10 @@ class Attempt:
 
     def _step(self, number: int, step: Step) -> Judgement | None:
         """A session and its verification; None when the trial goes on."""
-        ended = self._session(number, step)
-        if ended is not None:
-            return ended
+        return self._session(number, step) or self._verified(step)
+
+    def _verified(self, step: Step) -> Judgement | None:
+        """The reward of a step as the workspace is now; why there is none, if so."""
         self.say("verification", step.name)
         self.verified.append(verified := verify(step, self.order.task, self.commands))
         if verified.interrupted:

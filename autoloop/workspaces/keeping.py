@@ -65,8 +65,8 @@ class Kept:
             (self.directory / "error.txt").write_text(self.redacted(text), errors="replace")
         if attempt is None:
             return
-        texts = [records.as_text(session) for session in sessions]
-        self._save("output.txt", "".join(texts))
+        if not order.regrade:
+            self._save("output.txt", "".join(records.as_text(session) for session in sessions))
         if attempt.verified:
             self._save("verification.txt", "".join(verified.text for verified in attempt.verified))
         if sessions:

@@ -62,8 +62,13 @@ class Workspace:
         for entry in os.scandir(bytes(self.directory)):
             if not _OTHER_ATTEMPT.fullmatch(os.fsdecode(entry.name)):
                 remove(entry.path)
-        for folder in (self.tree, self.ground):
-            folder.mkdir(parents=True)
+        self.tree.mkdir()
+        self.furnish()
+
+    def furnish(self) -> None:
+        """A root, as far as it is the commands' own, in which nothing was done."""
+        remove(bytes(self.scratch))
+        self.ground.mkdir(parents=True)
 
     def place(self, files: tuple[Placed, ...]) -> None:
         """Copy files of the suite; what stands in their place is replaced."""

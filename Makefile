@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients'
+QUICK := 'not suites and not faults and not repos and not attacks and not clients'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
+.PHONY: demo test test-suites check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ check: $(DEV_STAMP)  ## ruff, mypy --strict, and the import directions
 
 test-faults: $(DEV_STAMP)  ## 200 kills at random instants under both rules, and injected faults
 	$(BIN)/python -m pytest -n 2 -m faults $(ARGS)
+
+test-suites: $(DEV_STAMP)  ## the loop over a whole suite of tasks: a prompt is tuned, offline
+	$(BIN)/python -m pytest -m suites tests/suites $(ARGS)
 
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -n")
 

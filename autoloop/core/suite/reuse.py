@@ -51,11 +51,13 @@ def failing_first(tasks: Sequence[str], scores: Mapping[str, float]) -> tuple[st
 
 
 def minibatch(tasks: Sequence[str], failing: Iterable[str], most: int, seed: int) -> tuple[str, ...]:
-    """So many tasks, those that failed before the others, which are drawn by the seed.
+    """So many tasks: those that failed before the others, both in an order that the seed draws.
 
     Both sides of a pair have the same seed, so they try the same tasks; another pair draws others.
     """
-    first = list(dict.fromkeys(failing))
-    others = [task for task in tasks if task not in set(first)]
-    others.sort(key=lambda task: hashlib.sha256(f"{seed}/{task}".encode()).digest())
-    return (*first, *others)[:most]
+
+    def drawn(task: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{task}".encode()).digest()
+
+    first = set(failing)
+    return tuple(sorted(tasks, key=lambda task: (task not in first, drawn(task)))[:most])

@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
+.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites bench bench-decision bench-loop bench-suites bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ test-attacks: $(DEV_STAMP)  ## hostile agents and candidates in every sandbox th
 test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
 
+test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI
+	$(BIN)/python -m pytest -m suites -v tests/suites $(ARGS)
+
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai
 
@@ -66,6 +69,9 @@ bench-decision: $(DEV_STAMP)  ## how the paired test compares with other rules, 
 
 bench-loop: $(DEV_STAMP)  ## the real loop on a noisy machine whose truth is known
 	$(BIN)/python -m benchmarks.closed_loop $(ARGS)
+
+bench-suites: $(DEV_STAMP)  ## what a trial costs beside its agent, and what workers bring
+	$(BIN)/python -m benchmarks.suites $(ARGS)
 
 bench-soak: $(DEV_STAMP)  ## a run of 1,000 experiments, in which nothing may grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)

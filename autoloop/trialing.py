@@ -16,6 +16,8 @@ from autoloop.agents.making import make_agent
 from autoloop.agents.redaction import Redaction, secrets_of
 from autoloop.core.suite import needs
 from autoloop.core.suite.grading import Judgement
+from autoloop.core.suite.needs import NOP as NOP
+from autoloop.core.suite.needs import ORACLE as ORACLE
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Step
 from autoloop.core.suite.trial import Outcome, TrialResult
@@ -33,8 +35,6 @@ from autoloop.workspaces.keeping import Kept
 from autoloop.workspaces.sessions import Nop, Oracle, Sessions
 from autoloop.workspaces.workspace import Workspace
 
-ORACLE, NOP = "oracle", "nop"
-"""Profiles that only a bench knows."""
 CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
 SLOT = "instruction"
@@ -81,10 +81,10 @@ class Trials:
                 judgement = missing
             else:
                 attempt = self._attempt(order, choice, on_phase, cancelled)
-                judgement = attempt.judged()
+                judgement = attempt.regraded() if order.regrade else attempt.judged()
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
-            kept.error = "" if isinstance(error, AutoloopError) else traceback.format_exc()
+            kept.error = f"{error.hint}\n" if isinstance(error, AutoloopError) else traceback.format_exc()
         except Exception as error:  # an agent may be somebody else's class
             judgement = Judgement(Outcome.ERROR, None, "fault", f"{type(error).__name__}: {error}")
             kept.error = traceback.format_exc()

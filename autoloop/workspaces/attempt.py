@@ -50,11 +50,25 @@ class Attempt:
             if not grading.goes_on(step, self.rewards[-1].value):
                 break
         reward, _ = grading.combined(steps, self.rewards)
-        known = self.verified[-1].graded
+        known, last = self.verified[-1].graded, self.worked[-1]
         judgement = grading.of_reward(
-            reward, self.worked[-1].failure, changed=self.changed, known=known.failure_mode, detail=known.error
+            reward, last.failure, changed=self.changed, known=known.failure_mode, detail=known.error or last.detail
         )
         return self._unless_full(judgement)
+
+    def regraded(self) -> Judgement:
+        """Verify what an earlier try left, once more; no agent works."""
+        workspace, steps = self.commands.workspace, self.order.task.steps
+        if len(steps) > 1:
+            return Judgement(
+                Outcome.ERROR, None, "regrading", "of a task with several steps only the last state is kept"
+            )
+        if not workspace.resumed(self.order.task.files):
+            return Judgement(Outcome.ERROR, None, "regrading", f"there is no workspace in {workspace.directory}")
+        if (failed := self._verify(steps[0])) is not None:
+            return failed
+        known, reward = self.verified[-1].graded, self.rewards[-1].value
+        return grading.of_reward(reward, None, changed=True, known=known.failure_mode, detail=known.error)
 
     def _staged(self) -> Judgement | None:
         """A fresh workspace; why there is none, if so."""
@@ -77,8 +91,9 @@ class Attempt:
     def _step(self, number: int, step: Step) -> Judgement | None:
         """A session and its verification; None when the trial goes on."""
         ended = self._session(number, step)
-        if ended is not None:
-            return ended
+        return self._verify(step) if ended is None else ended
+
+    def _verify(self, step: Step) -> Judgement | None:
         self.say("verification", step.name)
         self.verified.append(verified := verify(step, self.order.task, self.commands))
         if verified.interrupted:

@@ -65,10 +65,11 @@ class Kept:
             (self.directory / "error.txt").write_text(self.redacted(text), errors="replace")
         if attempt is None:
             return
-        texts = [records.as_text(session) for session in sessions]
-        self._save("output.txt", "".join(texts))
         if attempt.verified:
             self._save("verification.txt", "".join(verified.text for verified in attempt.verified))
+        if order.regrade:
+            return
+        self._save("output.txt", "".join(records.as_text(session) for session in sessions))
         if sessions:
             whole = records.joined(sessions, session_id(order))
             records.write_trajectory(whole, self.directory, self.began)
@@ -85,9 +86,12 @@ class Kept:
     @staticmethod
     def _tidy(attempt: Attempt, stays: bool) -> None:
         workspace = attempt.commands.workspace
-        for place in (workspace.scratch, *(() if stays else (workspace.tree,))):
-            with suppress(OSError):
-                remove(bytes(place))
+        with suppress(OSError):  # what cannot be removed now goes with the next try
+            if stays:
+                workspace.tidy()
+            else:
+                remove(bytes(workspace.scratch))
+                remove(bytes(workspace.tree))
 
 
 def session_id(order: TrialOrder) -> str:

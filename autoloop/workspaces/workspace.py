@@ -13,12 +13,14 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
 from autoloop.sandbox.homes import emptied
-from autoloop.trees.walk import remove
+from autoloop.trees.walk import is_real_folder, remove
 from autoloop.workspaces import placing
 
 LOGS = Path("/logs/verifier")
 WORKSPACE = "workspace"
 _SCRATCH = ".work"
+_LASTING = ("root", "outside")
+"""What of it belongs to the workspace."""
 _OTHER_ATTEMPT = re.compile(r"attempt-\d+")
 
 
@@ -49,7 +51,7 @@ class Workspace:
     @property
     def ground(self) -> Path:
         """The root of the commands, as far as it is their own."""
-        return self.scratch / "root"
+        return self.scratch / _LASTING[0]
 
     @property
     def logs(self) -> Path:
@@ -64,6 +66,25 @@ class Workspace:
                 remove(entry.path)
         for folder in (self.tree, self.ground):
             folder.mkdir(parents=True)
+        if self.rooted and not _is_of_machine(self.workdir.parts[1]):
+            (self.ground / self.workdir.relative_to("/")).mkdir(parents=True)
+
+    def resumed(self, files: tuple[Placed, ...]) -> bool:
+        """Take up a workspace that was kept; whether there is one."""
+        if not is_real_folder(bytes(self.tree)):
+            return False
+        self.ground.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            self._where(file.target)
+        return True
+
+    def tidy(self) -> None:
+        """Remove what goes with the trial, and not with what it left at its absolute paths."""
+        for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():
+            if os.fsdecode(entry.name) not in _LASTING:
+                remove(entry.path)
+        if not self.outside and not any(map(os.listdir, self._made_at_root())):
+            remove(bytes(self.scratch))
 
     def place(self, files: tuple[Placed, ...]) -> None:
         """Copy files of the suite; what stands in their place is replaced."""
@@ -114,8 +135,12 @@ class Workspace:
         tops = (self.tree, *(self.outside.values()))
         seen = [entry for top in tops for entry in _listing(top)]
         if self.rooted:
-            seen += (entry for top in self.ground.iterdir() if not _is_of_machine(top.name) for entry in _listing(top))
+            seen += (entry for top in self._made_at_root() for entry in _listing(top))
         return hash(tuple(sorted(seen)))
+
+    def _made_at_root(self) -> list[Path]:
+        """What a command made beside this machine's entries, and where the workdir is mounted."""
+        return [top for top in self.ground.iterdir() if not _is_of_machine(top.name)] if self.ground.is_dir() else []
 
     def _seen(self, target: str) -> Path:
         return Path(os.path.normpath(self.workdir / target))
@@ -132,8 +157,10 @@ class Workspace:
         for known, real in self.outside.items():
             if seen.is_relative_to(known) and real.is_dir():
                 return real, seen.relative_to(known)
-        self.outside[seen] = self.scratch / "outside" / seen.relative_to("/")
-        return self.scratch / "outside", seen.relative_to("/")
+        outside = self.scratch / _LASTING[1]
+        outside.mkdir(parents=True, exist_ok=True)
+        self.outside[seen] = outside / seen.relative_to("/")
+        return outside, seen.relative_to("/")
 
 
 def _is_of_machine(top: str) -> bool:

@@ -5,7 +5,6 @@ comes from the journal; what is being done now, which nothing depends on, from `
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,11 @@ from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.trial import TrialKey
 from autoloop.core.summary import Summary, summarise
 from autoloop.errors import AutoloopError
+from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.bench_journal import BENCHES
 from autoloop.stores.directory import RunDirectory
 from autoloop.stores.journal import RUNS
-from autoloop.stores.runs import is_alive
+from autoloop.stores.runs import is_alive, is_held
 from autoloop.stores.tail import Tail
 from autoloop.stores.views import finished_rows
 
@@ -101,9 +101,9 @@ class RunFollower:
 class BenchFollower:
     """Follows a bench."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: BenchDirectory) -> None:
         self.directory = directory
-        self._tail = Tail(directory / "journal.jsonl", BENCHES)
+        self._tail = Tail(directory.journal, BENCHES)
         self.state = BenchState()
 
     def look(self) -> Sight[BenchEvent]:
@@ -111,9 +111,9 @@ class BenchFollower:
         anew = self._tail.is_replaced()
         if anew:
             self.state = BenchState()
-        found = _read_state(self.directory / "state.json")
+        # The state is read first: what the journal says is newer, and is believed.
+        alive, found = is_held(self.directory.lock), _read_state(self.directory.state)
         events = _taken(self._tail.new(), self.state.fold)
-        alive = self.state.stopped is None and _is_there(found.get("alive"))
         return Sight(anew, events, tuple(_workers(found)) if alive else (), alive)
 
 
@@ -136,18 +136,6 @@ def _read_state(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _is_there(pid: object) -> bool:
-    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _workers(state: dict[str, Any]) -> Iterator[Doing]:

@@ -63,6 +63,7 @@ class Trials:
     def __init__(self, bench: Path, root: Path, environ: Mapping[str, str]) -> None:
         self.bench, self.root, self.environ = bench.resolve(), root.resolve(), environ
         self.agents: dict[str, Agent] = {}
+        self.choices: dict[str, Choice] = {}
 
     def run(
         self,
@@ -75,7 +76,7 @@ class Trials:
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
         try:
-            choice = self.sandbox(order)
+            choice = self.sandbox(order.suite)
             tier = choice.sandbox.tier
             if (missing := needs.unsupported(order, rooted=tier == "bwrap", why=choice.warning)) is not None:
                 judgement = missing
@@ -90,12 +91,18 @@ class Trials:
             kept.error = traceback.format_exc()
         return kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
 
-    def sandbox(self, order: TrialOrder) -> Choice:
-        """What keeps the trial in bounds: the bench, the suite and the checkout are hidden."""
-        self.bench.mkdir(parents=True, exist_ok=True)
-        private = (Path(order.suite).resolve(), *(self.root / name for name in _PRIVATE))
-        places = survey(self.root, None, self.bench, self.environ, secret_paths=[p for p in private if p.exists()])
-        return choosing.choose(self.settings.sandbox, places, self.bench)
+    def sandbox(self, suite: str) -> Choice:
+        """What keeps the trials of a suite in bounds: the bench, the suite and the checkout are hidden."""
+        if suite not in self.choices:
+            self.bench.mkdir(parents=True, exist_ok=True)
+            private = [path for path in self._private(suite) if path.exists()]
+            places = survey(self.root, None, self.bench, self.environ, secret_paths=private)
+            self.choices[suite] = choosing.choose(self.settings.sandbox, places, self.bench)
+        return self.choices[suite]
+
+    def _private(self, suite: str) -> list[Path]:
+        """What no trial may see."""
+        return [Path(suite).resolve(), *(self.root / name for name in _PRIVATE)]
 
     @cached_property
     def settings(self) -> Settings:
@@ -109,6 +116,8 @@ class Trials:
 
     def _attempt(self, order: TrialOrder, choice: Choice, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
         task, sandbox = order.task, choice.sandbox
+        if choice.warning:
+            on_phase("setup", choice.warning)
         rooted = sandbox.tier == "bwrap"
         directory = Path(order.directory).resolve()
         workspace = Workspace(directory, Path(os.path.normpath(task.workdir)), Path(order.suite), rooted)
@@ -166,7 +175,7 @@ class Trials:
 
     def _shown(self, profile: Profile, order: TrialOrder) -> tuple[Path, ...]:
         """What the profile's agent may read of the checkout."""
-        private = [self.bench, Path(order.suite).resolve(), *(self.root / name for name in _PRIVATE)]
+        private = [self.bench, *self._private(order.suite)]
         shown = []
         for text in profile.reads:
             path = (self.root / text).resolve()

@@ -24,11 +24,12 @@ RESULTS = "results"
 def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
     """A follower of what a person means: a directory of a run or a bench, a run's id, a program, or the newest here."""
     from autoloop.following import BenchFollower, RunFollower
+    from autoloop.stores.bench_directory import BenchDirectory
     from autoloop.stores.directory import RunDirectory
 
     directory = _directory(path, name)
     if _first_kind(directory / JOURNAL) == "bench_started":
-        return BenchFollower(directory)
+        return BenchFollower(BenchDirectory(directory))
     return RunFollower(RunDirectory(directory))
 
 

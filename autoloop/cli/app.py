@@ -94,6 +94,7 @@ def run(
     detach: options.Detach = False,
     resume: options.Resume = False,
     run: options.ResumedRun = None,
+    watch: options.Watch = False,
     json: options.Json = False,
 ) -> None:
     """Run the loop: propose, measure, keep or discard. It goes on until there is a reason to stop.
@@ -109,7 +110,8 @@ def run(
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
     given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
-    wanted = Wanted(slug, RunOptions(agent, given, rule, seed), resume=resume, run=run, detach=detach, json=json)
+    chosen = RunOptions(agent, given, rule, seed)
+    wanted = Wanted(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
     raise typer.Exit(run_loop(context.obj, wanted))
 
 

@@ -60,7 +60,7 @@ class BenchStory:
             id=started.bench_id,
             name=started.suite,
             version=started.suite_version,
-            directory=str(self._follower.directory),
+            directory=str(self._follower.directory.path),
             started_at=started.at,
             finished=list(self._finished),
             output=list(self._output),

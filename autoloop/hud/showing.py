@@ -39,10 +39,9 @@ def shown(path: Path, name: str | None, host: str, port: int) -> Iterator[Shown]
     listening = listen(host, port)
     server = server_of(hub, listening, host)
     Thread(target=server.serve_forever, daemon=True, name="hud").start()
-    directory = follower.directory if isinstance(follower, BenchFollower) else follower.directory.path
     about = "bench" if isinstance(follower, BenchFollower) else "run"
     try:
-        yield Shown(hub, address(host, _port(listening)), directory, about)
+        yield Shown(hub, address(host, _port(listening)), follower.directory.path, about)
     finally:
         hub.close()
         server.shutdown()

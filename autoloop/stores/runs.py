@@ -36,8 +36,13 @@ def find_run(root: Path, name: str | None) -> RunDirectory:
 
 def is_alive(run: RunDirectory) -> bool:
     """Whether a process holds the run: its lock dies with it, so a slow or sleeping process is still alive."""
+    return is_held(run.lock)
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock."""
     try:
-        with run.lock.open("rb") as file:
+        with lock.open("rb") as file:
             # A shared request collides with the holder alone, not with others who look.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

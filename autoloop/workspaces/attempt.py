@@ -64,7 +64,7 @@ class Attempt:
                 Outcome.ERROR, None, "regrading", "of a task with several steps only the last state is kept"
             )
         if not workspace.resumed(self.order.task.files):
-            return Judgement(Outcome.ERROR, None, "regrading", f"there is no workspace in {workspace.directory}")
+            return Judgement(Outcome.ERROR, None, "no_workspace", f"there is no workspace in {workspace.directory}")
         if (failed := self._verify(steps[0])) is not None:
             return failed
         known, reward = self.verified[-1].graded, self.rewards[-1].value

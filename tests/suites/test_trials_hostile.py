@@ -15,11 +15,13 @@ from tests.suites.proving import HELLO, Proving, expecting, plain, task
 LIAR = "echo 1 > /logs/verifier/reward.txt"
 
 
-def test_an_agent_cannot_reach_what_judges_it(rooted: Proving) -> None:
+def private_files(rooted: Proving) -> list[Path]:
+    """What judges, and what belongs to others."""
     git(rooted.root, "init", "--quiet")
     other = rooted.bench / "iterations/001/other/workspace"
     write(other, {"answer": "of another trial\n"})
-    private = [
+    write(rooted.bench, {"journal.jsonl": "{}\n"})
+    return [
         rooted.suite / "hello/solution/solve.sh",
         rooted.suite / "hello/tests/test.sh",
         other / "answer",
@@ -29,12 +31,24 @@ def test_an_agent_cannot_reach_what_judges_it(rooted: Proving) -> None:
         rooted.root / ".git/config",
         rooted.root / "README.md",
     ]
-    write(rooted.bench, {"journal.jsonl": "{}\n"})
+
+
+def test_an_agent_cannot_read_what_judges_it(anywhere: Proving) -> None:
+    if anywhere.tier == "none":
+        pytest.skip("without a sandbox an agent reads what its user can read")
+    private = private_files(anywhere)
+    assert all(path.read_bytes() for path in private)
+    anywhere.run("".join(f"cat '{path}' && echo found\n" for path in private), task(plain()))
+    assert "found" not in anywhere.record("output.txt")
+
+
+def test_an_agent_cannot_even_see_it_under_bubblewrap(rooted: Proving) -> None:
+    private = private_files(rooted)
     looks = "".join(f"cat '{path}' && echo found; ls '{path.parent}' && echo listed\n" for path in private)
     rooted.run(f"{looks} cat /tests/* /solution/* /logs/verifier/* && echo found\nls -d /tests /logs /solution", task())
     said = rooted.record("output.txt")
     assert "found" not in said, said
-    assert "/tests\n" not in said and "answer" not in said.replace(f"{other}/answer", ""), said
+    assert "/tests\n" not in said and "listed" not in said, said
 
 
 def test_a_suite_outside_of_all_that_is_hidden_is_hidden_too(rooted: Proving, tmp_path: Path) -> None:

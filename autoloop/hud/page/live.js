@@ -2,7 +2,7 @@
 "use strict";
 
 const MOST_LINES = 300, MOST_ROWS = 1000, SILENCE = 15000, FIRST_WAIT = 500, LONGEST_WAIT = 5000;
-const SYMBOLS = { pass: "✓", fail: "✗", timeout: "⧖", error: "!", unsupported: "–", keep: "✓", discard: "·", crash: "!", baseline: "=" };
+const SYMBOLS = { pass: "✓", fail: "✗", timeout: "✗", error: "!", unsupported: "–", keep: "✓", discard: "·", crash: "!", baseline: "=" };
 const TONES = { pass: "good", keep: "good", fail: "bad", timeout: "bad", error: "warn", crash: "warn", unsupported: "quiet", discard: "quiet" };
 
 let model = null;      // the newest snapshot, brought up to date by what followed

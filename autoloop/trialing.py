@@ -64,6 +64,7 @@ class Trials:
         self.bench, self.root, self.environ = bench.resolve(), root.resolve(), environ
         self.agents: dict[str, Agent] = {}
         self.choices: dict[str, Choice] = {}
+        self.warned = False
 
     def run(
         self,
@@ -116,7 +117,8 @@ class Trials:
 
     def _attempt(self, order: TrialOrder, choice: Choice, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
         task, sandbox = order.task, choice.sandbox
-        if choice.warning:
+        if choice.warning and not self.warned:
+            self.warned = True
             on_phase("setup", choice.warning)
         rooted = sandbox.tier == "bwrap"
         directory = Path(order.directory).resolve()

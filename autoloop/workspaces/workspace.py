@@ -6,6 +6,7 @@ a root of its own; without one, a task that needs that cannot be tried.
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +132,7 @@ class Workspace:
         self.logs.mkdir()
 
     def fingerprint(self) -> int:
-        """What changes when files do."""
+        """What changes when files do; a closed folder is not looked into."""
         tops = (self.tree, *(self.outside.values()))
         seen = [entry for top in tops for entry in _listing(top)]
         if self.rooted:
@@ -169,21 +170,21 @@ def _is_of_machine(top: str) -> bool:
 
 
 def _listing(top: Path) -> list[tuple[str, int, int, int]]:
-    """Every entry with what tells a change of it; links are not followed."""
+    """Every file and link with what tells a change of it; a folder may be where something is mounted."""
     found = []
-    folders = [str(top)] if top.is_dir() and not top.is_symlink() else []
+    folders = [str(top)] if is_real_folder(bytes(top)) else []
     if not folders and os.path.lexists(top):
         found.append(_entry(str(top)))
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        with suppress(PermissionError), os.scandir(folders.pop()) as entries:
             for entry in entries:
-                found.append(_entry(entry.path))
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
+                else:
+                    found.append(_entry(entry.path))
     return found
 
 
 def _entry(path: str) -> tuple[str, int, int, int]:
     info = os.lstat(path)
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    return path, info.st_mode, 0 if is_folder else info.st_size, 0 if is_folder else info.st_mtime_ns
+    return path, info.st_mode, info.st_size, info.st_mtime_ns

@@ -26,7 +26,7 @@ def private_files(rooted: Proving) -> list[Path]:
         rooted.suite / "hello/tests/test.sh",
         other / "answer",
         rooted.bench / "journal.jsonl",
-        rooted.root / ".autoloop/runs/x",
+        rooted.root / ".autoloop/runs/secret",
         rooted.root / ".env",
         rooted.root / ".git/config",
         rooted.root / "README.md",
@@ -165,7 +165,7 @@ def test_what_a_profile_may_read_shows_and_nothing_private_does(rooted: Proving)
     write(rooted.root, {"agent.sh": "echo hello > out.txt\n"})
     profile = rooted.profile('sh "$AUTOLOOP_ROOT/agent.sh"', reads=["agent.sh"])
     assert rooted.take(rooted.order(profile, task())).passed
-    for name, reads in (("a", "."), ("b", ".autoloop/runs/x"), ("c", "../suite"), ("d", "../results/x")):
+    for name, reads in (("a", "."), ("b", ".autoloop/runs/secret"), ("c", "../suite"), ("d", "../results/x")):
         refused = rooted.take(rooted.order(rooted.profile("true", name, reads=[reads]), task()))
         assert refused.outcome is Outcome.ERROR and "reads has" in refused.detail
 

@@ -109,7 +109,8 @@ def test_workspaces_are_kept_as_the_order_says(tmp_path: Path, keep: str, kept: 
 
 def test_what_is_said_at_length_is_bounded(tmp_path: Path) -> None:
     here = Proving(tmp_path)
-    here.run("seq 180000", task(plain("seq 180000; false")))
+    much = "head -c 1300000 /dev/zero | tr '\\0' x | fold -w 1000"
+    here.run(much, task(plain(f"{much}; false")))
     for name in ("output.txt", "verification.txt"):
         assert 200_000 < len(here.record(name)) < 1_100_000 and "left out" in here.record(name)
     documents(here)

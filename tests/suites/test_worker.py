@@ -83,7 +83,8 @@ def test_it_takes_orders_until_there_are_no_more(anywhere: Proving) -> None:
     worker.give(*(anywhere.order(name, task(plain())) for name in (good, bad, "nobody")))
     first = worker.until(kind="result")
     assert first[0] == {"kind": "ready"} and {"kind": "beat"} in first
-    assert [m["phase"] for m in first if m["kind"] == "phase"] == ["setup", "agent", "verification"]
+    phases = [message["phase"] for message in first if message["kind"] == "phase"]
+    assert list(dict.fromkeys(phases)) == ["setup", "agent", "verification"]
     assert result(first).passed
     assert result(worker.until(kind="result")).failure_mode == "no_change"
     assert result(worker.until(kind="result")).outcome == "error"

@@ -121,12 +121,13 @@ class Trajectory:
         if step is None:
             return
         metrics = step.get("metrics", {})
-        usage = Usage(
-            input=metrics.get("prompt_tokens", 0) - metrics.get("cached_tokens", 0),
-            output=metrics.get("completion_tokens", 0),
-            cache_read=metrics.get("cached_tokens", 0),
-        )
-        self._usage = usage if self._usage is None else self._usage + usage
+        if "prompt_tokens" in metrics:
+            usage = Usage(
+                input=metrics["prompt_tokens"] - metrics["cached_tokens"],
+                output=metrics["completion_tokens"],
+                cache_read=metrics["cached_tokens"],
+            )
+            self._usage = usage if self._usage is None else self._usage + usage
         if "cost_usd" in metrics:
             self._cost = (self._cost or 0.0) + metrics["cost_usd"]
         if self._size >= LARGEST:

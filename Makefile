@@ -60,7 +60,7 @@ test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against
 
 BROWSER := chromium chromium-driver
 
-test-browser: $(DEV_STAMP)  ## the pages in a headless browser; installs Debian's chromium where it may
+test-browser: $(DEV_STAMP)  ## the pages in a headless browser, which it installs where it may; SCREENSHOTS=folder keeps pictures
 	@command -v chromedriver >/dev/null || { $(AS_ROOT) apt-get install -qq -y $(BROWSER) || \
 	  { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y $(BROWSER); }; } >/dev/null || \
 	  { echo "chromium and its driver are not installed and cannot be from here: apt-get install $(BROWSER)"; exit 1; }

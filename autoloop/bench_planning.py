@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psutil
-
 from autoloop.agents.probing import probe
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.pacing import worker_count
@@ -14,7 +12,7 @@ from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.stopping import BenchLimits
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean
-from autoloop.machine import free_gb
+from autoloop.machine import free_gb, free_memory_gb
 from autoloop.ports import OnProgress, Progress, Suite
 from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
 from autoloop.stores.bench_directory import BenchDirectory
@@ -83,7 +81,7 @@ def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mappi
 def workers_of(config: BenchConfig, *, left: int) -> int:
     """How many workers there will be."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free = psutil.virtual_memory().available / 1e9
+    free = free_memory_gb()
     return worker_count(config.workers, trials=max(left, 1), cores=cores, free_gb=free)
 
 

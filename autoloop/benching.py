@@ -161,7 +161,7 @@ def _started(ready: Ready, at: float) -> BenchStarted:
         at=at,
         bench_id=ready.config.bench_id,
         suite=ready.suite.name,
-        suite_path=str(Path(ready.config.suite).resolve()),
+        suite_path=str(ready.suite.root),
         suite_version=ready.suite.version,
         plan=ready.plan,
     )

@@ -153,6 +153,15 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True)
+class Mount:
+    """Something of this machine that a command finds at another path."""
+
+    real: Path
+    seen: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True)
 class Cell:
     """What one command may reach. Everything else it can read at most, and what is private not even that."""
 
@@ -179,6 +188,11 @@ class Cell:
     """Globs of sockets."""
     tracing: bool = True
     """Whether its processes may trace each other. What measures must be safe from what it starts."""
+    at: Path | None = None
+    """Where the tree stands; None for the checkout's own path. Like the next two it takes the tier `bwrap`."""
+    ground: Path | None = None
+    """A directory that takes the place of `/`: what a command makes there lasts. All that `/` has is mounted in it."""
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True)

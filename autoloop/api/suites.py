@@ -188,6 +188,7 @@ def output_of(path: Path, wanted: Path | None, environ: Mapping[str, str]) -> Pa
     return place
 
 
-def _suite_path(path: Path, suite: str) -> Path | str:
+def _suite_path(path: Path, suite: str) -> Path:
     """A path counts from the directory that was named with -C; a dotted class is left as it is."""
-    return suite if ":" in suite and not (path / suite).exists() else (path / Path(suite).expanduser()).resolve()
+    here = path / Path(suite).expanduser()
+    return Path(suite) if ":" in suite and not here.exists() else here.resolve()

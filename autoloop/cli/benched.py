@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from autoloop import api
 from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
 from autoloop.cli.render import complain, count, duration, say, say_json
-from autoloop.cli.watch import follow_bench
+from autoloop.cli.watch import BenchWatch
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
 from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
@@ -71,7 +71,7 @@ def _options(asked: Asked) -> api.BenchOptions:
 
 def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Result]) -> Result:
     """Let people see what happens; where standard output is for the metrics, on standard error."""
-    with follow_bench(sys.stderr if asked.json else sys.stdout, live=asked.watch) as watcher:
+    with BenchWatch(sys.stderr if asked.json else sys.stdout, live=asked.watch) as watcher:
         signals.on_first = watcher.on_first_interrupt
         signals.install()
         by = api.Followed(

@@ -151,8 +151,17 @@ def test_an_episode_is_a_line_with_the_names_that_its_readers_know() -> None:
         "total": 3, "passed": 1, "failed": 1, "timeout": 0, "error": 1, "passRate": 0.5, "avgTurns": 4.0,
         "avgTokens": 10.0, "totalDurationMs": 4500, "unsupported": 0, "costUsd": None,
     }  # fmt: skip
-    assert line["cases"] == {"t1": [1.0, 0.0]}
+    assert line["cases"] == {"t1": [1, 2]}
     assert EpisodeRecord.model_validate_json(record.to_line()) == record
+
+
+def test_an_episode_of_an_earlier_tool_is_read() -> None:
+    line = """{"id": "r-001", "runId": "r", "iteration": 1, "model": "claude-code", "suiteVersion": "1.0.0",
+        "startedAt": "2025-12-05T22:00:00.000Z", "finishedAt": "2025-12-05T23:00:00.000Z", "status": "partial",
+        "summary": {"total": 2, "passed": 1, "failed": 1, "timeout": 0, "error": 0, "passRate": 0.5,
+        "avgTurns": 12.5, "avgTokens": 1000, "totalDurationMs": 360000},
+        "resultsPath": "iterations/001/results.json"}"""
+    assert EpisodeRecord.model_validate_json(line).summary.passRate == 0.5
 
 
 def test_episodes_of_several_arms_have_ids_of_their_own() -> None:

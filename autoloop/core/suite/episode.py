@@ -2,7 +2,7 @@
 """Episodes: one pass of one arm over the suite, as a line of `episodes.jsonl`, which all benches of a place share.
 
 The names are those of the file. Beside the ones that earlier tools wrote there are the arm, what it cost, and the
-rewards by task, so that nights can be compared task by task when their directories are gone.
+passes by task, so that nights can be compared task by task when their directories are gone.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.state import BenchState
-from autoloop.core.suite.tally import mean_known, score, total_cost
+from autoloop.core.suite.tally import mean_known, total_cost
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 
 
@@ -67,8 +67,8 @@ class EpisodeRecord(Frozen):
     """From the bench's directory, unless the bench says otherwise."""
     suite: str = ""
     arm: str = ""
-    cases: dict[str, tuple[float, ...]] = {}
-    """The rewards of the trials that count, by task."""
+    cases: dict[str, tuple[int, int]] = {}
+    """How many of the trials that count passed, by task: `[passed, of]`."""
 
     def to_line(self) -> bytes:
         """The record as one line of JSON, newline included."""
@@ -96,7 +96,7 @@ def episode(state: BenchState, arm: str, iteration: int, *, results_path: str = 
         resultsPath=results_path or f"iterations/{iteration:03d}/results.json",
         suite=started.suite,
         arm=arm,
-        cases=_rewards(results),
+        cases=_cases(results),
     )
 
 
@@ -130,9 +130,10 @@ def _summary(results: Mapping[TrialKey, TrialResult]) -> EpisodeSummary:
     )
 
 
-def _rewards(results: Mapping[TrialKey, TrialResult]) -> dict[str, tuple[float, ...]]:
-    rewards: dict[str, tuple[float, ...]] = {}
-    for key in sorted(results, key=lambda key: (key.task, key.attempt)):
-        if results[key].outcome.counts:
-            rewards[key.task] = (*rewards.get(key.task, ()), score(results[key]))
-    return rewards
+def _cases(results: Mapping[TrialKey, TrialResult]) -> dict[str, tuple[int, int]]:
+    cases: dict[str, tuple[int, int]] = {}
+    for key, result in results.items():
+        if result.outcome.counts:
+            passed, of = cases.get(key.task, (0, 0))
+            cases[key.task] = (passed + result.passed, of + 1)
+    return dict(sorted(cases.items()))

@@ -29,9 +29,9 @@ def points(fraction: float) -> str:
     return f"{100 * fraction:+.1f} points"
 
 
-def counted(number: int, what: str) -> str:
-    """A number with its noun."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def counted(number: int, what: str, many: str = "") -> str:
+    """A number with its noun; `many` where that takes more than an s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
 def rounded(number: int) -> int:

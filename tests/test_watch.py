@@ -264,3 +264,16 @@ def test_a_result_is_told_once() -> None:
         watch.on_state(state)
         fold(state, watch, TrialEnded(at=103.0, key=key("t1"), result=same), BenchResumed(at=104.0, workers=1))
     assert said.getvalue().count("t1") == 1
+
+
+def test_on_a_narrow_terminal_the_last_column_gives_way_and_no_number_is_lost() -> None:
+    from rich.console import Console
+
+    from autoloop.cli.tables import EXPERIMENT_COLUMNS
+    from autoloop.cli.watch import _table
+
+    row = Row(experiment=123, status=Status.KEEP, reason="improved", metric=37.25, gain=0.075, description="x" * 200)
+    said = io.StringIO()
+    Console(file=said, width=80).print(_table(EXPERIMENT_COLUMNS, [experiment_cells(row)], left=(1, 2, 7)))
+    line = next(line for line in said.getvalue().splitlines() if "123" in line)
+    assert line.split()[:5] == ["123", "keep", "improved", "37.25", "+7.5"] and line.rstrip().endswith("…")

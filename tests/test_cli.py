@@ -40,6 +40,7 @@ VERBS = [
     "clean",
     "agents",
     "demo",
+    "hud",
 ]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
 CONFIG = """

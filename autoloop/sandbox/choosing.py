@@ -3,6 +3,7 @@
 The trial is a small hostile command. It tries what a cheat would try, and has to fail.
 """
 
+import os
 import secrets
 import sys
 from dataclasses import dataclass
@@ -133,6 +134,11 @@ def _remedy(failures: dict[str, str]) -> str:
     said = failures.get("bwrap", "")
     if "not installed" in said:
         return "Install it: `apt install bubblewrap`, `dnf install bubblewrap`, `pacman -S bubblewrap`."
+    if said and _is_within():
+        return (
+            "This is inside of a sandbox of autoloop. bwrap works there for ordinary users, when it is bwrap on the "
+            "outside as well, and in a measurement with `measure_tracing = true`."
+        )
     if said and _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1":
         return (
             "AppArmor keeps users from namespaces here: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`"
@@ -142,3 +148,9 @@ def _remedy(failures: dict[str, str]) -> str:
         docker = "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`"
         return f"In a container, allow user namespaces (Docker: {docker}), or use landlock."
     return "Linux 5.13 or newer has it; it must be in the list of `lsm=` that the kernel was started with."
+
+
+def _is_within() -> bool:
+    """Whether this process is in a cell itself: who works for a run knows its tree, and here nobody gains rights."""
+    status = Path("/proc/self/status")
+    return "AUTOLOOP_TREE" in os.environ and status.exists() and "\nNoNewPrivs:\t1\n" in status.read_text()

@@ -1,0 +1,58 @@
+"""A sandbox inside of a sandbox: what `auto` comes to in a cell that measures, tier by tier and user by user."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoloop.sandbox import restrict
+from autoloop.trees.walk import remove
+from tests.attacks.theatre import NOBODY, ROOT, environment, users, why_not, words
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A place that other users can enter."""
+    made = Path(tempfile.mkdtemp(prefix="autoloop-within-"))
+    yield made
+    remove(os.fsencode(made))
+
+
+def chosen_within(outer: str, tracing: bool, user: str, folder: Path) -> dict[str, Any]:
+    """What comes of a choice inside of a cell of the outer tier."""
+    if why := why_not(outer, user):
+        pytest.skip(why)
+    if user == "user":
+        os.chown(folder, NOBODY, NOBODY)
+    command = [*words(user), "-m", "tests.within", outer, str(tracing), str(folder)]
+    env = {**environment(), "HOME": str(folder)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        pytest.fail(f"{done.stdout}\n{done.stderr}")
+    return found
+
+
+@pytest.mark.parametrize("user", users())
+@pytest.mark.parametrize(("outer", "tracing"), [("bwrap", False), ("bwrap", True), ("landlock", True)])
+def test_the_best_sandbox_that_works_inside_of_one_is_chosen(
+    outer: str, tracing: bool, user: str, folder: Path
+) -> None:
+    found = chosen_within(outer, tracing, user, folder)
+    by_rights = "bwrap" if (outer, tracing) == ("bwrap", True) and user != "root" else ""
+    assert found["tier"] == (by_rights or ("landlock" if restrict.abi() else "none"))
+    if found["tier"] != "none":
+        assert (found["said"], found["kept"]) == (["worked", ""], True)
+
+
+@pytest.mark.parametrize("user", users())
+def test_it_is_told_apart_from_a_machine_without_bubblewrap(user: str, folder: Path) -> None:
+    found = chosen_within("bwrap", False, user, folder)
+    assert "sandbox of autoloop" in found["warning"] and "measure_tracing" in found["warning"]
+    assert "Docker" not in found["warning"]

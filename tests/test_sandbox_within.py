@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from autoloop.sandbox import restrict
 from autoloop.trees.walk import remove
-from tests.attacks.theatre import NOBODY, ROOT, environment, users, why_not, words
+from tests.attacks.theatre import NOBODY, environment, users, why_not, words
 
 
 @pytest.fixture
@@ -27,11 +27,15 @@ def chosen_within(outer: str, tracing: bool, user: str, folder: Path) -> dict[st
     """What comes of a choice inside of a cell of the outer tier."""
     if why := why_not(outer, user):
         pytest.skip(why)
+    return chosen([*words(user), "-m", "tests.within", outer, str(tracing), str(folder)], user, folder)
+
+
+def chosen(command: Sequence[str], user: str, folder: Path) -> dict[str, Any]:
+    """What a choice comes to."""
     if user == "user":
         os.chown(folder, NOBODY, NOBODY)
-    command = [*words(user), "-m", "tests.within", outer, str(tracing), str(folder)]
     env = {**environment(), "HOME": str(folder)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
@@ -45,8 +49,9 @@ def test_the_best_sandbox_that_works_inside_of_one_is_chosen(
     outer: str, tracing: bool, user: str, folder: Path
 ) -> None:
     found = chosen_within(outer, tracing, user, folder)
-    by_rights = "bwrap" if (outer, tracing) == ("bwrap", True) and user != "root" else ""
-    assert found["tier"] == (by_rights or ("landlock" if restrict.abi() else "none"))
+    with_namespaces = (outer, tracing) == ("bwrap", True)
+    assert found["tier"] == ("bwrap" if with_namespaces else "landlock" if restrict.abi() else "none")
+    assert ("/proc of what is around" in found["warning"]) is (with_namespaces and user == "root")
     if found["tier"] != "none":
         assert (found["said"], found["kept"]) == (["worked", ""], True)
 
@@ -56,3 +61,17 @@ def test_it_is_told_apart_from_a_machine_without_bubblewrap(user: str, folder: P
     found = chosen_within("bwrap", False, user, folder)
     assert "sandbox of autoloop" in found["warning"] and "measure_tracing" in found["warning"]
     assert "Docker" not in found["warning"]
+
+
+COVERED = 'mount -t tmpfs -o ro none /proc/fs && exec "$@"'
+"""What container engines do to /proc."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="covering parts of /proc takes root")
+@pytest.mark.parametrize("user", users())
+def test_where_proc_is_covered_the_one_around_serves(user: str, folder: Path) -> None:
+    if why := why_not("bwrap", user):
+        pytest.skip(why)
+    found = chosen(["unshare", "--mount", "sh", "-c", COVERED, "-", *words(user), "-m", "tests.within"], user, folder)
+    assert (found["tier"], found["said"], found["kept"]) == ("bwrap", ["worked", ""], True)
+    assert "/proc of what is around" in found["warning"]

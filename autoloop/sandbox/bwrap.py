@@ -16,8 +16,8 @@ from pathlib import Path
 from autoloop.ports import Cell, Room, Tier
 from autoloop.process import executable
 from autoloop.sandbox import restrict
+from autoloop.sandbox.mounts import anchors, bind, held, lies_in, masked
 from autoloop.sandbox.places import RESOLVER, Places
-from autoloop.trees.walk import make_real
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
@@ -36,6 +36,10 @@ class BwrapSandbox:
 
     places: Places
     tier: Tier = "bwrap"
+    own_proc: bool = True
+    """Whether `/proc` shows the command's own processes. Else it is the one around, to be read: the kernel refuses a
+    fresh one to root inside of another sandbox, and in most containers. Foreign processes stay closed, because they
+    belong to another user namespace."""
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""
@@ -45,25 +49,21 @@ class BwrapSandbox:
             *self._system,
             *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
-            *_anchors(self._open, (self._home, *self._led_to(cell))),
-            *_bind("--bind", cell.home, self._home),
-            *_anchors((self._home,), self._led_to(cell)),
-            *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
-            *(word for path in cell.kept for word in _bind("--bind-try", path, path)),
-            *_bind("--bind", cell.tree, self.places.root),
-            *_held(cell.tree, self.places.root, (*self._inside(cell), *cell.fixed)),
-            *(
-                word
-                for path in cell.fixed
-                for word in _bind("--ro-bind-try", cell.tree / path, self.places.root / path)
-            ),
-            *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
-            *(word for path in self._secrets if not _lies_in(path, cell.kept) for word in _masked(path)),
-            *(word for path in cell.shows for word in _bind("--ro-bind-try", path, path)),
-            *_bind("--ro-bind", self.places.objects, OBJECTS),
-            *(word for path in cell.reads for word in _bind("--ro-bind", path, seen(path))),
-            *(word for path in cell.writes for word in _bind("--bind", path, seen(path))),
-            *(word for path in cell.hides if path.exists() for word in _masked(path, seen(path))),
+            *anchors(self._open, (self._home, *self._led_to(cell))),
+            *bind("--bind", cell.home, self._home),
+            *anchors((self._home,), self._led_to(cell)),
+            *(word for path in self._tools_outside for word in bind("--ro-bind", path, path)),
+            *(word for path in cell.kept for word in bind("--bind-try", path, path)),
+            *bind("--bind", cell.tree, self.places.root),
+            *held(cell.tree, self.places.root, (*self._inside(cell), *cell.fixed)),
+            *(word for path in cell.fixed for word in bind("--ro-bind-try", cell.tree / path, self.places.root / path)),
+            *(word for path in self._shown_inside for word in bind("--ro-bind", path, path)),
+            *(word for path in self._secrets if not lies_in(path, cell.kept) for word in masked(path)),
+            *(word for path in cell.shows for word in bind("--ro-bind-try", path, path)),
+            *bind("--ro-bind", self.places.objects, OBJECTS),
+            *(word for path in cell.reads for word in bind("--ro-bind", path, seen(path))),
+            *(word for path in cell.writes for word in bind("--bind", path, seen(path))),
+            *(word for path in cell.hides if path.exists() for word in masked(path, seen(path))),
             *(word for path in _matching(cell.sockets) for word in ("--bind-try", path, path)),
         ]
         return Room(
@@ -73,7 +73,7 @@ class BwrapSandbox:
                 *_START,
                 *mounts,
                 *self._closed,
-                *(() if cell.tracing else ("--remount-ro", "/proc")),
+                *(("--remount-ro", "/proc") if self.own_proc and not cell.tracing else ()),
                 *(("--seccomp", str(_FILTER)) if filtering else ()),
                 *(() if cell.network == "on" else ("--unshare-net",)),
                 "--chdir",
@@ -101,8 +101,9 @@ class BwrapSandbox:
         """The machine as it is, to be read; devices and processes of the command's own."""
         # Settings of the kernel ask for the id of root alone, which root's commands still have: one of them names a
         # program that the kernel starts.
-        settings = _bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
-        return ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *settings)
+        settings = bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
+        processes = ("--proc", "/proc", *settings) if self.own_proc else ()
+        return ("--ro-bind", "/", "/", "--dev", "/dev", *processes)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ class BwrapSandbox:
                 continue
             # What anybody may write to stays so.
             words += ["--perms", "1777" if path.stat().st_mode & 0o002 else "0755", "--tmpfs", str(path)]
-        return (*words, *(word for path in self._resolver for word in _bind("--ro-bind", path, path)))
+        return (*words, *(word for path in self._resolver for word in bind("--ro-bind", path, path)))
 
     @cached_property
     def _open(self) -> tuple[Path, ...]:
@@ -148,7 +149,7 @@ class BwrapSandbox:
     def _secrets(self) -> tuple[Path, ...]:
         """Those that would show: the others lie where nothing does."""
         places, shown = self.places, (*self._tools_outside, *self._shown_inside)
-        return tuple(path for path in places.secret if not places.is_hidden(path) or _lies_in(path, shown))
+        return tuple(path for path in places.secret if not places.is_hidden(path) or lies_in(path, shown))
 
     @cached_property
     def _shown_inside(self) -> tuple[Path, ...]:
@@ -207,43 +208,6 @@ _START = (
 def found() -> bool:
     """Whether there is a bubblewrap to try."""
     return executable(PROGRAM) is not None
-
-
-def _anchors(outer: Iterable[Path], targets: Iterable[Path]) -> Iterator[str]:
-    """Mounts on the way to each target: a folder that is a mount cannot be renamed, nor replaced by a link."""
-    places = tuple(outer)
-    ways = {
-        way
-        for target in targets
-        for place in places
-        if target.is_relative_to(place)
-        for way in target.parents
-        if way != place and way.is_relative_to(place)
-    }
-    for way in sorted(ways, key=lambda path: len(path.parts)):
-        yield from ("--perms", "0755", "--tmpfs", str(way))
-
-
-def _held(tree: Path, root: Path, targets: Iterable[Path]) -> Iterator[str]:
-    """Folders of the tree that lead to a mount, held in their place by being mounts themselves."""
-    ways = {way for target in targets for way in target.parents if way != Path(".")}
-    for way in sorted(ways, key=lambda path: len(path.parts)):
-        make_real(bytes(tree), bytes(way))
-        yield from _bind("--bind", tree / way, root / way)
-
-
-def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
-    return how, str(real), str(seen)
-
-
-def _lies_in(path: Path, places: Iterable[Path]) -> bool:
-    return any(path.is_relative_to(place) for place in places)
-
-
-def _masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:
-    """Something in whose place there is nothing."""
-    place = str(seen or real)
-    return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--dev-bind", "/dev/null", place)
 
 
 def _matching(patterns: Iterable[str]) -> Iterator[str]:

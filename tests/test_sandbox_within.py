@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from autoloop import process
+from autoloop.ports import Cell
 from autoloop.sandbox import restrict
+from autoloop.sandbox.bwrap import BwrapSandbox
 from autoloop.trees.walk import remove
 from tests.attacks.theatre import NOBODY, environment, users, why_not, words
+from tests.within import place_in
 
 
 @pytest.fixture
@@ -75,3 +80,20 @@ def test_where_proc_is_covered_the_one_around_serves(user: str, folder: Path) ->
     found = chosen(["unshare", "--mount", "sh", "-c", COVERED, "-", *words(user), "-m", "tests.within"], user, folder)
     assert (found["tier"], found["said"], found["kept"]) == ("bwrap", ["worked", ""], True)
     assert "/proc of what is around" in found["warning"]
+
+
+def test_numbers_of_the_proc_around_are_taken_for_nobody(folder: Path) -> None:
+    """Else a sweep, or the end of a command, would signal whoever has such a number here."""
+    if why := why_not("bwrap", users()[0]):
+        pytest.skip(why)
+    places, cache = place_in(folder)
+    room = BwrapSandbox(places, own_proc=False).enter(Cell(cache / "tree", cache / "home"))
+    script = (
+        "import os; from pathlib import Path; from autoloop import process; from autoloop.process import proctable\n"
+        "print(proctable.look(1), proctable.look(os.getpid()), proctable.marked('PATH=/usr/bin:/bin', set()))\n"
+        "done = process.run(['sh', '-c', 'sleep 60'], cwd=Path.cwd(), env=os.environ, deadline=0.2, grace=0.2)\n"
+        "print(done.timed_out, done.exit_code)"
+    )
+    env = {**environment(), **room.env}
+    done = process.run([*room.prefix, sys.executable, "-c", script], cwd=room.cwd, env=env, wrappers=room.wrappers)
+    assert done.stdout.splitlines() == ["None None set()", "True -15"], done

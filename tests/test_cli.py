@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from autoloop.cli import plain_status
 from autoloop.cli.app import app
+from autoloop.cli.look import results_table
 from autoloop.cli.render import clean, duration, percent
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -379,6 +380,11 @@ def test_one_interrupt_finishes_the_experiment_and_a_second_cuts_it_short(place:
     assert process.returncode == 130, out + err
     assert "finishing experiment 1; Ctrl-C again cuts it short" in out
     assert place.read("status")["stop_reason"] == "aborted"
+
+
+def test_a_run_that_ended_before_its_baseline_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    results_table([])
+    assert capsys.readouterr().out == "no results: the baseline has not been measured\n"
 
 
 def wait_for_run(place: Place) -> None:

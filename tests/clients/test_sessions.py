@@ -1,5 +1,6 @@
 """One session of each client in every case: it ends in time, for the right reason, and leaves nothing running."""
 
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -55,6 +56,16 @@ def test_every_tier_lets_it_work(workshop: Workshop, client: Client, note: Note,
         session = workshop.session(client, service.url, tier=tier)
     note(f"works, {tier}", session)
     assert session.failure is None and workshop.code == "x = 1\n"
+
+
+@pytest.mark.parametrize("tier", ["auto", "landlock", "none"])
+def test_a_folder_without_git_will_do(workshop: Workshop, client: Client, note: Note, tier: str) -> None:
+    shutil.rmtree(workshop.tree / ".git")
+    with playing(client) as service:
+        session = workshop.session(client, service.url, tier=tier)
+    note(f"without git, {tier}", session)
+    assert session.failure is None and workshop.code == "x = 1\n"
+    assert [path.name for path in workshop.tree.iterdir()] == ["code.py"]
 
 
 def test_a_long_packet_is_read_from_its_file(workshop: Workshop, client: Client, note: Note) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from autoloop.agents.prices import Price, price_of, shipped
 from autoloop.agents.wrappers import Budget, Fallback, Retrying
-from autoloop.core.patience import BACKOFF, MARGIN
+from autoloop.core.patience import BACKOFF, LONGEST, MARGIN
 from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.usage import Usage
@@ -99,6 +99,25 @@ def test_an_overloaded_service_is_asked_less_and_less_often_and_then_given_up(ni
     assert session.failure is SessionFailure.OVERLOADED
     assert tuple(seconds for _, seconds in night.waits) == BACKOFF
     assert len(agent.left) == len(BACKOFF) + 1
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "left", "on_quota", "waited"),
+    [
+        (1000.0 + 2 * LONGEST, None, "wait", True),
+        (1000.0 + 2 * LONGEST, 3 * LONGEST, "wait", True),
+        (1000.0 + 2 * LONGEST, LONGEST, "wait", False),
+        (1000.0 + 2 * LONGEST, None, "stop", False),
+        (1060.0, 50.0, "wait", False),
+    ],
+)
+def test_a_rate_limit_that_lasts_too_long_is_a_quota(
+    night: Night, retry_at: float, left: float | None, on_quota: str, waited: bool
+) -> None:
+    limited = failed(SessionFailure.RATE_LIMITED, retry_at=retry_at)
+    session, _ = night.retrying(limited, OK, left=Left(seconds=left), on_quota=on_quota)
+    assert session.failure is (None if waited else SessionFailure.OUT_OF_QUOTA)
+    assert [seconds for _, seconds in night.waits] == ([retry_at - 1000.0 + MARGIN] if waited else [])
 
 
 @pytest.mark.parametrize("failure", [f for f in SessionFailure if not f.passes])

@@ -22,6 +22,19 @@ class Wait:
     why: str
 
 
+def as_quota(session: Session, now: float, left: float | None) -> Session:
+    """The session, its rate limit called a quota where it lasts beyond our patience or the run.
+
+    Whoever began the next experiment would fail the same within seconds, and so spend them all.
+    """
+    if session.failure is not SessionFailure.RATE_LIMITED or session.retry_at is None:
+        return session
+    seconds = _until(session.retry_at, now)
+    if seconds <= LONGEST and (left is None or seconds < left):
+        return session
+    return session.model_copy(update={"failure": SessionFailure.OUT_OF_QUOTA})
+
+
 def next_attempt(failures: Sequence[Session], now: float, left: float | None, *, answered: bool) -> Wait | None:
     """The wait before the session is tried again; None when it is not. `left` is seconds until the run must end.
 
@@ -33,7 +46,7 @@ def next_attempt(failures: Sequence[Session], now: float, left: float | None, *,
         return None
     if latest.failure is SessionFailure.UNREACHABLE and not answered:
         return None
-    given = None if latest.retry_at is None else max(latest.retry_at - now, 0.0) + MARGIN
+    given = None if latest.retry_at is None else _until(latest.retry_at, now)
     seconds = BACKOFF[len(failures) - 1] if given is None else given
     if seconds > LONGEST or (left is not None and seconds >= left):
         return None
@@ -46,10 +59,14 @@ def after_quota(
     """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before."""
     if session.failure is not SessionFailure.OUT_OF_QUOTA or on_quota != "wait" or session.retry_at is None:
         return None
-    seconds = max(session.retry_at - now, 0.0) + MARGIN
+    seconds = _until(session.retry_at, now)
     if left is not None and seconds >= left:
         return None
     return Wait(seconds, _why(session, seconds))
+
+
+def _until(retry_at: float, now: float) -> float:
+    return max(retry_at - now, 0.0) + MARGIN
 
 
 def _why(session: Session, seconds: float) -> str:

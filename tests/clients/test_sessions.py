@@ -199,30 +199,39 @@ def test_nobody_there(workshop: Workshop, client: Client, note: Note) -> None:
 LOOKS = [Turn("Again.", "cat code.py")] * 20
 
 
+def think(step: int) -> None:
+    """A model takes its time for an answer; without it a client on its way out gets several more."""
+    time.sleep(0.7)
+
+
+LATE = {"opencode": 4}
+"""Answers that it gets beyond a limit, at the most: it may go on until SIGTERM, two seconds after it was asked."""
+
+
 def test_turns_run_out(workshop: Workshop, client: Client, note: Note) -> None:
-    with playing(client, LOOKS) as service:
+    with playing(client, LOOKS, think) as service:
         session = workshop.session(client, service.url, limits=Limits(max_turns=3, agent_timeout=120_000))
     note("turn limit", session)
-    assert session.failure is Failure.TURNS and session.turns in (3, 4)
+    assert session.failure is Failure.TURNS and 3 <= (session.turns or 0) <= 3 + LATE.get(client.name, 1)
 
 
 PRICES = {"fake-model": Price(input=3.0, output=15.0, cache_read=0.3)}
 
 
 def test_the_budget_runs_out(workshop: Workshop, client: Client, note: Note) -> None:
-    with playing(client, LOOKS) as service:
+    with playing(client, LOOKS, think) as service:
         session = workshop.session(client, service.url, left=Left(cost_usd=0.01), prices=PRICES)
     note("budget limit", session)
     assert session.failure is Failure.BUDGET and session.usage is not None
     cost = session.cost_usd if client.name != "codex" else PRICES["fake-model"].of(session.usage)
-    assert cost is not None and 0.01 <= cost < 0.02
+    assert cost is not None and 0.01 <= cost < 0.02 + 0.002 * LATE.get(client.name, 0)
 
 
 def test_the_tokens_run_out(workshop: Workshop, client: Client, note: Note) -> None:
-    with playing(client, LOOKS) as service:
+    with playing(client, LOOKS, think) as service:
         session = workshop.session(client, service.url, left=Left(tokens=4000))
     note("token limit", session)
-    assert session.failure is Failure.BUDGET and 4000 <= (session.tokens or 0) < 7000
+    assert session.failure is Failure.BUDGET and 4000 <= (session.tokens or 0) <= 1350 * (3 + LATE.get(client.name, 1))
 
 
 def test_it_only_talks(workshop: Workshop, client: Client, note: Note) -> None:

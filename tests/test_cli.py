@@ -484,6 +484,11 @@ agent = "anthropic"
     found = {one["profile"]: one for one in facts}
     assert found["able"]["usable"] and found["api"]["problem"] == "ANTHROPIC_API_KEY is not set"
     assert found["claude"]["remedy"] == "npm install -g @anthropic-ai/claude-code"
+    one = json.loads(place.type("agents", "claude-code", "--json"))
+    assert [(each["profile"], each["agent"]) for each in one] == [("claude-code", "claude")]
+    assert "ollama:some-model" in place.type("agents", "ollama:some-model")
+    assert 'unknown profile "abel"; did you mean "able"' in place.refusal("agents", "abel")
+    assert found["openai:MODEL"]["problem"] == "OPENAI_API_KEY is not set" and "ollama:MODEL" in found
     assert "able works: it did its errand" in place.type("agents", "able", "--check")
     assert "ended without doing its errand" in place.type("agents", "idle", "--check", expect=2)
     checked = json.loads(place.type("agents", "--check", "--json"))

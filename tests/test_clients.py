@@ -265,6 +265,19 @@ def test_what_is_found_of_a_client_is_told_with_a_remedy(place: Place) -> None:
     assert probe(service, place.tree, place.environ).usable
 
 
+def test_opencode_may_be_signed_in_by_the_key_of_any_service_or_know_one_that_needs_none(place: Place) -> None:
+    del place.environ["ANTHROPIC_API_KEY"]
+    place.install("opencode", "echo 1.18.33")
+    profile = Profile(name="opencode", agent="opencode")
+    assert probe(profile, place.tree, place.environ).problem == "not signed in"
+    keyed = probe(profile, place.tree, {**place.environ, "OPENROUTER_API_KEY": "sk-or-1"})
+    assert (keyed.problem, keyed.signed_in) == ("", "OPENROUTER_API_KEY")
+    settings = place.home / ".config/opencode/opencode.jsonc"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("{}")
+    assert probe(profile, place.tree, place.environ).signed_in == "~/.config/opencode/opencode.jsonc"
+
+
 @pytest.mark.parametrize(
     ("status", "said", "failure"),
     [

@@ -218,6 +218,26 @@ def test_each_service_is_asked_as_it_wants_to_be(task: Task) -> None:
     assert (path, body["options"]) == ("/api/chat", {"num_ctx": 32_768})
 
 
+def test_effort_reaches_each_service_by_the_name_that_it_has_there(task: Task) -> None:
+    where = {"anthropic": ("output_config", {"effort": "low"}), "openai": ("reasoning_effort", "low")}
+    for name, (field, value) in {**where, "ollama": ("think", "low")}.items():
+        with serving(KINDS[name].text("ok")) as server:
+            profile, environ = KINDS[name].profile(server.url)
+            bare_agent(profile.model_copy(update={"effort": "low"}), task.tree, environ).run(task, lambda sign: None)
+        assert server.bodies()[0][field] == value
+    wrong = refusal(task, {}, agent="ollama", model="m", effort="xhigh").message
+    assert wrong == 'profile "p": effort is "xhigh"; Ollama knows on, off, low, medium, high'
+
+
+def test_a_call_whose_arguments_are_no_json_is_told_so_and_can_be_sent_back(task: Task) -> None:
+    kind = KINDS["openai"]
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "write", "arguments": '{"path": "a'}}
+    with serving(of_openai([{"tool_calls": [call]}], "tool_calls"), kind.text("Done.")) as server:
+        assert session(kind, task, server.url).failure is None
+    *_, said, result = server.bodies()[1]["messages"]
+    assert said["tool_calls"][0]["function"]["arguments"] == "{}" and "needs a text 'path'" in result["content"]
+
+
 FAULTS: Mapping[str, tuple[Reply, SessionFailure]] = {
     "401": (error(401, "invalid key"), SessionFailure.NOT_SIGNED_IN),
     "quota": (error(429, "You exceeded your current quota (insufficient_quota)"), SessionFailure.OUT_OF_QUOTA),

@@ -162,6 +162,12 @@ def test_a_quota_is_waited_for_when_it_is_reset_in_time(
     assert (session.failure is None) == waited
 
 
+def test_a_reset_that_changes_nothing_is_not_waited_for_again_and_again(night: Night) -> None:
+    session, _ = night.retrying(*[failed(SessionFailure.OUT_OF_QUOTA, retry_at=900.0)] * 9)
+    assert session.failure is SessionFailure.OUT_OF_QUOTA
+    assert [seconds for _, seconds in night.waits] == [MARGIN, *BACKOFF[1:]]
+
+
 def test_each_attempt_knows_what_is_left(night: Night) -> None:
     _, agent = night.retrying(
         failed(SessionFailure.OVERLOADED), OK, left=Left(cost_usd=1.0, tokens=100, seconds=3600.0)

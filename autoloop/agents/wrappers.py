@@ -38,7 +38,7 @@ class Retrying:
             task.begin_again()
 
     def _wait(self, attempts: list[Session], task: Task, left: float | None) -> Wait | None:
-        quota = after_quota(attempts[-1], task.limits.on_quota, self.clock(), left)
+        quota = after_quota(attempts, task.limits.on_quota, self.clock(), left)
         return quota or next_attempt(attempts, self.clock(), left, answered=bool(self.answers))
 
 

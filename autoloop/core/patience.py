@@ -54,15 +54,22 @@ def next_attempt(failures: Sequence[Session], now: float, left: float | None, *,
 
 
 def after_quota(
-    session: Session, on_quota: Literal["wait", "fallback", "stop"], now: float, left: float | None
+    failures: Sequence[Session], on_quota: Literal["wait", "fallback", "stop"], now: float, left: float | None
 ) -> Wait | None:
-    """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before."""
-    if session.failure is not SessionFailure.OUT_OF_QUOTA or on_quota != "wait" or session.retry_at is None:
+    """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before.
+
+    A reset that has passed and changed nothing is given the time that an overloaded service gets, and no more.
+    """
+    latest = failures[-1]
+    if latest.failure is not SessionFailure.OUT_OF_QUOTA or on_quota != "wait" or latest.retry_at is None:
         return None
-    seconds = _until(session.retry_at, now)
+    if len(failures) > len(BACKOFF):
+        return None
+    least = BACKOFF[len(failures) - 1] if len(failures) > 1 else 0.0
+    seconds = max(_until(latest.retry_at, now), least)
     if left is not None and seconds >= left:
         return None
-    return Wait(seconds, _why(session, seconds))
+    return Wait(seconds, _why(latest, seconds))
 
 
 def _until(retry_at: float, now: float) -> float:

@@ -46,8 +46,7 @@ def next_attempt(failures: Sequence[Session], now: float, left: float | None, *,
         return None
     if latest.failure is SessionFailure.UNREACHABLE and not answered:
         return None
-    given = None if latest.retry_at is None else _until(latest.retry_at, now)
-    seconds = BACKOFF[len(failures) - 1] if given is None else given
+    seconds = _until_the_next(failures, now)
     if seconds > LONGEST or (left is not None and seconds >= left):
         return None
     return Wait(seconds, _why(latest, seconds))
@@ -56,20 +55,24 @@ def next_attempt(failures: Sequence[Session], now: float, left: float | None, *,
 def after_quota(
     failures: Sequence[Session], on_quota: Literal["wait", "fallback", "stop"], now: float, left: float | None
 ) -> Wait | None:
-    """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before.
-
-    A reset that has passed and changed nothing is given the time that an overloaded service gets, and no more.
-    """
+    """The wait until a quota is reset; None where nobody wants it, no time is told or the run ends before."""
     latest = failures[-1]
     if latest.failure is not SessionFailure.OUT_OF_QUOTA or on_quota != "wait" or latest.retry_at is None:
         return None
     if len(failures) > len(BACKOFF):
         return None
-    least = BACKOFF[len(failures) - 1] if len(failures) > 1 else 0.0
-    seconds = max(_until(latest.retry_at, now), least)
+    seconds = _until_the_next(failures, now)
     if left is not None and seconds >= left:
         return None
     return Wait(seconds, _why(latest, seconds))
+
+
+def _until_the_next(failures: Sequence[Session], now: float) -> float:
+    """Seconds to wait: as long as the service says. Where that was of no use, at least as long as if it said nothing."""
+    told, attempts = failures[-1].retry_at, len(failures)
+    if told is None:
+        return BACKOFF[attempts - 1]
+    return max(_until(told, now), BACKOFF[attempts - 1] if attempts > 1 else 0.0)
 
 
 def _until(retry_at: float, now: float) -> float:

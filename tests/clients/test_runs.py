@@ -14,8 +14,9 @@ import pytest
 
 from autoloop.core.reasons import StopReason
 from autoloop.stores.runs import all_runs
-from tests.clients.cases import CLIENTS, Client, Workshop, left_running, playing
+from tests.clients.cases import CLIENTS, Client, Workshop, playing
 from tests.http_script import Reply, error
+from tests.outcomes import left_running
 from tests.real_git import commit_all, git, write
 from tests.real_run import Checkout, toml
 from tests.standins import anthropic

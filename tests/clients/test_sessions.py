@@ -10,10 +10,11 @@ import pytest
 
 from autoloop.agents.prices import Price
 from autoloop.core.program import Limits
-from autoloop.core.session import Session, SessionFailure
+from autoloop.core.session import SessionFailure
 from autoloop.ports import Left
-from tests.clients.cases import CLIENTS, OUTCOMES, Client, Workshop, playing
+from tests.clients.cases import CLIENTS, Client, Workshop, playing
 from tests.http_script import Reply
+from tests.outcomes import FOLLOWS, Note, noting
 from tests.standins import anthropic, openai
 from tests.standins.server import Turn
 
@@ -27,27 +28,8 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.fixture
-def note(request: pytest.FixtureRequest, client: Client) -> Callable[[str, Session], None]:
-    """Put a line into the table."""
-
-    def note(case: str, session: Session) -> None:
-        outcome = str(session.failure or "done")
-        row = (client.name, case, outcome, what_follows(session), f"{session.seconds:.1f}", session.detail)
-        request.node.user_properties.append((OUTCOMES, row))
-
-    return note
-
-
-Note = Callable[[str, Session], None]
-
-
-def what_follows(session: Session) -> str:
-    """What the run does next."""
-    if session.failure is None:
-        return "goes on"
-    waits = session.failure.passes or session.failure is Failure.OUT_OF_QUOTA
-    stops = session.failure.out_of_reach
-    return "waits, then stops" if waits and stops else "waits" if waits else "stops" if stops else "goes on"
+def note(request: pytest.FixtureRequest, client: Client) -> Note:
+    return noting(request, client.name)
 
 
 @pytest.mark.parametrize("tier", ["landlock", "none"])
@@ -181,9 +163,10 @@ def test_a_fault_ends_the_session_in_time_with_its_reason(
     with playing(client, fault=lambda step: bad.reply(client)) as service:
         limits = Limits(agent_timeout=150_000, agent_idle_timeout=int(1000 * idle))
         session = workshop.session(client, service.url, limits=limits)
-    note(case, session)
+    follows = note(case, session)
     assert time.monotonic() - began < idle + 60
     assert session.failure is bad.failure, session.detail
+    assert follows == FOLLOWS.get(bad.failure, "goes on")
 
 
 def test_nobody_there(workshop: Workshop, client: Client, note: Note) -> None:

@@ -46,7 +46,7 @@ def next_attempt(failures: Sequence[Session], now: float, left: float | None, *,
         return None
     if latest.failure is SessionFailure.UNREACHABLE and not answered:
         return None
-    seconds = _until_the_next(failures, now)
+    seconds = _seconds(failures, now)
     if seconds > LONGEST or (left is not None and seconds >= left):
         return None
     return Wait(seconds, _why(latest, seconds))
@@ -61,14 +61,14 @@ def after_quota(
         return None
     if len(failures) > len(BACKOFF):
         return None
-    seconds = _until_the_next(failures, now)
+    seconds = _seconds(failures, now)
     if left is not None and seconds >= left:
         return None
     return Wait(seconds, _why(latest, seconds))
 
 
-def _until_the_next(failures: Sequence[Session], now: float) -> float:
-    """Seconds to wait: as long as the service says. Where that was of no use, at least as long as if it said nothing."""
+def _seconds(failures: Sequence[Session], now: float) -> float:
+    """As long as the service says; where that was of no use, at least as long as if it said nothing."""
     told, attempts = failures[-1].retry_at, len(failures)
     if told is None:
         return BACKOFF[attempts - 1]

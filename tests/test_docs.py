@@ -199,6 +199,12 @@ def test_the_figures_of_the_readme_are_those_of_the_benchmark() -> None:
                 assert f"| {noise} | {cells[0]} | {kept} | {false} |" in deciding
 
 
+def test_the_packet_that_is_shown_is_of_the_prompt_that_ships() -> None:
+    fixed = [line for line in (ROOT / "system_prompts/experiment.md").read_text().splitlines() if "$" not in line]
+    shown = page("agents").splitlines()
+    assert [line for line in fixed if line not in shown] == []
+
+
 def test_nothing_names_the_machine_that_it_was_written_on() -> None:
     # What mktemp makes is in recorded output, and names no machine.
     machine = re.compile(r"(?<![\w.$}~])/(home|root|Users|tmp|work|mnt)/(?!\.|tmp\.)[\w-]+")

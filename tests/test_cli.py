@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 from autoloop.cli import plain_status
 from autoloop.cli.app import app
 from autoloop.cli.render import clean, duration, percent
+from tests.http_script import serving
+from tests.services import of_ollama
 
 PACKAGE = Path(__file__).resolve().parent.parent
 VERBS = [
@@ -508,3 +510,13 @@ command = "echo 1 > other.txt"
     place.extra["PATH"] = "/usr/bin:/bin"
     told = place.type("run", "size", "--max-experiments", "1", expect=3)
     assert "the first usable one is taken: able (api: ANTHROPIC_API_KEY is not set)" in told
+
+
+def test_a_model_of_ollama_is_named_with_its_tag_and_asked_where_a_flag_says(tmp_path: Path) -> None:
+    place = make(tmp_path / "repository")
+    with serving(of_ollama({"content": "Nothing to do."})) as server:
+        words = ("--agent", "ollama:some-model:7b", "--ollama-endpoint", server.url, "--max-experiments", "1")
+        place.extra |= {"OLLAMA_ENDPOINT": "http://127.0.0.1:1", "AUTOLOOP_MODEL": "another"}
+        place.type("run", "size", *words, expect=3)
+        asked = [(path, body["model"]) for path, _, body in server.requests]
+    assert asked == [("/api/chat", "some-model:7b")]

@@ -319,6 +319,7 @@ def test_opencode_may_be_signed_in_by_the_key_of_any_service_or_know_one_that_ne
         (404, "model: no-such-model", SessionFailure.UNREACHABLE),
         (None, "Prompt is too long", SessionFailure.CONTEXT_TOO_LONG),
         (None, "Request timed out", SessionFailure.IDLE),
+        (None, "timeout: the request took too long", SessionFailure.IDLE),
         (None, "API returned an empty or malformed response (HTTP 200)", SessionFailure.MALFORMED),
     ],
 )

@@ -16,7 +16,7 @@ _WORDS: tuple[tuple[SessionFailure, str], ...] = (
     ),
     (
         SessionFailure.CONTEXT_TOO_LONG,
-        r"context.?(length|window)|prompt is too long|too long|maximum context|ContextOverflow|too many tokens",
+        r"context.?(length|window)|(?<!took )too long|maximum context|ContextOverflow|too many tokens",
     ),
     (
         SessionFailure.NOT_SIGNED_IN,

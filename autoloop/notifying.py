@@ -146,4 +146,3 @@ def _post(address: str, notice: Notice) -> None:
         raise AutoloopError(type(error).__name__) from None  # whose text may have the address
     if answer.is_error:
         raise AutoloopError(f"it answered with {answer.status_code}")
-

@@ -11,6 +11,7 @@ from autoloop.api.looking import Found, Shown, events, ideas, look, packet, resu
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
 from autoloop.api.suites import (
+    SAMPLE_DIR,
     BenchOptions,
     BenchOutcome,
     Followed,
@@ -20,11 +21,13 @@ from autoloop.api.suites import (
     failing_tasks,
     regrade,
     resume_bench,
+    root_or_here,
     suite_of,
 )
 from autoloop.api.watching import bench_events, follow
 
 __all__ = [
+    "SAMPLE_DIR",
     "BenchOptions",
     "BenchOutcome",
     "Checked",
@@ -59,6 +62,7 @@ __all__ = [
     "resume",
     "resume_bench",
     "root_of",
+    "root_or_here",
     "run",
     "show",
     "status",

@@ -171,6 +171,8 @@ def bench(
     list_tasks: List = False,
     check: Check = False,
     watch: Watch = False,
+    notify: options.Notify = None,
+    notify_each: options.NotifyEach = False,
     json: Json = False,
 ) -> None:
     """Try a suite of tasks with one profile or several.
@@ -181,6 +183,7 @@ def bench(
     Exit codes: 0 done, 2 something you can fix, 3 --check found a task that is not as it should be, 130 interrupted.
     """
     from autoloop.cli.benched import Asked, run_bench
+    from autoloop.cli.noticing import Notify
 
     given = {
         "iterations": iterations,
@@ -199,7 +202,9 @@ def bench(
         "seed": seed,
         "limit": limit,
         "reuse": None if reuse is None else _placed(context, reuse),
-        "depends_on": None if depends_on is None else [_placed(context, Path(name)) for name in _names(depends_on) or ()],
+        "depends_on": None
+        if depends_on is None
+        else [_placed(context, Path(name)) for name in _names(depends_on) or ()],
     }
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
@@ -218,7 +223,7 @@ def bench(
         watch=watch,
         json=json,
     )
-    raise typer.Exit(run_bench(context.obj, asked))
+    raise typer.Exit(run_bench(context.obj, asked, Notify(notify, notify_each)))
 
 
 def _placed(context: typer.Context, path: Path) -> str:

@@ -100,7 +100,11 @@ def model_calls(shown: api.Shown) -> int | None:
 
 def _calls(shown: api.Shown) -> list[str]:
     calls = model_calls(shown)
-    return [] if calls is None else [f"  calls     {count(calls, 'model call')} in {count(len(_sampled(shown)), 'sample')}"]
+    return (
+        []
+        if calls is None
+        else [f"  calls     {count(calls, 'model call')} in {count(len(_sampled(shown)), 'sample')}"]
+    )
 
 
 def _evidence(shown: api.Shown) -> list[str]:

@@ -25,6 +25,11 @@ def run_ended(summary: Summary) -> Notice:
     return Notice(title=title, text=f"{verdicts}{gain}{detail}", is_end=True)
 
 
+def failed(message: str) -> Notice:
+    """Why nothing goes on."""
+    return Notice(title="autoloop: it could not go on", text=message, is_end=True)
+
+
 def experiment_ended(program: str, row: Row) -> Notice:
     """What came of one experiment."""
     gain = "" if row.gain is None else f" {100 * row.gain:+.3g} %"

@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 QUICK := 'not faults and not repos and not attacks and not clients'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
+.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak bench-suites format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ bench-loop: $(DEV_STAMP)  ## the real loop on a noisy machine whose truth is kno
 
 bench-soak: $(DEV_STAMP)  ## a run of 1,000 experiments, in which nothing may grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+bench-suites: $(DEV_STAMP)  ## what the statistics of suites promise, played
+	$(BIN)/python -m benchmarks.suite_statistics $(ARGS)
 
 format: $(DEV_STAMP)  ## put the code into its usual shape
 	$(BIN)/ruff check --fix .

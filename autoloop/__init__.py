@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoloop.api import (
+        ReportOptions,
         RunOptions,
         audit,
         clean,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         limit,
         look,
         packet,
+        report,
         results,
         resume,
         run,
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit clean compare detach events guide holdings ideas init limit look packet results resume "
-    "run show status stop validate verify",
+    "api": "ReportOptions RunOptions audit clean compare detach events guide holdings ideas init limit look packet report "
+    "results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from autoloop.core.calibration import Noise
 from autoloop.core.candidate import Candidate, Change
-from autoloop.core.evidence import judge
 from autoloop.core.events import (
     Baselined,
     Captured,
@@ -22,6 +21,7 @@ from autoloop.core.events import (
     Verified,
     to_line,
 )
+from autoloop.core.evidence import judge
 from autoloop.core.flags import Flag, Sign
 from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Taken, Wanted
 from autoloop.core.notes import Notes
@@ -34,9 +34,7 @@ from autoloop.stores.directory import RunDirectory
 from autoloop.stores.record import RunRecord
 
 CRITERIA = Criteria(metric_field="ms", direction=Direction.LOWER)
-PROGRAM = Program(
-    slug="p", directory="programs/p", text="Lower ms.\n", scripts=("measure.sh",), criteria=CRITERIA
-)
+PROGRAM = Program(slug="p", directory="programs/p", text="Lower ms.\n", scripts=("measure.sh",), criteria=CRITERIA)
 RUN = "20260101-220000-00001"
 _NOISE = 0.02
 _KINDS = ("within_noise", "within_noise", "within_noise", "regressed", "agent_failed", "measurement_failed", "keep")
@@ -114,7 +112,9 @@ class Night:
             (folder / "diff.patch").write_text(diff or _DIFF)
         return commit
 
-    def judged(self, true_gain: float, description: str = "an idea", flags: tuple[Flag, ...] = (), **texts: str) -> None:
+    def judged(
+        self, true_gain: float, description: str = "an idea", flags: tuple[Flag, ...] = (), **texts: str
+    ) -> None:
         """An experiment whose pairs are drawn around a true gain, and judged as the loop does."""
         commit = self.proposed(description, **texts)
         gains: list[float] = []
@@ -127,8 +127,9 @@ class Night:
             Decision(
                 reason=Reason.IMPROVED if kept else Reason.WITHIN_NOISE, why="so it was measured", metric=98.0,
                 baseline=100.0, gain=-math.expm1(-found.claimed), low=-math.expm1(-found.low),
-                high=-math.expm1(-found.high),                evidence=found.log_evidence, claimed=found.claimed, sigma=1.4 * _NOISE, df=9.0, pairs=tuple(gains),
-                trace=found.trace, samples=len(gains), metrics={"ms": 98.0}, flags=flags,
+                high=-math.expm1(-found.high), evidence=found.log_evidence, claimed=found.claimed,
+                sigma=1.4 * _NOISE, df=9.0, pairs=tuple(gains), trace=found.trace, samples=len(gains),
+                metrics={"ms": 98.0}, flags=flags,
             ),
             description,
         )  # fmt: skip

@@ -7,12 +7,15 @@ from autoloop.api.agents import Checked, agents_at_hand, check_agent
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
+from autoloop.api.reporting import Reported, ReportOptions, report
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
 
 __all__ = [
     "Checked",
     "Found",
+    "ReportOptions",
+    "Reported",
     "RunOptions",
     "Shown",
     "agents_at_hand",
@@ -30,6 +33,7 @@ __all__ = [
     "limit",
     "look",
     "packet",
+    "report",
     "results",
     "resume",
     "root_of",

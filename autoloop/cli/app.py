@@ -14,6 +14,7 @@ from autoloop.cli.agents import agents
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
+from autoloop.cli.report import report
 
 app = typer.Typer(
     name="autoloop",
@@ -228,6 +229,7 @@ app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(com
 app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
+app.command(epilog="Example: autoloop report import-time --open")(report)
 
 
 app.command(epilog="Example: autoloop demo")(demo)

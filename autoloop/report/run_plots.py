@@ -91,14 +91,15 @@ def evidence(keeps: Sequence[Experiment], bound: float) -> Plot:
 def _draw_evidence(figure: Any, keeps: Sequence[Experiment], bound: float) -> None:
     axes = figure.subplots()
     for one in keeps:
-        assert one.course.decision is not None
-        trace = [0.0, *one.course.decision.trace]
+        trace = _trace(one)
         axes.plot(range(len(trace)), trace, color=KEEP, alpha=0.9 if len(keeps) <= _NAMED else 0.5, linewidth=1.3)
-        if len(keeps) <= _NAMED:
-            axes.annotate(
-                str(one.number), (len(trace) - 1, trace[-1]), xytext=(4, 0), textcoords="offset points", fontsize=8.5,
-                color=INK, va="center",
-            )  # fmt: skip
+    ends: dict[int, list[Experiment]] = {}
+    for one in keeps if len(keeps) <= _NAMED else ():
+        ends.setdefault(len(_trace(one)), []).append(one)
+    for at, together in ends.items():
+        highest = max(_trace(one)[-1] for one in together)
+        name = ", ".join(str(one.number) for one in together)
+        axes.annotate(name, (at - 1, highest), xytext=(0, 5), textcoords="offset points", color=INK, ha="center")
     axes.axhline(bound, color=WARN, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.annotate(
         f"a keep needs {math.exp(bound):.0f} : 1", (0, bound), xycoords=("axes fraction", "data"), xytext=(4, 4),
@@ -107,6 +108,11 @@ def _draw_evidence(figure: Any, keeps: Sequence[Experiment], bound: float) -> No
     axes.set(xlabel="pair", ylabel="log evidence", xlim=(0, None))
     axes.margins(y=0.12)
     axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _trace(one: Experiment) -> list[float]:
+    assert one.course.decision is not None, "a keep was decided"
+    return [0.0, *one.course.decision.trace]
 
 
 def spending(experiments: Sequence[Experiment]) -> Plot:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
         ReportOptions,
         RunOptions,
         audit,
+        bench_events,
         clean,
         compare,
         detach,
         events,
+        follow,
         guide,
         holdings,
         ideas,
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "ReportOptions RunOptions audit clean compare detach events guide holdings ideas init limit look packet report "
-    "results resume run show status stop validate verify",
+    "api": "ReportOptions RunOptions audit bench_events clean compare detach events follow guide holdings ideas init "
+    "limit look packet report results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

@@ -40,6 +40,7 @@ class ProfileTable(Frozen):
     prompt: Text | None = Field(None, description="the path of a prompt, as a text")
     env: tuple[str, ...] | None = Field(None, description="a list of names of variables; their values stand in .env")
     home: tuple[Text, ...] | None = Field(None, description="a list of paths in the home directory")
+    reads: tuple[Text, ...] | None = Field(None, description="a list of paths from the repository's root")
     options: dict[str, Any] | None = Field(None, description="a table")
 
 
@@ -72,6 +73,8 @@ class Profile(Frozen):
     """Names of variables that the agent needs; their values come from the environment or `.env`."""
     home: tuple[str, ...] = ()
     """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
+    reads: tuple[str, ...] = ()
+    """Paths of the checkout that the agent finds in the trials of a bench; in a run its tree has them."""
     options: dict[str, Any] = {}
     """Keyword arguments of an agent class of the user's own."""
     prices: dict[str, Price] = {}

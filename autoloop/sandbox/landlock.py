@@ -69,7 +69,8 @@ def _system(places: Places, hides: tuple[Path, ...]) -> tuple[str, ...]:
     """The rules that do not depend on where a command works."""
     secret = (path for path in places.secret if os.access(path, os.R_OK) or os.access(path, os.X_OK))
     walk = _Walk((_DEV, *places.hidden, *secret, *hides))
-    through = (*places.tools, *places.shares, places.objects, *map(Path, RESOLVER))
+    objects = (places.objects,) if places.objects else ()
+    through = (*places.tools, *places.shares, *objects, *map(Path, RESOLVER))
     shown = (path.resolve() for path in through)
     return (
         *walk.readable(Path("/")),

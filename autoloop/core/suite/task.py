@@ -22,6 +22,8 @@ class Placed(Frozen):
     source: str
     target: str
     """A directory's content lands in it, a file takes its name."""
+    again: bool = False
+    """Of a file that judges: the agent found it as well, and it is only put back."""
 
 
 class Expectation(Frozen):

@@ -1,0 +1,1 @@
+"""What a task says of its container, and how much of it can be had without one."""

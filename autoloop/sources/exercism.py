@@ -1,0 +1,133 @@
+"""Practice exercises of exercism: a track, a directory of exercises, or one.
+
+The agent finds the stub, `.docs` and what a build needs. The tests and the example are only there when they are used.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoloop.core.suite.task import Placed, Solution, Step, SuiteTask, Verification
+from autoloop.errors import AutoloopError
+from autoloop.fields import read_values
+from autoloop.ports import Suite
+from autoloop.prompts import prompt
+from autoloop.sources.assembling import assemble, make_task
+from autoloop.sources.contents import digest, refuse_escapes, text_of
+from autoloop.sources.exercises import Exercise, is_exercise, read_exercise
+from autoloop.sources.present import Has, has_program
+
+_TEXTS = ("introduction.md", "introduction.append.md", "instructions.md", "instructions.append.md")
+_VERIFIED_IN = 180.0
+"""Seconds for the tests of one exercise, builds included."""
+
+
+@dataclass(frozen=True)
+class ExercismExercises:
+    """A track with `exercises/practice`, a directory of exercises, or one."""
+
+    has: Has = has_program
+
+    def claims(self, path: Path) -> bool:
+        """Whether there are exercises, here or where a track has them."""
+        return path.is_dir() and bool(_directories(path))
+
+    def load(self, path: Path) -> Suite:
+        """Read every exercise; hidden directories are none."""
+        track = _track(path)
+        difficulties = _difficulties(track)
+        tasks = [self._task(path, directory, difficulties) for directory in _directories(path)]
+        return assemble(str(track.get("slug") or path.name), "", path, tasks, str(path))
+
+    def _task(self, root: Path, directory: Path, difficulties: Mapping[str, str]) -> SuiteTask:
+        refuse_escapes(root, directory)
+        exercise = read_exercise(root, directory)
+        verification = _verification(root, exercise)
+        difficulty = difficulties.get(directory.name, "")
+        return make_task(
+            str(directory),
+            id=directory.name,
+            name=directory.name,
+            group=difficulty,
+            difficulty=difficulty,
+            steps=(Step(instruction=_instruction(root, exercise), verification=verification),),
+            files=_found(root, exercise),
+            solution=_solution(root, exercise),
+            unsupported=self._unsupported(exercise),
+            digest=digest((verification.command, verification.env), [directory]),
+        )
+
+    def _unsupported(self, exercise: Exercise) -> str:
+        language = exercise.language
+        if language is None:
+            return f"no way is known to run the tests of {Path(exercise.stubs[0]).suffix or exercise.stubs[0]} files"
+        lacking = language.lacks(exercise.directory, exercise.tests, self.has)
+        return f"its tests need {lacking}, which is not here" if lacking else ""
+
+
+def _directories(path: Path) -> list[Path]:
+    if is_exercise(path):
+        return [path]
+    practice = path / "exercises" / "practice"
+    parent = practice if practice.is_dir() else path
+    return sorted(child for child in parent.iterdir() if child.is_dir() and child.name[0] != "." and is_exercise(child))
+
+
+def _track(path: Path) -> Mapping[str, Any]:
+    file = path / "config.json"
+    return read_values(file, str(file)) if file.is_file() and (path / "exercises").is_dir() else {}
+
+
+def _difficulties(track: Mapping[str, Any]) -> dict[str, str]:
+    """Of a track's exercises, from 1 to 10, in the words that exercism shows."""
+    exercises = track.get("exercises")
+    practice = exercises.get("practice") if isinstance(exercises, dict) else None
+    entries = [entry for entry in practice if isinstance(entry, dict)] if isinstance(practice, list) else []
+    ranked = {str(entry.get("slug")): entry.get("difficulty") for entry in entries}
+    return {slug: _in_words(rank) for slug, rank in ranked.items() if isinstance(rank, int)}
+
+
+def _in_words(rank: int) -> str:
+    return "easy" if rank <= 3 else "medium" if rank <= 7 else "hard"
+
+
+def _instruction(root: Path, exercise: Exercise) -> str:
+    docs = exercise.directory / ".docs"
+    files = [docs / name for name in _TEXTS] if docs.is_dir() else [exercise.directory / "README.md"]
+    texts = [text_of(file, root).strip() for file in files if file.is_file()]
+    if not any(texts):
+        raise AutoloopError(f"{exercise.directory}: there is no .docs/instructions.md")
+    names = ", ".join(f"`{stub}`" for stub in exercise.stubs)
+    return "\n\n".join([*texts, prompt("exercise").text.format(files=names).strip()]) + "\n"
+
+
+def _found(root: Path, exercise: Exercise) -> tuple[Placed, ...]:
+    stubs = [name for name in exercise.stubs if (exercise.directory / name).is_file()]
+    docs = [".docs"] if (exercise.directory / ".docs").is_dir() else []
+    return tuple(_placed(root, exercise, name) for name in [*stubs, *exercise.shown, *docs])
+
+
+def _verification(root: Path, exercise: Exercise) -> Verification:
+    language = exercise.language
+    shown = [_placed(root, exercise, name, again=True) for name in exercise.shown]
+    return Verification(
+        reward="exit_code",
+        files=(*(_placed(root, exercise, name) for name in exercise.tests), *shown),
+        command=language.command(exercise.tests) if language else "",
+        env=language.env if language else {},
+        timeout=_VERIFIED_IN,
+    )
+
+
+def _solution(root: Path, exercise: Exercise) -> Solution | None:
+    if not exercise.examples:
+        return None
+    pairs = exercise.over_stubs()
+    files = tuple(_placed(root, exercise, example, target) for example, target in pairs)
+    return Solution(commands=(":",), files=files)
+
+
+def _placed(root: Path, exercise: Exercise, name: str, target: str = "", *, again: bool = False) -> Placed:
+    source = (exercise.directory / name).relative_to(root).as_posix()
+    return Placed(source=source, target=target or name, again=again)

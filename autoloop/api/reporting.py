@@ -1,18 +1,18 @@
-"""`report`: reads a run, hands what it found to those who make pages of it, and writes what they made."""
+"""`report`: reads a run or a bench, hands what it found to those who make pages of it, and writes what they made."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoloop.api.looking import root_of
+from autoloop.api.watching import is_bench, place_of
 from autoloop.errors import refused
 from autoloop.stores.directory import RunDirectory
-from autoloop.stores.runs import find_run, is_alive
+from autoloop.stores.runs import is_alive
 
 if TYPE_CHECKING:
     from autoloop.core.run import RunState
@@ -32,7 +32,7 @@ class ReportOptions:
     """Where a report goes, and how much is in it."""
 
     html: Path | None = None
-    """The page. Without it and without `markdown` it goes into the run's own directory."""
+    """The page. Without it and without `markdown` it goes into the directory that it is about."""
     markdown: Path | None = None
     traces: bool = True
     """Whether packets, and what sessions and trials said, are in it."""
@@ -52,17 +52,35 @@ class Reported:
 
 
 def report(path: Path, name: str | None = None, options: ReportOptions = ReportOptions()) -> Reported:
-    """Report on a run: named by id, by program or by its directory, or the repository's latest."""
+    """Report on a run or a bench: named by id, by program or by its directory, or the newest here."""
+    place = place_of(path, name)
+    options = options if options.html or options.markdown else replace(options, html=place / PAGE)
+    return _of_bench(place, options) if is_bench(place) else _of_run(place, options)
+
+
+def _of_run(place: Path, options: ReportOptions) -> Reported:
     from autoloop.report.runs import run_markdown, run_page
     from autoloop.report.telling import headline
 
-    directory = _directory(path, name)
-    html = options.html or (None if options.markdown else directory.path / PAGE)
-    material = run_material(directory, traces=options.traces, page=html)
-    texts = {html: run_page, options.markdown: run_markdown}
-    made = {target: make(material) for target, make in texts.items() if target is not None}
-    summary = material.summary
-    return _delivered(f"{summary.program} {summary.run_id}", headline(material).claim, made)
+    material = run_material(RunDirectory(place), traces=options.traces, page=options.html)
+    made = _made(options, lambda: run_page(material), lambda: run_markdown(material))
+    return _delivered(f"{material.summary.program} {material.summary.run_id}", headline(material).claim, made)
+
+
+def _of_bench(place: Path, options: ReportOptions) -> Reported:
+    from autoloop.api.suite_reporting import suite_material
+    from autoloop.report.suite_telling import headline
+    from autoloop.report.suites import suite_markdown, suite_page
+    from autoloop.stores.bench_directory import BenchDirectory
+
+    material = suite_material(BenchDirectory(place), traces=options.traces, files=link_to(place, options.html))
+    made = _made(options, lambda: suite_page(material), lambda: suite_markdown(material))
+    return _delivered(f"bench {material.started.bench_id}", headline(material).claim, made)
+
+
+def _made(options: ReportOptions, page: Callable[[], str], markdown: Callable[[], str]) -> dict[Path, str]:
+    wanted = ((options.html, page), (options.markdown, markdown))
+    return {target: make() for target, make in wanted if target is not None}
 
 
 def _delivered(about: str, claim: str, made: Mapping[Path, str]) -> Reported:
@@ -78,13 +96,6 @@ def _write(target: Path, text: str) -> None:
         target.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise refused(error, f"{target} cannot be written: {error.strerror}", "Name another file.") from error
-
-
-def _directory(path: Path, name: str | None) -> RunDirectory:
-    given = path / name if name else None
-    if given is not None and (given / "run.json").is_file():
-        return RunDirectory(given.resolve())
-    return find_run(root_of(path), name)
 
 
 def run_material(directory: RunDirectory, *, traces: bool = True, page: Path | None = None) -> RunMaterial:
@@ -112,7 +123,7 @@ def run_material(directory: RunDirectory, *, traces: bool = True, page: Path | N
         if traces
         else {},
         traces=traces,
-        files=_link(page, directory.path),
+        files=link_to(directory.path, page),
     )
 
 
@@ -142,7 +153,7 @@ def _agent(profile: Profile, fallback: Profile | None) -> str:
     return ", then ".join(named)
 
 
-def _link(page: Path | None, directory: Path) -> str | None:
+def link_to(directory: Path, page: Path | None) -> str | None:
     """What stands before the name of a file of the directory where a page links it; None where it cannot."""
     if page is None or page == PRINTED:
         return None

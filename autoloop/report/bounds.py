@@ -55,3 +55,12 @@ def beginning(text: str, most: int, whole: int, path: str) -> Excerpt:
         return Excerpt(text, 0, path)
     cut = text[: text.rfind("\n", 0, most) + 1] or text[:most]
     return Excerpt(cut, max(whole - len(cut.encode(errors="replace")), 0), path)
+
+
+def ending(text: str, most: int, whole: int, path: str) -> Excerpt:
+    """The whole lines at the end of a text whose file has `whole` bytes; `text` is the end of it."""
+    if len(text) <= most and len(text.encode(errors="replace")) >= whole:
+        return Excerpt(text, 0, path)
+    tail = text[-most:] if most else ""
+    cut = tail[tail.find("\n") + 1 :] or tail
+    return Excerpt(cut, max(whole - len(cut.encode(errors="replace")), 0), path)

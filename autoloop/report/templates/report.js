@@ -14,7 +14,8 @@
   const sort = (table, column) => {
     const heads = [...table.tHead.rows[0].cells];
     const down = heads[column].getAttribute("aria-sort") === "ascending";
-    heads.forEach((head, at) => head.setAttribute("aria-sort", at !== column ? "none" : down ? "descending" : "ascending"));
+    for (const head of heads) if (head.hasAttribute("aria-sort")) head.setAttribute("aria-sort", "none");
+    heads[column].setAttribute("aria-sort", down ? "descending" : "ascending");
     const keyed = [...table.tBodies].map((body, at) => ({ body, at, key: value(body, column) }));
     keyed.sort((a, b) => {
       const found = order(a.key, b.key);
@@ -26,6 +27,7 @@
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (!head.hasAttribute("aria-sort")) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);

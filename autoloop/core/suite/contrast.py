@@ -13,20 +13,17 @@ Newcombe 1998, Improved confidence intervals for the difference between binomial
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 
-from autoloop.core.comparison import Comparison, Difference, TwoSided, compare_cases, compare_gains
+from autoloop.core.comparison import Difference, TwoSided
 from autoloop.core.model import Frozen
-from autoloop.core.noise import Floats, NoisePool, Scale
+from autoloop.core.noise import Floats
+from autoloop.core.suite.blocks import BLOCKS, judged_in_blocks
 from autoloop.core.suite.intervals import Interval, mean_interval, paired_interval
 from autoloop.core.suite.pairing import Results, TrialPair, pairs_of
 from autoloop.core.suite.rates import Rate
 from autoloop.core.suite.resolving import (
-    BLOCKS,
-    block_sizes,
     deviations_shown,
     difference_shown,
     fewest_flips,
@@ -102,7 +99,7 @@ def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alp
     gains = np.array([pair.gain for pair in pairs])
     partial = any(score(result) not in (0.0, 1.0) for pair in pairs for result in (pair.a, pair.b))
     rule = TwoSided(alpha=alpha)
-    judged = _judge(pairs, gains, partial, rule)
+    judged = judged_in_blocks(pairs, partial, rule)
     verdict = (judged and judged.difference) or Difference.NOISE
     interval = _interval(pairs, gains, partial)
     noise = verdict is Difference.NOISE
@@ -125,47 +122,6 @@ def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alp
         more_pairs=_more_pairs(gains, partial, alpha) if noise and pairs else None,
         shown=_shown(gains, partial, alpha) if pairs else None,
     )
-
-
-def _judge(pairs: Sequence[TrialPair], gains: Floats, partial: bool, rule: TwoSided) -> Comparison | None:
-    """The first verdict that the evidence reaches, block after block; None where nothing differs."""
-    blocks = _blocks(pairs, gains)
-    if not blocks:
-        return None
-    rule = replace(rule, max_pairs=len(blocks))
-    whole = _compared(blocks, partial, rule)
-    for seen, both in enumerate(zip(whole.for_gain, whole.for_loss, strict=True), 1):
-        if max(both) >= rule.bound:
-            judged = _compared(blocks[:seen], partial, rule, noise_of=blocks)
-            if judged.difference in (Difference.BETTER, Difference.WORSE):
-                return judged
-    return replace(whole, difference=Difference.NOISE)
-
-
-def _blocks(pairs: Sequence[TrialPair], gains: Floats) -> list[list[TrialPair]]:
-    """The pairs that differ, in their order, in blocks of the same size.
-
-    Which these are, and how many, is the same when the sides are swapped: so it may be used.
-    """
-    differing = iter([pair for pair, gain in zip(pairs, gains, strict=True) if gain])
-    return [list(islice(differing, int(size))) for size in block_sizes(int(np.count_nonzero(gains)))]
-
-
-def _compared(
-    blocks: Sequence[Sequence[TrialPair]],
-    partial: bool,
-    rule: TwoSided,
-    noise_of: Sequence[Sequence[TrialPair]] | None = None,
-) -> Comparison:
-    if not partial:
-        a = [{str(at): score(pair.a) for at, pair in enumerate(block)} for block in blocks]
-        b = [{str(at): score(pair.b) for at, pair in enumerate(block)} for block in blocks]
-        return compare_cases(a, b, rule=rule)
-    sizes = [sum(pair.gain for pair in block) for block in noise_of or blocks]
-    # Gains and their opposites: how large they are, and nothing of their signs, which is what is bet on.
-    pool = NoisePool([*sizes, *(-size for size in sizes)])
-    gains = [sum(pair.gain for pair in block) for block in blocks]
-    return compare_gains(gains, scale=Scale("higher", 1.0, logarithmic=False), pool=pool, rule=rule)
 
 
 def _flips(pairs: Sequence[TrialPair]) -> tuple[TaskFlips, ...]:

@@ -111,9 +111,12 @@ def planned_trials(state: BenchState) -> list[Planned]:
     assert state.started is not None, "a journal begins with its bench"
     plan = state.started.plan
     groups = {task.id: task.group for task in plan.tasks}
+    # A key that is itself in the dictionaries is found without comparing fields: that halves the time.
+    known = {(key.arm, key.iteration, key.task, key.attempt): key for key in state.results}
+    keys = (known.get((key.arm, key.iteration, key.task, key.attempt), key) for key in plan.trials())
     return [
         Planned(key, groups[key.task], state.is_settled(key), state.all_errors.get(key, 0), state.results.get(key))
-        for key in plan.trials()
+        for key in keys
     ]
 
 

@@ -16,6 +16,8 @@ from autoloop.agents.making import make_agent
 from autoloop.agents.redaction import Redaction, secrets_of
 from autoloop.core.suite import needs
 from autoloop.core.suite.grading import Judgement
+from autoloop.core.suite.needs import NOP as NOP
+from autoloop.core.suite.needs import ORACLE as ORACLE
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Step
 from autoloop.core.suite.trial import Outcome, TrialResult
@@ -33,8 +35,6 @@ from autoloop.workspaces.keeping import Kept
 from autoloop.workspaces.sessions import Nop, Oracle, Sessions
 from autoloop.workspaces.workspace import Workspace
 
-ORACLE, NOP = "oracle", "nop"
-"""Profiles that only a bench knows."""
 CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
 SLOT = "instruction"
@@ -63,6 +63,8 @@ class Trials:
     def __init__(self, bench: Path, root: Path, environ: Mapping[str, str]) -> None:
         self.bench, self.root, self.environ = bench.resolve(), root.resolve(), environ
         self.agents: dict[str, Agent] = {}
+        self.choices: dict[str, Choice] = {}
+        self.warned = False
 
     def run(
         self,
@@ -75,7 +77,7 @@ class Trials:
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
         try:
-            choice = self.sandbox(order)
+            choice = self.sandbox(order.suite)
             tier = choice.sandbox.tier
             if (missing := needs.unsupported(order, rooted=tier == "bwrap", why=choice.warning)) is not None:
                 judgement = missing
@@ -84,18 +86,24 @@ class Trials:
                 judgement = attempt.regraded() if order.regrade else attempt.judged()
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
-            kept.error = "" if isinstance(error, AutoloopError) else traceback.format_exc()
+            kept.error = f"{error.hint}\n" if isinstance(error, AutoloopError) else traceback.format_exc()
         except Exception as error:  # an agent may be somebody else's class
             judgement = Judgement(Outcome.ERROR, None, "fault", f"{type(error).__name__}: {error}")
             kept.error = traceback.format_exc()
         return kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
 
-    def sandbox(self, order: TrialOrder) -> Choice:
-        """What keeps the trial in bounds: the bench, the suite and the checkout are hidden."""
-        self.bench.mkdir(parents=True, exist_ok=True)
-        private = (Path(order.suite).resolve(), *(self.root / name for name in _PRIVATE))
-        places = survey(self.root, None, self.bench, self.environ, secret_paths=[p for p in private if p.exists()])
-        return choosing.choose(self.settings.sandbox, places, self.bench)
+    def sandbox(self, suite: str) -> Choice:
+        """What keeps the trials of a suite in bounds: the bench, the suite and the checkout are hidden."""
+        if suite not in self.choices:
+            self.bench.mkdir(parents=True, exist_ok=True)
+            private = [path for path in self._private(suite) if path.exists()]
+            places = survey(self.root, None, self.bench, self.environ, secret_paths=private)
+            self.choices[suite] = choosing.choose(self.settings.sandbox, places, self.bench)
+        return self.choices[suite]
+
+    def _private(self, suite: str) -> list[Path]:
+        """What no trial may see."""
+        return [Path(suite).resolve(), *(self.root / name for name in _PRIVATE)]
 
     @cached_property
     def settings(self) -> Settings:
@@ -109,6 +117,9 @@ class Trials:
 
     def _attempt(self, order: TrialOrder, choice: Choice, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
         task, sandbox = order.task, choice.sandbox
+        if choice.warning and not self.warned:
+            self.warned = True
+            on_phase("setup", choice.warning)
         rooted = sandbox.tier == "bwrap"
         directory = Path(order.directory).resolve()
         workspace = Workspace(directory, Path(os.path.normpath(task.workdir)), Path(order.suite), rooted)
@@ -166,7 +177,7 @@ class Trials:
 
     def _shown(self, profile: Profile, order: TrialOrder) -> tuple[Path, ...]:
         """What the profile's agent may read of the checkout."""
-        private = [self.bench, Path(order.suite).resolve(), *(self.root / name for name in _PRIVATE)]
+        private = [self.bench, *self._private(order.suite)]
         shown = []
         for text in profile.reads:
             path = (self.root / text).resolve()

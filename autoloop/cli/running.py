@@ -168,7 +168,8 @@ def _report(path: Path, outcome: Outcome, as_json: bool) -> None:
 def _tell(path: Path, outcome: Outcome) -> None:
     summary = outcome.summary
     say()
-    results_table(api.results(path, summary.run_id))
+    rows = api.results(path, summary.run_id)
+    results_table(rows)
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
     say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
     if summary.kept:
@@ -188,7 +189,8 @@ def _tell(path: Path, outcome: Outcome) -> None:
             say(f"  {sentence}")
     say(f"sandbox: {sandbox_line(summary.model_dump(mode='json'))}")
     name, best = summary.program, summary.best_experiment or summary.experiments
-    say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
+    if rows:
+        say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
     if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
         say(f"go on: {_resume(summary)}")
     held = api.holdings(path, summary.run_id).frees

@@ -14,7 +14,7 @@ from autoloop.core.summary import Summary
 
 ARM_COLUMNS = ("arm", "progress", "passed", "failed", "timeouts", "errors", "retries", "average")
 WORKER_COLUMNS = ("worker", "arm", "task", "phase", "for", "newest line")
-EXPERIMENT_COLUMNS = ("", "verdict", "reason", "metric", "gain", "time", "cost", "what")
+EXPERIMENT_COLUMNS = ("#", "verdict", "reason", "metric", "gain", "time", "cost", "what")
 
 
 @dataclass(frozen=True)

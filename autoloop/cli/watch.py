@@ -26,7 +26,7 @@ from autoloop.core.summary import Summary
 from autoloop.ports import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
     from rich.live import Live
     from rich.table import Table
 
@@ -204,15 +204,21 @@ def _table(
 ) -> "Table":
     """Rows as a table, the columns `left` to the left and the others to the right; the last one gives way."""
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
-        justify = "left" if place in left else "right"
-        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        justify: JustifyMethod = "left" if place in left else "right"
+        # The widths of all but the last are fixed: where there is no room, rich would take a share from every column.
+        wide = None if place == len(columns) - 1 else max(cell_len(row[place]) for row in (columns, *rows))
+        table.add_column(name, justify=justify, width=wide)
     for place, row in enumerate(rows):
         if last_is_total and place == len(rows) - 1:
             table.add_section()
-        table.add_row(*(Text(clean(cell)) for cell in row), style=styles[place] if styles else "")
+        table.add_row(
+            *(Text(clean(cell), no_wrap=True, overflow="ellipsis") for cell in row),
+            style=styles[place] if styles else "",
+        )
     return table

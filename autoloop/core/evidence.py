@@ -177,13 +177,13 @@ def judge_cases(
         return Judgement("discard", 0.0, 0.0, 0.0, 0.0, 0.0, f"no case flipped in {_count(len(flips))}")
     sigma = np.sqrt(np.cumsum(counts) / np.arange(1, len(flips) + 1))
     first = (sum(baseline[0].values()) + sum(candidate[0].values())) / 2
-    judged = _judge_noisy(net, sigma, CASES_DF, replace(rule, min_gain=rule.min_gain * (reference or first)))
+    judged = _judge_noisy(net, sigma, _CASES_DF, replace(rule, min_gain=rule.min_gain * (reference or first)))
     passes = reference or sum(sum(pair.values()) for pair in baseline) / len(baseline) or 1.0
     relative = {name: getattr(judged, name) / passes for name in ("gain", "claimed", "low", "high")}
     return replace(judged, **relative)
 
 
-CASES_DF = 20.0
+_CASES_DF = 20.0
 """How far the coins' variance is trusted against the pairs' own: cases may be correlated."""
 
 

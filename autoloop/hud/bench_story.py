@@ -1,5 +1,6 @@
 """The story of a bench, as viewers are told it: what is new at each look, and the whole of it for who comes later."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +14,8 @@ from autoloop.hud.messages import Message, cut, message, of_bench, trial_fields
 
 _REMEMBERED = 200
 """Finished trials and lines of output that a new viewer is shown."""
-_OFTEN_ENOUGH = 1.0
-"""Seconds between two summaries: with thousands of trials one takes a while."""
+_SHARE = 20
+"""One part in so many of the time goes into summaries: with thousands of trials one takes a while."""
 _UNSHOWN = {"pass_at", "groups"}
 
 
@@ -32,7 +33,7 @@ class BenchStory:
         self._output: deque[Message] = deque(maxlen=_REMEMBERED)
         self._alive = False
         self._summary: BenchSummary | None = None
-        self._summarised = float("-inf")
+        self._next_summary = float("-inf")
         self._due = True
 
     def tell(self, now: float) -> list[Message]:
@@ -44,8 +45,7 @@ class BenchStory:
         told = [*self._of_events(sight), *self._of_workers(sight.doing, now)]
         self._alive = sight.alive
         self._due = self._due or bool(sight.events)
-        fresh = self._due and now - self._summarised >= _OFTEN_ENOUGH
-        if fresh or before != (self._alive, *self._open.values()):
+        if self._summary_is_due(now) or before != (self._alive, *self._open.values()):
             told.append(message("summary", now, **self._figures(now)))
         return told
 
@@ -108,10 +108,15 @@ class BenchStory:
             self._output.append(line)
             yield line
 
+    def _summary_is_due(self, now: float) -> bool:
+        return self._due and now >= self._next_summary
+
     def _figures(self, now: float) -> dict[str, Any]:
         state = self._follower.state
-        if self._summary is None or (self._due and now - self._summarised >= _OFTEN_ENOUGH):
-            self._summary, self._summarised, self._due = summarise(state), now, False
+        if self._summary is None or self._summary_is_due(now):
+            began = time.monotonic()
+            self._summary, self._due = summarise(state), False
+            self._next_summary = now + _SHARE * (time.monotonic() - began)
         summary = self._summary
         since = max(0.0, now - state.last_at) if self._alive else 0.0
         eta = summary.eta_seconds

@@ -74,7 +74,7 @@ class Hub:
         self._lock = Lock()
         self._viewers: set[Viewer] = set()
         self._number = 0
-        self._said_at = 0.0
+        self._said_at = now()
         self._unreadable = 0
         self._snapshot: str | None = None
         """As of the newest message."""

@@ -56,7 +56,7 @@ def server_of(hub: Hub, listening: socket.socket, bound: str) -> Server:
     """A server of the hub's messages, that still has to be started."""
 
     def process_request(connection: ServerConnection, request: Request) -> Response | None:
-        refusal = why_refused(bound, request.headers.get("Host"), request.headers.get("Origin"))
+        refusal = why_refused(bound, _header(request, "Host"), _header(request, "Origin"))
         if refusal is not None:
             return _answer(http.HTTPStatus.FORBIDDEN, f"{refusal}\n".encode())
         return _page(request)
@@ -83,12 +83,18 @@ def server_of(hub: Hub, listening: socket.socket, bound: str) -> Server:
     )
 
 
+def _header(request: Request, name: str) -> str | None:
+    """What a header says; said twice, it fits nothing."""
+    return ", ".join(request.headers.get_all(name)) or None
+
+
 def _page(request: Request) -> Response | None:
     """A file of the page; None for a connection that asks for messages."""
     path = request.path.partition("?")[0]
+    if path == EVENTS and (_header(request, "Upgrade") or "").lower() == "websocket":
+        return None
     if path == EVENTS:
-        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        return None if upgrade else _answer(http.HTTPStatus.UPGRADE_REQUIRED, b"this is a WebSocket\n")
+        return _answer(http.HTTPStatus.UPGRADE_REQUIRED, b"this is a WebSocket\n")
     if path not in _FILES:
         return _answer(http.HTTPStatus.NOT_FOUND, b"there is no such page; try /\n")
     name, kind = _FILES[path]

@@ -34,11 +34,15 @@ class BwrapSandbox:
 
     places: Places
     tier: Tier = "bwrap"
+    own_proc: bool = True
+    """Whether `/proc` shows the command's own processes. Else it is the one around, to be read: the kernel refuses a
+    fresh one to root inside of another sandbox, and in most containers. Foreign processes stay closed, because they
+    belong to another user namespace."""
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""
         if cell.at not in (None, self.places.root):
-            return _moved(self.places, cell.at).enter(cell)
+            return _moved(self.places, cell.at, self.own_proc).enter(cell)
         seen = _Seen(self.places.root, cell)
         opened = () if cell.ground is None else grounds.opened(self._targets(cell), self.places.hidden)
         filtering = () if cell.tracing else _filtering(os.getpid())
@@ -74,7 +78,7 @@ class BwrapSandbox:
                 *mounts,
                 *self._closed,
                 *(word for path in opened for word in ("--remount-ro", str(path))),
-                *(() if cell.tracing else ("--remount-ro", "/proc")),
+                *(("--remount-ro", "/proc") if self.own_proc and not cell.tracing else ()),
                 *(("--seccomp", str(_FILTER)) if filtering else ()),
                 *(() if cell.network == "on" else ("--unshare-net",)),
                 "--chdir",
@@ -108,7 +112,9 @@ class BwrapSandbox:
         # Settings of the kernel ask for the id of root alone, which root's commands still have: one of them names a
         # program that the kernel starts.
         settings = bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
-        return ("--dev", "/dev", "--proc", "/proc", *settings)
+        around = bind("--ro-bind", Path("/proc"), Path("/proc"))
+        processes = ("--proc", "/proc", *settings) if self.own_proc else around
+        return ("--dev", "/dev", *processes)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
@@ -168,9 +174,9 @@ class BwrapSandbox:
 
 
 @cache
-def _moved(places: Places, root: Path) -> BwrapSandbox:
+def _moved(places: Places, root: Path, own_proc: bool) -> BwrapSandbox:
     """The sandbox with trees that stand elsewhere: the checkout is hidden like any other place."""
-    return BwrapSandbox(replace(places, root=root))
+    return BwrapSandbox(replace(places, root=root), own_proc=own_proc)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 TEMPORARY = "tmp"
 """In the private home."""
 _DEV = Path("/dev")
+_BESIDE = str(Path(restrict.__file__).parent)
+_START = f"import sys; sys.path.append({_BESIDE!r}); import restrict; restrict.main(sys.argv[1:])"
+"""Imported, because a script would be compiled before each command: 2 ms."""
 _CROWDED = 1000
 """Where more than this stands beside what is hidden, nothing is allowed: the rules would take longer than a command."""
 
@@ -52,7 +55,7 @@ class LandlockSandbox:
             *(() if cell.tracing else (restrict.UNTRACED,)),
         )
         return Room(
-            prefix=(sys.executable, "-I", "-S", restrict.__file__, *rules, "--"),
+            prefix=(sys.executable, "-I", "-S", "-c", _START, *rules, "--"),
             cwd=cell.tree,
             env={"HOME": str(cell.home), "TMPDIR": str(cell.home / TEMPORARY)},
             seen=_as_it_is,

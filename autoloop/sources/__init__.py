@@ -5,6 +5,7 @@ suite is read.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ SOURCES = {
 }
 """The formats, in the order in which they are tried."""
 DOTTED = "package.module:Class@PATH"
+_OF_THE_USER = re.compile(r"([\w.]+:\w+)(?:@(.+))?")
 LOOKED_FOR = (
     "a JSON file with tasks, or a directory with a suite.json",
     "a directory with a task.toml, or of directories with one (Harbor, Terminal-Bench)",
@@ -29,8 +31,8 @@ LOOKED_FOR = (
 
 def load_suite(path: Path, environ: Mapping[str, str] = os.environ) -> Suite:
     """The suite at a path, in whichever format; `environ` is what `${VAR}` in a task stands for."""
-    if not path.exists() and ":" in path.name.partition("@")[0]:
-        return _of_the_user(str(path))
+    if not path.exists() and (named := _OF_THE_USER.fullmatch(str(path))):
+        return _of_the_user(named[1], Path(named[2] or "."))
     if not path.exists():
         raise AutoloopError(f"there is no suite at {path}", f"Name a file or a directory, or a class as {DOTTED}.")
     path = path.resolve()
@@ -61,9 +63,8 @@ def _built_in(name: str, environ: Mapping[str, str]) -> TaskSource:
     return kind(environ) if name == "harbor" else kind()  # type: ignore[call-arg]
 
 
-def _of_the_user(text: str) -> Suite:
-    name, _, path = text.partition("@")
-    suite = source_class(name)().load(Path(path or ".").resolve())
+def _of_the_user(name: str, path: Path) -> Suite:
+    suite = source_class(name)().load(path.resolve())
     if not isinstance(suite, Suite):
         raise AutoloopError(f"the source of tasks {quoted(name)} returned no autoloop.ports.Suite from load(path)")
     return suite

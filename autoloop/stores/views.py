@@ -32,7 +32,7 @@ from autoloop.stores.journal import read_events
 _OFTEN_ENOUGH = 0.2
 """Seconds between two states that differ by a sample alone; who looks in between reads the journal."""
 _TEXT_SECONDS = 1.0
-"""Between two states that differ by what the agent says alone."""
+"""Between two states that were written for what the agent says alone."""
 _LONGEST_TEXT = 300
 _PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
 """What comes next, so that the state need not be written again to say so."""
@@ -51,6 +51,7 @@ class Views:
         self._phase = "starting"
         self._text = ""
         """What the agent said last."""
+        self._spoken = float("-inf")
         self._state: RunState | None = None
         self._length = 0
         self._written = 0.0
@@ -88,8 +89,11 @@ class Views:
         moved = progress.phase != self._phase
         self._phase = progress.phase
         self._text = progress.text if progress.phase == "agent" else ""
-        if moved or (self._text and time.monotonic() - self._written >= _TEXT_SECONDS):
+        speaks = bool(self._text) and time.monotonic() - self._spoken >= _TEXT_SECONDS
+        if moved or speaks:
             self._write_state()
+        if speaks:
+            self._spoken = self._written
 
     def _bring_up(self, event: Event, rows: list[Row], state: RunState) -> None:
         """Add what an event finished, or write everything anew where something is missing."""

@@ -26,7 +26,9 @@ class Regrading(SuiteLoop):
         if result.outcome is Outcome.ERROR:
             detail = f"could not be regraded: {result.detail}"
             return events.Regraded(at=self.machine.now(), key=key, result=before.model_copy(update={"detail": detail}))
-        graded = {name: getattr(result, name) for name in _GRADE}
+        # The same grade as before is no news, and what was known of it stands.
+        news = _GRADE if result.outcome is not before.outcome else ("reward", "rewards", "verifier_seconds")
+        graded = {name: getattr(result, name) for name in news}
         return events.Regraded(at=self.machine.now(), key=key, result=before.model_copy(update=graded))
 
 

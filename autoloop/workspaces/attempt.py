@@ -49,29 +49,26 @@ class Attempt:
                 return ended
             if not grading.goes_on(step, self.rewards[-1].value):
                 break
-        return self._graded()
-
-    def regraded(self) -> Judgement:
-        """Verify once more what is in the workspace; nobody works on it."""
-        workspace, task = self.commands.workspace, self.order.task
-        if not workspace.tree.is_dir():
-            return Judgement(Outcome.ERROR, None, "no_workspace", "the workspace is gone")
-        workspace.furnish()
-        self.changed = True
-        for step in task.steps:
-            if (failed := self._verified(step)) is not None:
-                return failed
-            if not grading.goes_on(step, self.rewards[-1].value):
-                break
-        return self._graded()
-
-    def _graded(self) -> Judgement:
-        reward, _ = grading.combined(self.order.task.steps, self.rewards)
-        known, failure = self.verified[-1].graded, self.worked[-1].failure if self.worked else None
+        reward, _ = grading.combined(steps, self.rewards)
+        known, last = self.verified[-1].graded, self.worked[-1]
         judgement = grading.of_reward(
-            reward, failure, changed=self.changed, known=known.failure_mode, detail=known.error
+            reward, last.failure, changed=self.changed, known=known.failure_mode, detail=known.error or last.detail
         )
         return self._unless_full(judgement)
+
+    def regraded(self) -> Judgement:
+        """Verify what an earlier try left, once more; no agent works."""
+        workspace, steps = self.commands.workspace, self.order.task.steps
+        if len(steps) > 1:
+            return Judgement(
+                Outcome.ERROR, None, "regrading", "of a task with several steps only the last state is kept"
+            )
+        if not workspace.resumed(self.order.task.files):
+            return Judgement(Outcome.ERROR, None, "no_workspace", f"there is no workspace in {workspace.directory}")
+        if (failed := self._verify(steps[0])) is not None:
+            return failed
+        known, reward = self.verified[-1].graded, self.rewards[-1].value
+        return grading.of_reward(reward, None, changed=True, known=known.failure_mode, detail=known.error)
 
     def _staged(self) -> Judgement | None:
         """A fresh workspace; why there is none, if so."""
@@ -93,10 +90,10 @@ class Attempt:
 
     def _step(self, number: int, step: Step) -> Judgement | None:
         """A session and its verification; None when the trial goes on."""
-        return self._session(number, step) or self._verified(step)
+        ended = self._session(number, step)
+        return self._verify(step) if ended is None else ended
 
-    def _verified(self, step: Step) -> Judgement | None:
-        """The reward of a step as the workspace is now; why there is none, if so."""
+    def _verify(self, step: Step) -> Judgement | None:
         self.say("verification", step.name)
         self.verified.append(verified := verify(step, self.order.task, self.commands))
         if verified.interrupted:

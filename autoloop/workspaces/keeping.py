@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,16 @@ _WITHOUT = (Outcome.PASS, Outcome.UNSUPPORTED)
 """Whose workspaces tell nothing."""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """One session, as it is recorded."""
+
+    trajectory: dict[str, Any]
+    made: bool
+    """Whether the agent itself wrote no trajectory."""
+    text: str
+
+
 @dataclass
 class Kept:
     """The records of one trial, below the directory of its order."""
@@ -37,7 +48,7 @@ class Kept:
         self, order: TrialOrder, judgement: Judgement, attempt: Attempt | None, *, tier: str, bench: Path
     ) -> TrialResult:
         """Write the records, remove what need not stay, and say what came of it."""
-        sessions = [] if attempt is None else self._sessions(attempt)
+        sessions = [] if attempt is None else list(self._sessions(attempt))
         with suppress(OSError):  # a full disk has already made the trial an error
             self._write(order, judgement, attempt, sessions)
         stays = self._keeps_workspace(order, judgement) and attempt is not None
@@ -52,25 +63,27 @@ class Kept:
             }
         )
 
-    def _sessions(self, attempt: Attempt) -> list[dict[str, Any]]:
-        folders = (attempt.sessions.folder(number) for number in range(1, len(attempt.worked) + 1))
-        return [found for folder in folders if (found := records.read_session(folder)) is not None]
+    def _sessions(self, attempt: Attempt) -> Iterator[_Said]:
+        for number in range(1, len(attempt.worked) + 1):
+            folder = attempt.sessions.folder(number)
+            if (found := records.read_session(folder)) is not None:
+                made = records.is_made(found)
+                yield _Said(found, made, records.said(folder) if made else records.as_text(found))
 
-    def _write(
-        self, order: TrialOrder, judgement: Judgement, attempt: Attempt | None, sessions: list[dict[str, Any]]
-    ) -> None:
+    def _write(self, order: TrialOrder, judgement: Judgement, attempt: Attempt | None, sessions: list[_Said]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         if judgement.outcome is Outcome.ERROR:
             text = f"{judgement.failure_mode}: {judgement.detail}\n{self.error}"
             (self.directory / "error.txt").write_text(self.redacted(text), errors="replace")
         if attempt is None:
             return
-        if not order.regrade:
-            self._save("output.txt", "".join(records.as_text(session) for session in sessions))
         if attempt.verified:
             self._save("verification.txt", "".join(verified.text for verified in attempt.verified))
+        if order.regrade:
+            return
+        self._save("output.txt", "".join(session.text for session in sessions))
         if sessions:
-            whole = records.joined(sessions, session_id(order))
+            whole = records.joined([session.trajectory for session in sessions], session_id(order))
             records.write_trajectory(whole, self.directory, self.began)
 
     def _save(self, name: str, text: str) -> None:
@@ -85,9 +98,12 @@ class Kept:
     @staticmethod
     def _tidy(attempt: Attempt, stays: bool) -> None:
         workspace = attempt.commands.workspace
-        for place in (workspace.scratch, *(() if stays else (workspace.tree,))):
-            with suppress(OSError):
-                remove(bytes(place))
+        with suppress(OSError):  # what cannot be removed now goes with the next try
+            if stays:
+                workspace.tidy()
+            else:
+                remove(bytes(workspace.scratch))
+                remove(bytes(workspace.tree))
 
 
 def session_id(order: TrialOrder) -> str:
@@ -96,9 +112,7 @@ def session_id(order: TrialOrder) -> str:
     return _NAME.sub("-", f"{order.bench_id}-{key.arm}-{key.task}-{key.iteration:03d}-{key.attempt}")
 
 
-def _result(
-    order: TrialOrder, judgement: Judgement, attempt: Attempt | None, sessions: list[dict[str, Any]]
-) -> TrialResult:
+def _result(order: TrialOrder, judgement: Judgement, attempt: Attempt | None, sessions: list[_Said]) -> TrialResult:
     result = TrialResult(
         outcome=judgement.outcome,
         reward=judgement.reward,
@@ -109,7 +123,8 @@ def _result(
     )
     if attempt is None:
         return result
-    worked, counts = attempt.worked, [records.counted(session) for session in sessions if not records.is_made(session)]
+    worked = attempt.worked
+    counts = [records.counted(session.trajectory) for session in sessions if not session.made]
     _, rewards = grading.combined(order.task.steps, attempt.rewards)
     spent: dict[str, Any] = {"rewards": rewards}
     for session in worked:

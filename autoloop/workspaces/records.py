@@ -104,7 +104,7 @@ def as_text(trajectory: dict[str, Any]) -> str:
 
 def _lines(step: dict[str, Any]) -> Iterator[str]:
     if step["message"]:
-        yield step["message"]
+        yield step["message"].removesuffix("\n")
     for call in step.get("tool_calls") or ():
         yield bounded(f"> {call['function_name']} {json.dumps(call['arguments'], ensure_ascii=False)}", _SHOWN)
     for result in (step.get("observation") or {}).get("results", ()):

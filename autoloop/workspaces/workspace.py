@@ -6,6 +6,7 @@ a root of its own; without one, a task that needs that cannot be tried.
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
 from autoloop.sandbox.homes import emptied
-from autoloop.trees.walk import remove
+from autoloop.trees.walk import is_real_folder, remove
 from autoloop.workspaces import placing
 
 LOGS = Path("/logs/verifier")
 WORKSPACE = "workspace"
 _SCRATCH = ".work"
+_LASTING = ("root", "outside")
+"""What of it belongs to the workspace."""
 _OTHER_ATTEMPT = re.compile(r"attempt-\d+")
 
 
@@ -49,7 +52,7 @@ class Workspace:
     @property
     def ground(self) -> Path:
         """The root of the commands, as far as it is their own."""
-        return self.scratch / "root"
+        return self.scratch / _LASTING[0]
 
     @property
     def logs(self) -> Path:
@@ -62,13 +65,27 @@ class Workspace:
         for entry in os.scandir(bytes(self.directory)):
             if not _OTHER_ATTEMPT.fullmatch(os.fsdecode(entry.name)):
                 remove(entry.path)
-        self.tree.mkdir()
-        self.furnish()
+        for folder in (self.tree, self.ground):
+            folder.mkdir(parents=True)
+        if self.rooted and not _is_of_machine(self.workdir.parts[1]):
+            (self.ground / self.workdir.relative_to("/")).mkdir(parents=True)
 
-    def furnish(self) -> None:
-        """A root, as far as it is the commands' own, in which nothing was done."""
-        remove(bytes(self.scratch))
-        self.ground.mkdir(parents=True)
+    def resumed(self, files: tuple[Placed, ...]) -> bool:
+        """Take up a workspace that was kept; whether there is one."""
+        if not is_real_folder(bytes(self.tree)):
+            return False
+        self.ground.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            self._where(file.target)
+        return True
+
+    def tidy(self) -> None:
+        """Remove what goes with the trial, and not with what it left at its absolute paths."""
+        for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():
+            if os.fsdecode(entry.name) not in _LASTING:
+                remove(entry.path)
+        if not self.outside and not any(map(os.listdir, self._made_at_root())):
+            remove(bytes(self.scratch))
 
     def place(self, files: tuple[Placed, ...]) -> None:
         """Copy files of the suite; what stands in their place is replaced."""
@@ -115,12 +132,16 @@ class Workspace:
         self.logs.mkdir()
 
     def fingerprint(self) -> int:
-        """What changes when files do."""
+        """What changes when files do; a closed folder is not looked into."""
         tops = (self.tree, *(self.outside.values()))
         seen = [entry for top in tops for entry in _listing(top)]
         if self.rooted:
-            seen += (entry for top in self.ground.iterdir() if not _is_of_machine(top.name) for entry in _listing(top))
+            seen += (entry for top in self._made_at_root() for entry in _listing(top))
         return hash(tuple(sorted(seen)))
+
+    def _made_at_root(self) -> list[Path]:
+        """What a command made beside this machine's entries, and where the workdir is mounted."""
+        return [top for top in self.ground.iterdir() if not _is_of_machine(top.name)] if self.ground.is_dir() else []
 
     def _seen(self, target: str) -> Path:
         return Path(os.path.normpath(self.workdir / target))
@@ -137,8 +158,10 @@ class Workspace:
         for known, real in self.outside.items():
             if seen.is_relative_to(known) and real.is_dir():
                 return real, seen.relative_to(known)
-        self.outside[seen] = self.scratch / "outside" / seen.relative_to("/")
-        return self.scratch / "outside", seen.relative_to("/")
+        outside = self.scratch / _LASTING[1]
+        outside.mkdir(parents=True, exist_ok=True)
+        self.outside[seen] = outside / seen.relative_to("/")
+        return outside, seen.relative_to("/")
 
 
 def _is_of_machine(top: str) -> bool:
@@ -147,21 +170,21 @@ def _is_of_machine(top: str) -> bool:
 
 
 def _listing(top: Path) -> list[tuple[str, int, int, int]]:
-    """Every entry with what tells a change of it; links are not followed."""
+    """Every file and link with what tells a change of it; a folder may be where something is mounted."""
     found = []
-    folders = [str(top)] if top.is_dir() and not top.is_symlink() else []
+    folders = [str(top)] if is_real_folder(bytes(top)) else []
     if not folders and os.path.lexists(top):
         found.append(_entry(str(top)))
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        with suppress(PermissionError), os.scandir(folders.pop()) as entries:
             for entry in entries:
-                found.append(_entry(entry.path))
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
+                else:
+                    found.append(_entry(entry.path))
     return found
 
 
 def _entry(path: str) -> tuple[str, int, int, int]:
     info = os.lstat(path)
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    return path, info.st_mode, 0 if is_folder else info.st_size, 0 if is_folder else info.st_mtime_ns
+    return path, info.st_mode, info.st_size, info.st_mtime_ns

@@ -49,8 +49,8 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[webdriv
 
 @pytest.fixture
 def screenshots(tmp_path: Path) -> Path:
-    """Where screenshots go: a folder that `AUTOLOOP_SCREENSHOTS` names, else one that the test forgets."""
-    folder = Path(os.environ.get("AUTOLOOP_SCREENSHOTS") or tmp_path / "screenshots")
+    """Where screenshots go: a folder that `SCREENSHOTS` names, else one that the test forgets."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

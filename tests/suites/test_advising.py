@@ -90,7 +90,7 @@ def test_arms_that_cannot_be_told_apart_say_how_many_more_trials_would() -> None
     b = trials({f"t{number:02}": "p" if 14 <= number < 40 else "f" for number in range(50)}, arm="b")
     text = advised({**a, **b}, arms="ab")[About.CONTRAST].text
     assert text.startswith("50 pairs do not show which of a and b is better (+12.0 points, 95 %: ")
-    assert text.endswith("about 1,100 more, 23 times what there are, which is hardly worth it")
+    assert text.endswith("about 1,000 more, 21 times what there are, which is hardly worth it")
     assert About.CONTRAST not in advised({**a, **trials({which.task: "p" for which in a}, arm="b")}, arms="ab")
 
 

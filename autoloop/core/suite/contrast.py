@@ -1,9 +1,9 @@
 """Two arms, two episodes, two nights: better, worse, or noise, by the test that judges changes in the loop.
 
 If both sides are the same, swapping the two trials of a pair changes nothing, so each flip goes either way like a fair
-coin, however much tasks differ in difficulty. The pairs that differ are judged in blocks, in an order that no result
-chose, and the verdict is the first that the evidence reaches: `core/comparison` says why it is wrong in at most `alpha`
-of the cases. It speaks of these tasks; another suite may differ.
+coin, however much tasks differ in difficulty. The verdict is the first that the evidence reaches. No difference is
+called one in at most `alpha` of the cases, however often one looks while iterations are added: `core/wagers` says why.
+It speaks of these tasks; another suite may differ.
 
 The interval of the difference is Newcombe's for paired proportions, or Student's where there is partial credit.
 
@@ -16,11 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autoloop.core.comparison import Difference, TwoSided
+from autoloop.core.comparison import Comparison, Difference, TwoSided, compare_trials
 from autoloop.core.model import Frozen
 from autoloop.core.noise import Floats
-from autoloop.core.suite.blocks import BLOCKS, judged_in_blocks
-from autoloop.core.suite.intervals import Interval, mean_interval, paired_interval
+from autoloop.core.suite.intervals import Interval, paired_interval
 from autoloop.core.suite.pairing import Results, TrialPair, pairs_of
 from autoloop.core.suite.rates import Rate
 from autoloop.core.suite.resolving import (
@@ -99,9 +98,9 @@ def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alp
     gains = np.array([pair.gain for pair in pairs])
     partial = any(score(result) not in (0.0, 1.0) for pair in pairs for result in (pair.a, pair.b))
     rule = TwoSided(alpha=alpha)
-    judged = judged_in_blocks(pairs, partial, rule)
-    verdict = (judged and judged.difference) or Difference.NOISE
-    interval = _interval(pairs, gains, partial)
+    judged = compare_trials(gains.tolist(), rule=rule)
+    verdict = judged.difference or Difference.NOISE
+    interval = _interval(pairs, judged, partial)
     noise = verdict is Difference.NOISE
     return Contrast(
         a_name=names[0],
@@ -115,7 +114,7 @@ def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alp
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         partial_credit=partial,
-        log_evidence=judged.log_evidence if judged else 0.0,
+        log_evidence=_evidence(judged, verdict),
         log_needed=rule.bound,
         flips=_flips(pairs),
         unpaired=sum(result.outcome.counts for side in (a, b) for result in side.values()) - 2 * len(pairs),
@@ -136,14 +135,25 @@ def _flips(pairs: Sequence[TrialPair]) -> tuple[TaskFlips, ...]:
     return tuple(sorted(found, key=lambda flip: (-abs(flip.for_b - flip.for_a), flip.task)))
 
 
-def _interval(pairs: Sequence[TrialPair], gains: Floats, partial: bool) -> Interval | None:
+def _interval(pairs: Sequence[TrialPair], judged: Comparison, partial: bool) -> Interval | None:
     if not pairs:
         return None
     if partial:
-        return mean_interval(gains.tolist())
-    both = sum(score(pair.a) == score(pair.b) == 1 for pair in pairs)
-    only_a, only_b = int((gains < 0).sum()), int((gains > 0).sum())
+        known = judged.low is not None and judged.high is not None
+        return Interval(low=judged.low, high=judged.high) if known else None
+    only_a, only_b = sum(pair.gain < 0 for pair in pairs), sum(pair.gain > 0 for pair in pairs)
+    both = sum(pair.gain == 0 and score(pair.a) == 1 for pair in pairs)
     return paired_interval(both, only_a, only_b, len(pairs) - both - only_a - only_b)
+
+
+def _evidence(judged: Comparison, verdict: Difference) -> float:
+    match verdict:
+        case Difference.BETTER:
+            return max(judged.for_gain)
+        case Difference.WORSE:
+            return max(judged.for_loss)
+        case _:
+            return judged.log_evidence
 
 
 def _more_pairs(gains: Floats, partial: bool, alpha: float) -> int | None:
@@ -151,12 +161,10 @@ def _more_pairs(gains: Floats, partial: bool, alpha: float) -> int | None:
     if not mean:
         return None
     if partial:
-        wanted = (deviations_shown(BLOCKS, alpha) / mean) ** 2 * float((gains**2).mean())
+        wanted = (deviations_shown(alpha) / mean) ** 2 * float((gains**2).mean())
     else:
         flips = flips_needed(float((gains > 0).sum()) / differing, alpha)
-        if flips is None:
-            return None
-        wanted = flips * gains.size / differing
+        wanted = flips * gains.size / differing if flips else 0.0
     return max(1, math.ceil(wanted) - gains.size)
 
 
@@ -164,6 +172,5 @@ def _shown(gains: Floats, partial: bool, alpha: float) -> float | None:
     differing = int(np.count_nonzero(gains))
     if not partial:
         return difference_shown(differing, gains.size, alpha)
-    found = deviations_shown(min(BLOCKS, differing), alpha) if differing >= fewest_flips(alpha) else math.inf
-    shown = found * math.sqrt(float((gains**2).mean()) / gains.size)
-    return shown if shown <= 1 else None
+    shown = deviations_shown(alpha) * math.sqrt(float((gains**2).mean()) / gains.size)
+    return shown if shown <= 1 and differing >= fewest_flips(alpha) else None

@@ -5,10 +5,7 @@ method 10 puts Wilson's intervals of both rates together, with the correlation t
 """
 
 import math
-from collections.abc import Sequence
-from statistics import fmean, stdev
 
-from autoloop.core.evidence import t975
 from autoloop.core.model import Frozen
 from autoloop.core.suite.rates import wilson
 
@@ -33,14 +30,6 @@ def paired_interval(both: int, only_a: int, only_b: int, neither: int) -> Interv
     difference = b - a
     low, high = difference - reach(b - low_b, high_a - a), difference + reach(high_b - b, a - low_a)
     return Interval(low=max(-1.0, low), high=min(1.0, high))
-
-
-def mean_interval(values: Sequence[float]) -> Interval | None:
-    """Of a mean, by Student's t; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    centre, reach = fmean(values), t975(len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return Interval(low=centre - reach, high=centre + reach)
 
 
 def _correlation(both: int, only_a: int, only_b: int, neither: int) -> float:

@@ -2,7 +2,8 @@
 
 Two sides are two arms, two episodes, or two nights. Only trials that count are paired, and every side gives as many as
 the other: the mean of ten trials against the mean of three would not be a fair coin where both are the same. The order
-of the pairs is that of a hash, so that neither the suite's nor the results' decides what is seen first.
+is that of the iterations, and within them of a hash, so that no result decides what is seen first, and what a later
+iteration adds comes behind.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ class TrialPair:
 
 
 def pairs_of(a: Results, b: Results) -> list[TrialPair]:
-    """All pairs, in the order of a hash of task, iteration and attempt.
+    """All pairs, in the order of their iterations and of a hash of task and attempt.
 
     Where no iteration and attempt of a task is on both sides, as between two parts of a night, its trials are paired in
     their order.
@@ -64,6 +65,6 @@ def _of_task(task: str, a: dict[_Place, TrialResult], b: dict[_Place, TrialResul
     return [TrialPair(task, place, one, other) for (place, one), (_, other) in in_order]
 
 
-def _hash(pair: TrialPair) -> bytes:
+def _hash(pair: TrialPair) -> tuple[int, bytes]:
     iteration, attempt = pair.place
-    return hashlib.sha256(f"{pair.task}/{iteration}/{attempt}".encode()).digest()
+    return iteration, hashlib.sha256(f"{pair.task}/{iteration}/{attempt}".encode()).digest()

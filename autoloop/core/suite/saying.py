@@ -18,9 +18,8 @@ def sentence_of(contrast: "Contrast") -> str:
     facts = f"{_rates(contrast)} of {counted(contrast.pairs, 'pair')} ({difference_of(contrast)})"
     if contrast.verdict is not Difference.NOISE:
         odds = math.exp(min(contrast.log_evidence, 50.0))
-        return (
-            f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks: {facts}, {odds:,.0f} : 1"
-        )
+        text = f"{odds:,.0f}" if odds < 1e6 else f"{odds:.0e}"
+        return f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks: {facts}, {text} : 1"
     return f"noise: {facts}. {_outlook(contrast)}"
 
 

@@ -295,18 +295,19 @@ function drawChart() {
   const measured = model.rows.filter((one) => known(one.metric));
   $("chart-part").hidden = measured.length < 2;
   if (measured.length < 2) return;
-  const wide = 800, high = 160, left = 60, values = measured.map((one) => one.metric);
+  const wide = Math.max(300, $("chart").clientWidth - 16), high = 176, left = 70, values = measured.map((one) => one.metric);
   const low = Math.min(...values), span = Math.max(...values) - low || Math.abs(low) || 1;
   const last = Math.max(...measured.map((one) => one.experiment), 1);
   const x = (one) => left + ((wide - left - 10) * one.experiment) / last;
-  const y = (value) => 12 + (high - 24) * (1 - (value - low) / span);
+  const y = (value) => 14 + (high - 42) * (1 - (value - low) / span);
   const kept = measured.filter((one) => one.status === "keep" || one.status === "baseline");
   const path = kept.map((one, place) => (place ? `H${x(one)}V${y(one.metric)}` : `M${x(one)} ${y(one.metric)}`)).join("") + `H${wide - 10}`;
   const svg = shape("svg", { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": `${model.run.metric_field} of each experiment` },
-    shape("path", { class: "axis", d: `M${left - 8} 8V${high - 8}`, fill: "none" }),
+    shape("path", { class: "axis", d: `M${left - 8} 8V${high - 22}H${wide - 10}`, fill: "none" }),
     shape("path", { class: "stair", d: path }),
     ...measured.map((one) => shape("circle", { class: one.status === "baseline" ? "keep" : one.status, cx: x(one), cy: y(one.metric), r: one.status === "keep" ? 4.5 : 3 })),
-    label(number(low + span), 16), label(number(low), high - 8));
+    label(number(low + span), left - 14, 18), label(number(low), left - 14, high - 24),
+    label("0", left + 4, high - 6), label(`experiment ${last}`, wide - 10, high - 6));
   $("chart-title").textContent = `${model.run.metric_field}, ${model.run.direction} is better`;
   $("chart").replaceChildren(svg);
 }
@@ -318,8 +319,8 @@ function shape(tag, attributes, ...children) {
   return node;
 }
 
-function label(text, y) {
-  const node = shape("text", { x: 46, y, "text-anchor": "end" });
+function label(text, x, y) {
+  const node = shape("text", { x, y, "text-anchor": "end" });
   node.textContent = text;
   return node;
 }
@@ -333,6 +334,8 @@ $("hold").addEventListener("click", () => {
   $("hold").textContent = holding ? "go on" : "hold";
   draw();
 });
+
+addEventListener("resize", () => { if (model && model.about === "run") drawChart(); });
 
 setInterval(() => {
   if (model === null) return;

@@ -20,7 +20,7 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/
 OWN = ("/tests", "/logs", "/solution")
 """Places that a trial needs for itself."""
 _REMOTE = frozenset({"clone", "fetch", "pull", "submodule", "lfs", "remote", "push"})
-_SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "(", ")", "{", "}", ";;", "\n"})
+_SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "(", ")", "{", "}", ";;"})
 _DEVICES = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/zero", "/dev/urandom"})
 
 

@@ -92,7 +92,7 @@ UNITTEST = """\
 
 class Test(unittest.TestCase):
     def test_{function}(self):
-        check({function}.{function})
+        check(importlib.import_module("{function}").{function})
 
 
 if __name__ == "__main__":
@@ -123,8 +123,8 @@ class Problem:
 
     @property
     def judge(self) -> str:
-        """The helpers that the prompt has and the tests may use, with the tests."""
-        return f"{self.prompt.rstrip()}\n\n\n{self.test.strip()}\n\n\n"
+        """The tests, below the reference solution and its helpers, which some of them call by name."""
+        return f"{self.example}\n\n{self.test.strip()}\n\n\n"
 
     @property
     def difficulty(self) -> str:
@@ -210,17 +210,12 @@ def write_exercism(directory: Path, problem: Problem) -> None:
         "source": f"HumanEval/{problem.number}",
     }
     text = INSTRUCTION.format(function=problem.function, prompt=problem.prompt.rstrip())
-    head = f"import unittest\n\nimport {problem.function}\n\n"
+    head = "import importlib\nimport unittest\n\n\n"
     _write(directory / ".docs" / "instructions.md", text)
     _write(directory / ".meta" / "config.json", json.dumps(config, indent=2) + "\n")
     _write(directory / example, problem.example)
     _write(directory / stub, problem.prompt)
-    _write(directory / test, head + _apart(problem) + UNITTEST.format(function=problem.function))
-
-
-def _apart(problem: Problem) -> str:
-    """The judging code; a function of the prompt must not take the name of the module that is tested."""
-    return problem.judge.replace(f"def {problem.function}(", f"def _{problem.function}(", 1)
+    _write(directory / test, head + problem.judge + UNITTEST.format(function=problem.function))
 
 
 def _write(path: Path, text: str) -> None:

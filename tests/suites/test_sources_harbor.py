@@ -1,0 +1,196 @@
+"""Task directories of Harbor and Terminal-Bench: what is applied, and what makes a task unsupported."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from autoloop.core.suite.task import Placed, SuiteTask
+from autoloop.errors import AutoloopError
+from autoloop.sources.harbor import HarborTasks
+from tests.suites.written import TASK_TOML, harbor, written
+
+WHOLE = """\
+schema_version = "1.1"
+[task]
+name = "us/hello"
+description = "d"
+authors = [{ name = "A" }]
+keywords = ["k"]
+[metadata]
+difficulty = "easy"
+category = "files"
+tags = ["t", "u"]
+anything = { else = 1 }
+[agent]
+timeout_sec = 120.0
+[verifier]
+timeout_sec = 30
+env = { KEY = "${KEY}", MODEL = "${MODEL:-small}", PLAIN = "$x" }
+user = "root"
+[environment]
+build_timeout_sec = 300.0
+cpus = 1
+memory_mb = 2048
+network_mode = "no-network"
+env = { HELLO = "${WORD:-hi}" }
+[solution]
+env = { MORE = "${KEY}" }
+"""
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None, *, here: str = "python3 gcc make") -> SuiteTask:
+    (task,) = HarborTasks(environ or {}, here.split().__contains__).load(path).tasks
+    return task
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(AutoloopError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+def test_a_task_is_read_whole(tmp_path: Path) -> None:
+    harbor(tmp_path / "d" / "hello", WHOLE, dockerfile="FROM ubuntu:24.04\n", solution__solve=":", tests__more="x")
+    written(tmp_path / "d" / "hello", {"solution/solve.sh": "echo\n"})
+    task = load(tmp_path / "d", {"KEY": "secret", "WORD": ""})
+    assert (task.id, task.name, task.group, task.difficulty) == ("hello", "us/hello", "files", "easy")
+    assert (task.tags, task.timeout, task.setup_timeout) == (("k", "t", "u"), 120.0, 300.0)
+    assert (task.workdir, task.network, task.needs_paths, task.unsupported) == ("/app", False, True, "")
+    assert task.env == {"HELLO": "hi"}
+    (step,) = task.steps
+    assert (step.instruction, step.name, step.min_reward) == ("Say hello.\n", "", None)
+    verification = step.verification
+    assert verification.files == (Placed(source="hello/tests", target="/tests"),)
+    assert (verification.command, verification.reward) == ("bash /tests/test.sh", "file")
+    assert (verification.timeout, verification.user) == (30.0, "root")
+    assert verification.env == {"KEY": "secret", "MODEL": "small", "PLAIN": "$x"}
+    assert task.solution is not None
+    assert task.solution.commands == ("bash /solution/solve.sh",)
+    assert task.solution.files == (Placed(source="hello/solution", target="/solution"),)
+    assert task.solution.env == {"MORE": "secret"}
+
+
+def test_a_legacy_task_is_read_and_its_verifier_has_a_deadline(tmp_path: Path) -> None:
+    toml = 'version = "1.0"\n[environment]\nmemory = "2G"\nstorage = "10G"\nallow_internet = false\n'
+    task = load(harbor(tmp_path / "one", toml))
+    assert (task.network, task.unsupported, task.timeout, task.solution) == (False, "", None, None)
+    assert task.steps[0].verification.timeout == 600.0
+    assert task.steps[0].verification.files == (Placed(source="tests", target="/tests"),)
+
+
+def test_a_variable_that_is_not_set_makes_a_task_unsupported_and_no_secret_reaches_its_digest(tmp_path: Path) -> None:
+    path = harbor(tmp_path / "one", WHOLE)
+    assert load(path).unsupported == "it needs the environment variable KEY"
+    assert load(path).digest == load(path, {"KEY": "secret"}).digest
+    harbor(tmp_path / "two", 'version = "1.0"\n[solution]\nenv = { A = "${A}" }\n', solution__x="")
+    written(tmp_path / "two", {"solution/solve.sh": ":"})
+    assert load(tmp_path / "two").solution is None and not load(tmp_path / "two").unsupported
+    assert load(tmp_path / "two", {"A": "1"}).solution is not None
+
+
+def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_path: Path) -> None:
+    toml = (
+        'schema_version = "1.2"\n[agent]\ntimeout_sec = 50\n[verifier]\ntimeout_sec = 9\nuser = "u"\n'
+        '[[steps]]\nname = "b"\nmin_reward = 1\n[steps.verifier]\ntimeout_sec = 5\n'
+        '[[steps]]\nname = "a"\n[steps.agent]\ntimeout_sec = 70\n'
+    )
+    path = written(tmp_path / "one", {
+        "task.toml": toml, "tests/test.sh": "t", "steps/a/instruction.md": "Then a.", "steps/a/tests/test.sh": "t",
+        "steps/b/instruction.md": "First b.", "steps/b/solution/solve.sh": "s", "solution/solve.sh": "s",
+    })  # fmt: skip
+    task = load(path)
+    assert [(step.name, step.instruction, step.min_reward) for step in task.steps] == [
+        ("b", "First b.", 1.0),
+        ("a", "Then a.", None),
+    ]
+    first, second = (step.verification for step in task.steps)
+    assert [placed.source for placed in second.files] == ["tests", "steps/a/tests"]
+    assert (len(first.files), first.timeout, first.user, second.timeout, task.timeout) == (1, 5.0, "u", 9.0, 120.0)
+    assert task.solution is not None
+    assert task.solution.commands == ("bash /solution/steps/b/solve.sh", "bash /solution/solve.sh")
+    assert task.instruction == "First b.\n\nThen a."
+    written(path, {"task.toml": TASK_TOML})
+    assert [step.name for step in load(path).steps] == ["a", "b"], "without a list they come in the order of names"
+
+
+UNSUPPORTED = {
+    "a healthcheck": '[environment.healthcheck]\ncommand = "x"\n',
+    "allow-list": '[environment]\nnetwork_mode = "allowlist"\n',
+    "differ in their network": '[environment]\nnetwork_mode = "public"\n[verifier]\nnetwork_mode = "no-network"\n',
+    "a GPU": "[environment]\ngpus = 1\n",
+    "needs windows": '[environment]\nos = "windows"\n',
+    "MCP servers": '[[environment.mcp_servers]]\nname = "x"\n',
+    "container of its own": '[verifier]\nenvironment_mode = "separate"\n',
+    "its image node:20 brings node": '[environment]\ndocker_image = "node:20"\n',
+    "what its image ghcr.io/x/y:1 holds": '[environment]\ndocker_image = "ghcr.io/x/y:1"\n',
+    "its workdir uses / itself": '[environment]\nworkdir = "/"\n',
+    "its workdir puts something below /etc": '[environment]\nworkdir = "/etc/x"\n',
+}
+
+
+@pytest.mark.parametrize("said", UNSUPPORTED)
+def test_what_only_a_container_gives_is_unsupported_with_one_line(tmp_path: Path, said: str) -> None:
+    why = load(harbor(tmp_path / "one", TASK_TOML + UNSUPPORTED[said])).unsupported
+    assert said in why and why.endswith("a container engine would be needed") and "\n" not in why
+
+
+def test_other_needs_are_unsupported_too(tmp_path: Path) -> None:
+    compose = harbor(tmp_path / "compose", environment__compose="")
+    written(compose, {"environment/docker-compose.yaml": "services: {}"})
+    assert load(compose).unsupported == "its environment is a compose file; a container engine would be needed"
+    installing = harbor(tmp_path / "apt")
+    written(installing, {"tests/test.sh": "# apt install\napt-get -y update && apt-get install -y curl\n"})
+    assert "its test.sh installs packages (apt-get)" in load(installing).unsupported
+    final = harbor(tmp_path / "final", TASK_TOML + 'multi_step_reward_strategy = "final"\n')
+    assert load(final).unsupported == 'its steps count as "final"; only their mean is known'
+    hook = written(tmp_path / "hook", {
+        "task.toml": TASK_TOML, "tests/test.sh": "", "steps/a/instruction.md": "x", "steps/a/workdir/setup.sh": "",
+    })  # fmt: skip
+    assert "steps/a/workdir" in load(hook).unsupported
+    for image in ("python:3.13-slim", "docker.io/library/ubuntu", "ghcr.io/laude-institute/t-bench/python-3-13:2025"):
+        known = harbor(tmp_path / "known", TASK_TOML + f'[environment]\ndocker_image = "{image}"\n')
+        assert load(known).unsupported == ""
+
+
+REFUSED = {
+    'agent.timeout_sec is "60"': {"task.toml": TASK_TOML + '[agent]\ntimeout_sec = "60"\n'},
+    'unknown field "verifier.timeout_secs"; did you mean "verifier.timeout_sec"?': {
+        "task.toml": TASK_TOML + "[verifier]\ntimeout_secs = 60\n"
+    },
+    'unknown field "steps[0].min_rewards"': {"task.toml": TASK_TOML + '[[steps]]\nname = "a"\nmin_rewards = 1\n'},
+    'schema_version is "2.0"; allowed: "1.0" to "1.x"': {"task.toml": 'schema_version = "2.0"\n'},
+    'environment.network_mode is "none"': {"task.toml": TASK_TOML + '[environment]\nnetwork_mode = "none"\n'},
+    'environment.memory is "lots"': {"task.toml": TASK_TOML + '[environment]\nmemory = "lots"\n'},
+    "task.toml: Expected": {"task.toml": "version = \n"},
+    'steps: "../x" is no name': {"task.toml": TASK_TOML + '[[steps]]\nname = "../x"\n'},
+    "instruction.md is empty": {"instruction.md": " \n"},
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_is_wrong_is_refused_with_file_and_field(tmp_path: Path, said: str) -> None:
+    path = written(harbor(tmp_path / "one"), REFUSED[said])
+    message = refusal(path)
+    assert (said in message or "Invalid value" in message) and str(path) in message
+
+
+def test_missing_parts_are_named(tmp_path: Path) -> None:
+    path = harbor(tmp_path / "one")
+    (path / "tests" / "test.sh").unlink()
+    assert "there is no" in refusal(path) and "tests/test.sh" in refusal(path)
+    harbor(path)
+    (path / "instruction.md").unlink()
+    assert "instruction.md cannot be read: No such file" in refusal(path)
+
+
+def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
+    later = '[environment]\nskills_dir = "x"\nmemory_gb = 2\n[artifacts]\nx = 1\n'
+    assert load(harbor(tmp_path / "one", TASK_TOML + later)).unsupported == ""
+
+
+def test_only_directories_with_a_task_are_tasks(tmp_path: Path) -> None:
+    for name in ("b", "a", ".hidden"):
+        harbor(tmp_path / name)
+    written(tmp_path, {"README.md": "x", "scripts/run.sh": "x"})
+    assert [task.id for task in HarborTasks({}).load(tmp_path).tasks] == ["a", "b"]

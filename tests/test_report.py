@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from autoloop import api
@@ -169,8 +170,10 @@ def test_hostile_text_stays_text_in_markdown(tmp_path: Path) -> None:
     night.judged(0.2, "<script> | **bold** `x` [a](http://evil) ![](y) @someone #1\n# Title\n| 9 | forged |")
     night.ended()
     markdown = markdown_of(tmp_path)
-    assert "<script>" not in markdown and "[a](" not in markdown and "@someone" not in markdown
-    assert "http://" not in markdown and "\n# Title" not in markdown
+    assert "@someone" not in markdown and "http://" not in markdown
+    rendered = MarkdownIt().enable("table").render(markdown)
+    assert not re.search(r"<(script|a|img|strong|h1|code>x)\b", rendered)
+    assert "&lt;script&gt; | **bold** `x` [a](http:" in rendered
     assert len(rows_of(markdown, "Experiments")) == 2
 
 

@@ -114,6 +114,7 @@ class SuiteMaterial:
             if one.suite == self.started.suite
             and one.suiteVersion == self.started.suite_version
             and one.model in profiles
+            and one.startedAt.timestamp() <= self.state.last_at
         ]
 
     @cached_property

@@ -88,7 +88,8 @@ def _draw_progress(figure: Any, series: Sequence[Series], point: str) -> None:
     axes = figure.subplots()
     labels = list(dict.fromkeys(at.label for one in series for at in sorted(one.points, key=lambda at: at.at)))
     for number, one in enumerate(series):
-        at = [float(labels.index(point.label)) for point in one.points]
+        shift = 0.06 * (number - (len(series) - 1) / 2)
+        at = [labels.index(point.label) + shift for point in one.points]
         known = [point.rate for point in one.points]
         _with_interval(axes, at, [100 * (rate.value or 0.0) for rate in known], known, number, one.name, across=False)
     step = max(1, len(labels) // 16)

@@ -1,6 +1,5 @@
-"""The reports in a browser: plots that can be seen, tables that sort, rows that open by keyboard, no complaint."""
+"""Reports in a browser, from the disk: no complaint, nothing fetched, tables that sort and open, keys that suffice."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,86 +9,118 @@ from selenium.webdriver.common.keys import Keys
 
 from autoloop import api
 from tests.browser.conftest import complaints
-from tests.nights import long_night
-from tests.suites.benches import key, plan, result
-from tests.suites.live import going
+from tests.nights import Night, long_night
+from tests.suites.shown import large_bench
 
 pytestmark = pytest.mark.browser
-os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache/matplotlib"))
-PLAN = plan([f"t{number}" for number in range(8)], arms=["sonnet", "opus"], iterations=2)  # type: ignore[arg-type]
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"></details><script>document.title='taken'</script>"
 
 
-@pytest.fixture(scope="module")
-def of_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("night")
-    long_night(root, 20)
-    api.report(root, None, api.ReportOptions(html=root / "out.html"))
-    return root / "out.html"
+def opened(browser: Chrome, page: Path, fragment: str = "") -> None:
+    browser.get("about:blank")
+    browser.get(f"{page.as_uri()}{fragment}")
 
 
-@pytest.fixture(scope="module")
-def of_bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("bench") / "results/20260101"
-    outcomes = {
-        "sonnet": "pass pass pass fail timeout pass error pass",
-        "opus": "pass fail pass fail fail pass pass fail",
-    }
-    with going(place, PLAN) as bench:
-        for arm, words in outcomes.items():
-            for iteration in (1, 2):
-                for number, outcome in enumerate(words.split()):
-                    fields = {"turns": 5 + number, "seconds": 10.0 + 7 * number, "cost_usd": 0.1}
-                    failed = {} if outcome == "pass" else {"failure_mode": "wrong_result", "detail": "3 != 4"}
-                    bench.ends(key(f"t{number}", arm, iteration), result(outcome, **fields, **failed))
-        bench.stop()
-    api.report(place, str(place), api.ReportOptions(html=place / "out.html"))
-    return place / "out.html"
+def report_of(root: Path, name: str | None = None) -> Path:
+    return api.report(root, name, api.ReportOptions(html=root / "page.html")).written[0]
 
 
-@pytest.mark.parametrize("about", ["run", "bench"])
-def test_the_report_opens_without_a_complaint_and_its_plots_are_seen(
-    browser: Chrome, screenshots: Path, about: str, request: pytest.FixtureRequest
-) -> None:
-    browser.get(request.getfixturevalue(f"of_{about}").as_uri())
-    plots = browser.find_elements(By.CSS_SELECTOR, "svg")
-    assert len(plots) >= 2
-    for plot in plots:
-        assert plot.size["width"] > 300 and plot.size["height"] > 80
-        assert len(plot.find_elements(By.CSS_SELECTOR, "path, use, rect")) > 5
-    grounds = set()
+def order(browser: Chrome, table: str) -> list[str]:
+    script = (
+        "return [...document.getElementById(arguments[0]).tBodies].map(b => b.id || b.rows[0].cells[0].textContent)"
+    )
+    return list(browser.execute_script(script, table))
+
+
+def fetched(browser: Chrome) -> list[str]:
+    return list(browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)"))
+
+
+def picture(browser: Chrome, folder: Path, name: str) -> None:
     for mode in ("light", "dark"):
         feature = {"name": "prefers-color-scheme", "value": mode}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        grounds.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
-        browser.set_window_size(1280, 3600)
-        browser.save_screenshot(str(screenshots / f"report-{about}-{mode}.png"))
-    assert len(grounds) == 2, "light and dark differ"
-    assert browser.execute_cdp_cmd("Page.printToPDF", {})["data"]
+        browser.save_screenshot(str(folder / f"{name}-{mode}.png"))
+
+
+def focused(browser: Chrome) -> str:
+    return str(browser.execute_script("return document.activeElement.closest('tbody')?.id ?? ''"))
+
+
+def test_a_report_of_a_run_sorts_filters_and_opens_by_keys_alone(
+    browser: Chrome, tmp_path: Path, screenshots: Path
+) -> None:
+    night = long_night(tmp_path, 40)
+    opened(browser, report_of(tmp_path))
+    assert fetched(browser) == [] and len(browser.find_elements(By.CSS_SELECTOR, "svg[role=img]")) == 3
+    assert all(svg.size["height"] > 100 for svg in browser.find_elements(By.CSS_SELECTOR, "svg[role=img]"))
+    picture(browser, screenshots, "report-run")
+    gain = browser.find_elements(By.CSS_SELECTOR, "#experiments thead button")[4]
+    gain.send_keys(Keys.ENTER)
+    gain.send_keys(Keys.ENTER)
+    best = max((one.decision.gain or 0.0, one.experiment) for one in night.events if one.kind == "decided")
+    assert order(browser, "experiments")[0] == f"e{best[1]}"
+    assert order(browser, "experiments")[-1] in {f"e{n}" for n in (0, 5, 8, 17, 20, 29, 32)}, "unknown values stay last"
+    first = browser.find_element(By.CSS_SELECTOR, f"#e{best[1]} summary")
+    first.send_keys(Keys.ARROW_DOWN)
+    assert focused(browser) == order(browser, "experiments")[1]
+    assert browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    assert browser.find_element(By.CSS_SELECTOR, f"#{focused(browser)} pre.diff").is_displayed()
+    browser.find_element(By.ID, "experiments-filter").send_keys("crash agent_failed")
+    shown = browser.find_element(By.CSS_SELECTOR, "[data-for=experiments] [role=status]").text
+    assert shown == "3 of 41"
     assert complaints(browser) == []
 
 
-def test_tables_sort_and_rows_open_by_keyboard(browser: Chrome, of_run: Path) -> None:
-    browser.get(of_run.as_uri())
-    heads = browser.find_elements(By.CSS_SELECTOR, "#experiments th button")
-    first = next(head for head in heads if head.text == "#")
-    for direction in ("ascending", "descending"):
-        first.send_keys(Keys.ENTER)
-        ids = [body.get_attribute("id") for body in browser.find_elements(By.CSS_SELECTOR, "#experiments tbody")]
-        numbers = [int(name[1:]) for name in ids if name and name.startswith("e")]
-        assert numbers == sorted(numbers, reverse=direction == "descending")
-    row = browser.find_element(By.CSS_SELECTOR, "#experiments .more summary")
-    row.send_keys(Keys.ENTER)
-    details = browser.find_element(By.CSS_SELECTOR, "#experiments .more details")
-    assert details.get_attribute("open") is not None and len(details.text) > 100
-    row.send_keys(Keys.ARROW_DOWN)
-    assert browser.switch_to.active_element != row and browser.switch_to.active_element.tag_name == "summary"
-    assert complaints(browser) == []
+def test_a_fragment_opens_its_experiment(browser: Chrome, tmp_path: Path) -> None:
+    long_night(tmp_path, 8)
+    opened(browser, report_of(tmp_path), "#e7")
+    assert browser.find_element(By.CSS_SELECTOR, "#e7 .inside").is_displayed()
+    assert not browser.find_element(By.CSS_SELECTOR, "#e6 .inside").is_displayed()
 
 
-def test_a_filter_leaves_the_rows_that_hold_its_words(browser: Chrome, of_bench: Path) -> None:
-    browser.get(of_bench.as_uri())
-    tools = browser.find_element(By.CSS_SELECTOR, ".tools[data-for=trials]")
-    tools.find_element(By.CSS_SELECTOR, "input").send_keys("opus fail")
-    shown = [body for body in browser.find_elements(By.CSS_SELECTOR, "#trials tbody") if body.is_displayed()]
-    assert len(shown) == 8 and all("opus" in body.text and "fail" in body.text for body in shown)
+def test_what_agents_wrote_does_nothing_in_a_browser(browser: Chrome, tmp_path: Path) -> None:
+    night = Night(tmp_path).calibrated()
+    night.judged(0.2, HOSTILE, diff=f"+{HOSTILE}\n", packet=HOSTILE, text=HOSTILE)
+    night.ended()
+    opened(browser, report_of(tmp_path), "#e1")
+    assert browser.title.startswith("p 2026") and "taken" not in browser.title
+    assert complaints(browser) == [] and fetched(browser) == []
+
+
+def test_the_policy_stops_a_script_that_is_not_the_pages_own(browser: Chrome, tmp_path: Path) -> None:
+    night = Night(tmp_path).calibrated()
+    night.ended()
+    page = report_of(tmp_path)
+    page.write_text(page.read_text().replace("</main>", "<script>document.title = 'taken'</script></main>"))
+    opened(browser, page)
+    assert browser.title != "taken" and "Content Security Policy" in complaints(browser)[0]
+
+
+def test_a_page_fits_a_narrow_window(browser: Chrome, tmp_path: Path, screenshots: Path) -> None:
+    long_night(tmp_path, 20)
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    opened(browser, report_of(tmp_path))
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+    picture(browser, screenshots, "report-narrow")
+
+
+def test_a_report_of_a_bench_sorts_and_opens(browser: Chrome, tmp_path: Path, screenshots: Path) -> None:
+    large_bench(tmp_path / "results/20260101", 20)
+    opened(browser, report_of(tmp_path))
+    assert fetched(browser) == [] and len(browser.find_elements(By.CSS_SELECTOR, "svg[role=img]")) == 4
+    picture(browser, screenshots, "report-bench")
+    browser.find_elements(By.CSS_SELECTOR, "#tasks thead button")[2].send_keys(Keys.ENTER)
+    rates = (
+        "return [...document.querySelectorAll('#tasks tbody td.n')].map(c => c.dataset.v).filter((_, i) => i % 2 == 0)"
+    )
+    seen = [float(value) for value in browser.execute_script(rates) if value]
+    assert seen == sorted(seen)
+    link = browser.find_element(By.CSS_SELECTOR, "#tasks .strip a.fail")
+    browser.execute_script("arguments[0].click()", link)
+    trial = str(link.get_attribute("href")).split("#")[1]
+    assert "FAILED test_x" in browser.find_element(By.CSS_SELECTOR, f"#{trial} .inside").text
     assert complaints(browser) == []

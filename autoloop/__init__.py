@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from autoloop.api import (
         RunOptions,
         audit,
+        bench_events,
         clean,
         compare,
         detach,
         events,
+        follow,
         guide,
         holdings,
         ideas,
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit clean compare detach events guide holdings ideas init limit look packet results resume "
-    "run show status stop validate verify",
+    "api": "RunOptions audit bench_events clean compare detach events follow guide holdings ideas init limit look "
+    "packet results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

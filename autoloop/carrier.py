@@ -169,6 +169,10 @@ class Carrier:
         self.progress("waiting", f"no space left ({why})")
         self.parts.machine.sleep(min(_LONGEST_PAUSE, 0.5 * 2.0**times), self.is_to_end)
         self.parts.machine.wait_until_fit(self.limits, self.is_to_end, self.progress)
+        self.end_if_wanted(why)
+
+    def end_if_wanted(self, why: str) -> None:
+        """Ended when a person wants it."""
         if self.is_to_end():
             raise Ended(StopReason.ABORTED if self.parts.steering.now() else StopReason.STOPPED, why)
 

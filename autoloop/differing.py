@@ -184,7 +184,9 @@ class Differing:
             result = self._measured(self.bench.anew(sandbox=sandbox))
             if isinstance(result, Sample) or _NOT_STARTED not in result:
                 break
-            opened = tuple(door for door in opened if not door.is_in(result))
+            before, opened = opened, tuple(door for door in opened if not door.is_in(result))
+            if opened == before:
+                break
         return result
 
     def _unconfined(self) -> Result:

@@ -127,6 +127,7 @@ class Loop(Carrier):
             return
         session = blamed_session(session, around)
         if session.failure and session.failure.out_of_reach:
+            self.end_if_wanted(session.detail)
             raise Ended(StopReason.AGENT_UNAVAILABLE, session.detail)
         notes = parse_notes(session.text)
         self.append(events.SessionEnded(at=self.now(), experiment=current.experiment, session=session, notes=notes))

@@ -79,6 +79,13 @@ def free_gb(place: Path) -> float:
     return about.f_bavail * about.f_frsize / 1e9
 
 
+def free_memory_gb() -> float:
+    """What can be had without swapping."""
+    import psutil  # type: ignore[import-untyped]
+
+    return float(psutil.virtual_memory().available) / 1e9
+
+
 def _disk_of(place: Path) -> os.statvfs_result:
     return os.statvfs(next(path for path in (place, *place.parents) if path.exists()))
 

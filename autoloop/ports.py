@@ -13,7 +13,11 @@ from autoloop.core.program import Limits, Program
 from autoloop.core.results import Row
 from autoloop.core.run import RunState
 from autoloop.core.session import Session
+from autoloop.core.suite.events import BenchEvent
+from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.task import SuiteTask
+from autoloop.core.suite.trial import TrialKey, TrialResult
 from autoloop.core.summary import Summary
 from autoloop.core.trials import Trial
 
@@ -149,6 +153,15 @@ class Bench(Protocol):
 
 
 @dataclass(frozen=True)
+class Mount:
+    """Something of this machine that a command finds at another path."""
+
+    real: Path
+    seen: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True)
 class Cell:
     """What one command may reach. Everything else it can read at most, and what is private not even that."""
 
@@ -175,6 +188,11 @@ class Cell:
     """Globs of sockets."""
     tracing: bool = True
     """Whether its processes may trace each other. What measures must be safe from what it starts."""
+    at: Path | None = None
+    """Where the tree stands; None for the checkout's own path. Like the next two it takes the tier `bwrap`."""
+    ground: Path | None = None
+    """A directory that takes the place of `/`: what a command makes there lasts. All that `/` has is mounted in it."""
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -298,3 +316,42 @@ class TaskSource(Protocol):
 
     def load(self, path: Path) -> Suite:
         """Read it; AutoloopError that names file, field and what is allowed."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What a worker says, or what is said of it."""
+
+    worker: int
+    kind: Literal["ready", "phase", "result", "gone"]
+    """`gone` is a worker whose process is over."""
+    text: str = ""
+    phase: str = ""
+    result: TrialResult | None = None
+
+
+class Workers(Protocol):
+    """Processes that take trials, each one at a time."""
+
+    def give(self, worker: int, order: TrialOrder) -> None:
+        """Let an idle worker take a trial."""
+
+    def news(self, seconds: float) -> News | None:
+        """The next thing that one of them says; None when nothing came in so many seconds."""
+
+    def silence(self, worker: int) -> float:
+        """Seconds since a worker last gave a sign of life, without those in which nobody could have listened."""
+
+    def replace(self, worker: int) -> None:
+        """End a worker with all that it started, and start another in its place."""
+
+
+class Ledger(Protocol):
+    """The truth of a bench."""
+
+    def append(self, event: BenchEvent, state: BenchState) -> None:
+        """Make the event durable, then bring the views up to `state`, which includes it."""
+
+
+OnWorker = Callable[[int, TrialKey | None, str, str], None]
+"""Told what a worker does: its number, its trial, the phase, a text. Nothing depends on it."""

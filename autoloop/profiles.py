@@ -22,6 +22,8 @@ from autoloop.fields import did_you_mean, quoted, read_values, refuse_unknown, v
 FILE = "autoloop.toml"
 WITHOUT_SETTINGS = ("tuner", "claude", "codex", "opencode", "anthropic")
 """Agents whose name is a profile, without a word in any file."""
+WITH_A_MODEL = ("openai", "ollama")
+"""Agents whose name and a model are one: `ollama:qwen3-coder`."""
 _EXAMPLE = f"""Add to {FILE}:  [profiles.mine]  agent = "command"  command = "sh agent.sh" """.strip()
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -40,6 +42,7 @@ class ProfileTable(Frozen):
     prompt: Text | None = Field(None, description="the path of a prompt, as a text")
     env: tuple[str, ...] | None = Field(None, description="a list of names of variables; their values stand in .env")
     home: tuple[Text, ...] | None = Field(None, description="a list of paths in the home directory")
+    reads: tuple[Text, ...] | None = Field(None, description="a list of paths from the repository's root")
     options: dict[str, Any] | None = Field(None, description="a table")
 
 
@@ -72,6 +75,8 @@ class Profile(Frozen):
     """Names of variables that the agent needs; their values come from the environment or `.env`."""
     home: tuple[str, ...] = ()
     """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
+    reads: tuple[str, ...] = ()
+    """Paths of the checkout that the agent finds in the trials of a bench; in a run its tree has them."""
     options: dict[str, Any] = {}
     """Keyword arguments of an agent class of the user's own."""
     prices: dict[str, Price] = {}
@@ -126,7 +131,9 @@ def choose(settings: Settings, name: str | None, *, has_knobs: bool = False) -> 
         profile = Profile(name=wanted, agent=wanted)
     else:
         raise _unknown(wanted, known, "" if name else " (default_profile)")
-    chosen = profile.model_copy(update={**settings.overrides, "prices": settings.prices})
+    said = _of_a_flag(profile) if name and wanted not in known else ()
+    overrides = {field: value for field, value in settings.overrides.items() if field not in said}
+    chosen = profile.model_copy(update={**overrides, "prices": settings.prices})
     if chosen.fallback and chosen.fallback not in known and _named_agent(chosen.fallback) is None:
         raise _unknown(chosen.fallback, known, f" (fallback of {quoted(chosen.name)})")
     return chosen
@@ -139,6 +146,11 @@ def _named_agent(spec: str) -> Profile | None:
     if agent not in AGENTS or not (model or agent in WITHOUT_SETTINGS):
         return None
     return Profile(name=spec, agent=agent, model=model)
+
+
+def _of_a_flag(profile: Profile) -> tuple[str, ...]:
+    """What a name such as `ollama:qwen3-coder` says itself, so that no variable overrides it."""
+    return ("agent", "model") if profile.model else ("agent",)
 
 
 def fallback_of(settings: Settings, profile: Profile) -> Profile | None:
@@ -216,6 +228,6 @@ def _implied(settings: Settings, has_knobs: bool) -> str:
 
 
 def _unknown(name: str, known: Iterable[str], origin: str) -> AutoloopError:
-    names = list(dict.fromkeys([*known, *WITHOUT_SETTINGS]))
+    names = list(dict.fromkeys([*known, *WITHOUT_SETTINGS, *(f"{agent}:MODEL" for agent in WITH_A_MODEL)]))
     near = did_you_mean(name, names)
     return AutoloopError(f"unknown profile {quoted(name)}{origin}{near}", f"There are: {', '.join(names)}.")

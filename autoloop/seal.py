@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoloop import bytecode
 from autoloop.core.globs import matches
 from autoloop.errors import AutoloopError, refused
 
-_BYTECODE = "__pycache__"
 HELD_BYTES = 64 << 20
 """Of sealed files that are held in memory, at most; of larger ones nothing can be put back."""
 
@@ -126,7 +126,7 @@ def seal(source: Path, destination: Path) -> dict[str, str]:
     """
 
     def left_out(folder: str, names: list[str]) -> set[str]:
-        return {_BYTECODE, ".git", *(["runs"] if Path(folder) == source else [])} & set(names)
+        return {bytecode.FOLDER, ".git", *(["runs"] if Path(folder) == source else [])} & set(names)
 
     if destination.exists():
         shutil.rmtree(destination)
@@ -159,18 +159,21 @@ class ProtectedFiles:
         self._expected = dict(self._entries())
 
     def violations(self) -> tuple[str, ...]:
-        """The protected files that changed since this was made."""
+        """The protected files that changed since this was made. What was compiled of them goes on the way."""
         found = dict(self._entries())
         names = sorted(found.keys() | self._expected.keys())
         return tuple(name for name in names if found.get(name) != self._expected.get(name))
 
     def _entries(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         start = len(str(self._tree)) + 1
+        found: list[str] = []
         for root in self._is_protected.roots:
             for path, info in walk(str(self._tree / root)):
                 name = os.fsencode(path[start:]).decode("utf-8", "backslashreplace")
                 if self._is_protected(name):
+                    found.append(path)
                     yield name, signature_of(info)
+        bytecode.remove_compiled(found)
 
 
 class Protected:
@@ -215,9 +218,9 @@ def walk(path: str, *, purge: bool = False) -> Iterator[tuple[str, os.stat_resul
         # What is closed, or deeper than a path can say, is as good as gone: that is a violation as well.
         with suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if entry.name in (_BYTECODE, ".git"):
-                    if purge and entry.name == _BYTECODE:
-                        shutil.rmtree(entry.path, ignore_errors=True)
+                if entry.name in (bytecode.FOLDER, ".git"):
+                    if purge and entry.name == bytecode.FOLDER:
+                        bytecode.remove_all(entry.path)
                 elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:

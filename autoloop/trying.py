@@ -12,7 +12,7 @@ from autoloop.core.program import Criteria, Direction, Limits, Program
 from autoloop.core.session import Session
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, OnProgress, Sandbox, Task
-from autoloop.profiles import FILE, WITHOUT_SETTINGS, Profile, Settings, choose
+from autoloop.profiles import FILE, WITH_A_MODEL, WITHOUT_SETTINGS, Profile, Settings, choose
 
 FILE_WANTED = "answer.txt"
 WORD = "ready"
@@ -29,9 +29,12 @@ def profiles_at_hand(settings: Settings, *, has_knobs: bool = False) -> Iterator
         yield choose(settings.model_copy(update={"overrides": {}}), name)
 
 
-def survey(settings: Settings, root: Path, environ: Mapping[str, str], *, has_knobs: bool = True) -> list[Found]:
-    """What is there of every profile."""
-    return [probe(profile, root, environ) for profile in profiles_at_hand(settings, has_knobs=has_knobs)]
+def survey(settings: Settings, root: Path, environ: Mapping[str, str]) -> list[Found]:
+    """What is there of every profile, and of the agents that only lack the name of a model."""
+    profiles = list(profiles_at_hand(settings, has_knobs=True))
+    missing = [name for name in WITH_A_MODEL if name not in {profile.agent for profile in profiles}]
+    profiles += [Profile(name=f"{name}:MODEL", agent=name) for name in missing]
+    return [probe(profile, root, environ) for profile in profiles]
 
 
 def first_usable(settings: Settings, root: Path, environ: Mapping[str, str], *, has_knobs: bool) -> tuple[Profile, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.outcomes import print_table
 from tests.real_run import Checkout, move_in
 
 
@@ -16,3 +17,7 @@ def _places_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def checkout(tmp_path: Path) -> Checkout:
     """A repository with a program that measures `code.py`, and an agent that makes it faster."""
     return Checkout(tmp_path / "checkout", tmp_path / "cache")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    print_table(terminalreporter)

@@ -234,6 +234,17 @@ def test_a_pause_goes_on_and_a_cut_answer_is_asked_to_go_on(place: Place) -> Non
     assert (cut.failure, cut.turns) == (SessionFailure.MALFORMED, 3)
 
 
+def test_a_call_that_was_cut_off_is_not_done(place: Place) -> None:
+    half = call("write", path="code.py", text="ha")
+    session, script = place.session(says("", half, stop="length"), says("", call("bash", command="true")), says("c"))
+    assert session.failure is None and (place.tree / "code.py").read_text() == "x = 100\ny = 2\n"
+    worked = script.asked[1][1][-1]
+    assert isinstance(worked, Worked) and [outcome.call_id for outcome in worked.outcomes] == [half.id]
+    assert worked.outcomes[0].is_error and "smaller steps" in worked.outcomes[0].text
+    cut = place.session(*[says("", half, stop="length")] * 9)[0]
+    assert (cut.failure, cut.turns) == (SessionFailure.MALFORMED, 3)
+
+
 def test_a_service_that_fails_ends_the_session_with_its_reason(place: Place) -> None:
     limited = ServiceFailed(SessionFailure.RATE_LIMITED, "HTTP 429", retry_at=5.0)
     session, _ = place.session(says("", call("write", path="code.py", text="half")), limited)
@@ -258,6 +269,8 @@ def test_a_model_without_tool_calls_writes_them_into_its_text(place: Place) -> N
 def test_secrets_do_not_reach_the_trajectory(place: Place) -> None:
     place.session(says("the key is s3cr3t-key", call("bash", command="echo s3cr3t-key")), says("ok"))
     assert "s3cr3t" not in (place.home / "experiments/0007" / WHOLE).read_text()
+    failed = ServiceFailed(SessionFailure.NOT_SIGNED_IN, "HTTP 401: s3cr3t-key is not valid")
+    assert place.session(failed)[0].detail == "HTTP 401: [redacted] is not valid"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +287,8 @@ def test_secrets_do_not_reach_the_trajectory(place: Place) -> None:
         (404, "model: nope", SessionFailure.UNREACHABLE),
         (500, "oops", SessionFailure.OVERLOADED),
         (529, "overloaded", SessionFailure.OVERLOADED),
-        (400, "tools.0: bad", SessionFailure.MALFORMED),
+        (400, "tools.0: bad, in the middle of it", SessionFailure.MALFORMED),
+        (400, "Output blocked by content filtering policy", SessionFailure.REFUSED),
     ],
 )
 def test_statuses_and_words_say_what_went_wrong(status: int, said: str, failure: SessionFailure) -> None:
@@ -286,3 +300,5 @@ def test_when_to_come_back_is_read_from_seconds_and_dates() -> None:
     assert soon is not None and 25 < soon - time.time() < 31
     assert failed_with(429, "", "Wed, 21 Oct 2015 07:28:00 GMT").retry_at == 1445412480
     assert failed_with(429, "", "soon").retry_at is None
+    soon = failed_with(429, "Rate limit reached. Please try again in 20s.").retry_at
+    assert soon is not None and 15 < soon - time.time() < 21

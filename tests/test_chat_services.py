@@ -1,10 +1,6 @@
 """The built-in agents against servers that speak as the services do, well and badly."""
 
 import json
-import socket
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,143 +9,15 @@ import pytest
 from autoloop.agents.chat.configured import OPENAI, AnthropicAgent, endpoint
 from autoloop.agents.making import bare_agent, make_agent
 from autoloop.agents.wrappers import Retrying
-from autoloop.core.program import Limits
-from autoloop.core.session import Session, SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure
 from autoloop.errors import AutoloopError
-from autoloop.ports import Cell, Task
+from autoloop.ports import Task
 from autoloop.profiles import Profile
-from autoloop.sandbox.none import NoSandbox
 from tests.atif import Document
-from tests.fakes import program
 from tests.http_script import Reply, Scripted, error, serving
 from tests.real_git import write
 from tests.real_run import Checkout, toml
-
-WRITE = {"path": "code.py", "text": "x = 1\n"}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One service: how its answers look, and how an agent is led to it."""
-
-    agent: str
-    text: Callable[[str], Reply]
-    tool: Callable[[str, dict[str, Any]], Reply]
-    cut: Reply
-    """A stream that ends in the middle."""
-    usage: Usage
-    """Of each answer."""
-
-    def profile(self, url: str, **options: Any) -> tuple[Profile, dict[str, str]]:
-        base = f"{url}/v1" if self.agent == "openai" else url
-        chosen = {"base_url": base, **options}
-        environ = {"PATH": "/usr/bin:/bin", "ANTHROPIC_API_KEY": "sk-test-key-1", "OPENAI_API_KEY": "sk-test-key-1"}
-        return Profile(name="p", agent=self.agent, model="some-model", options=chosen), environ
-
-
-def sse(*events: dict[str, Any], named: bool = False) -> list[bytes]:
-    lines = []
-    for event in events:
-        head = f"event: {event['type']}\n" if named else ""
-        lines.append(f"{head}data: {json.dumps(event)}\n\n".encode())
-    return lines
-
-
-def of_anthropic(block: dict[str, Any], deltas: list[dict[str, Any]], stop: str | None) -> Reply:
-    used = {
-        "input_tokens": 10, "cache_read_input_tokens": 30, "cache_creation_input_tokens": 20, "output_tokens": 1,
-    }  # fmt: skip
-    message = {
-        "id": "m1", "type": "message", "role": "assistant", "model": "some-model-20260101", "content": [],
-        "stop_reason": None, "stop_sequence": None, "usage": used,
-    }  # fmt: skip
-    events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": message},
-        {"type": "content_block_start", "index": 0, "content_block": block},
-        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
-    ]
-    if stop:
-        ending = {"stop_reason": stop, "stop_sequence": None}
-        events += [
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": ending, "usage": {"output_tokens": 5}},
-            {"type": "message_stop"},
-        ]
-    return Reply(sse(*events, named=True))
-
-
-def anthropic_text(text: str) -> Reply:
-    return of_anthropic({"type": "text", "text": ""}, [{"type": "text_delta", "text": text}], "end_turn")
-
-
-def anthropic_tool(name: str, arguments: dict[str, Any]) -> Reply:
-    block = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
-    whole = json.dumps(arguments)
-    deltas = [{"type": "input_json_delta", "partial_json": part} for part in (whole[:9], whole[9:])]
-    return of_anthropic(block, deltas, "tool_use")
-
-
-def of_openai(deltas: list[dict[str, Any]], finish: str | None) -> Reply:
-    chunks: list[dict[str, Any]] = [
-        {"model": "some-model-2026-01-01", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-        for delta in deltas
-    ]
-    if finish is None:
-        return Reply(sse(*chunks))
-    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-    used = {"prompt_tokens": 60, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 50}}
-    return Reply([*sse(*chunks, {"choices": [], "usage": used}), b"data: [DONE]\n\n"])
-
-
-def openai_text(text: str) -> Reply:
-    return of_openai([{"role": "assistant", "content": text[:3]}, {"content": text[3:]}], "stop")
-
-
-def openai_tool(name: str, arguments: dict[str, Any]) -> Reply:
-    whole = json.dumps(arguments)
-    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": name, "arguments": whole[:7]}}
-    rest = {"index": 0, "function": {"arguments": whole[7:]}}
-    return of_openai([{"tool_calls": [first]}, {"tool_calls": [rest]}], "tool_calls")
-
-
-def of_ollama(message: dict[str, Any], *, done: bool = True) -> Reply:
-    lines: list[dict[str, Any]] = [{"model": "some-model", "message": {"role": "assistant", **message}, "done": False}]
-    if done:
-        last = {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"}
-        lines.append({"model": "some-model", **last, "prompt_eval_count": 60, "eval_count": 5})
-    return Reply(
-        [json.dumps(line).encode() + b"\n" for line in lines], headers={"content-type": "application/x-ndjson"}
-    )
-
-
-def ollama_tool(name: str, arguments: dict[str, Any]) -> Reply:
-    return of_ollama({"content": "", "tool_calls": [{"function": {"name": name, "arguments": arguments}}]})
-
-
-KINDS = {
-    "anthropic": Kind(
-        "anthropic",
-        anthropic_text,
-        anthropic_tool,
-        of_anthropic({"type": "text", "text": ""}, [{"type": "text_delta", "text": "half"}], None),
-        Usage(input=10, output=5, cache_read=30, cache_write=20),
-    ),
-    "openai": Kind(
-        "openai",
-        openai_text,
-        openai_tool,
-        of_openai([{"content": "half"}], None),
-        Usage(input=10, output=5, cache_read=50),
-    ),
-    "ollama": Kind(
-        "ollama",
-        lambda text: of_ollama({"content": text}),
-        ollama_tool,
-        of_ollama({"content": "half"}, done=False),
-        Usage(input=60, output=5),
-    ),
-}
+from tests.services import KINDS, WRITE, Kind, of_openai, session, sse, task_in
 
 
 @pytest.fixture(params=KINDS)
@@ -159,29 +27,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "code.py").write_text("x = 100\n")
-    return Task(
-        packet="lower x",
-        packet_path=tmp_path / "packet.md",
-        tree=tree,
-        run_id="run-1",
-        program=program(),
-        experiment=1,
-        seed=1,
-        limits=Limits(max_turns=20, agent_timeout=60_000, agent_idle_timeout=2_000),
-        history=lambda: [],
-        transcript=tmp_path / "experiments/0001/session.jsonl",
-        cancelled=lambda: False,
-        sandbox=NoSandbox(),
-        cell=Cell(tree=tree, home=tmp_path / "private"),
-    )
-
-
-def session(kind: Kind, task: Task, url: str, **options: Any) -> Session:
-    profile, environ = kind.profile(url, **options)
-    return bare_agent(profile, task.tree, environ).run(task, lambda sign: None)
+    return task_in(tmp_path)
 
 
 def test_a_change_is_made_and_counted(kind: Kind, task: Task) -> None:
@@ -218,39 +64,24 @@ def test_each_service_is_asked_as_it_wants_to_be(task: Task) -> None:
     assert (path, body["options"]) == ("/api/chat", {"num_ctx": 32_768})
 
 
-FAULTS: Mapping[str, tuple[Reply, SessionFailure]] = {
-    "401": (error(401, "invalid key"), SessionFailure.NOT_SIGNED_IN),
-    "quota": (error(429, "You exceeded your current quota (insufficient_quota)"), SessionFailure.OUT_OF_QUOTA),
-    "429": (error(429, "slow down", **{"retry-after": "30"}), SessionFailure.RATE_LIMITED),
-    "503": (error(503, "busy"), SessionFailure.OVERLOADED),
-    "529": (error(529, "overloaded"), SessionFailure.OVERLOADED),
-    "too long": (error(400, "prompt is too long: 300000 tokens > 200000 maximum"), SessionFailure.CONTEXT_TOO_LONG),
-    "unknown model": (error(404, "model not found"), SessionFailure.UNREACHABLE),
-    "hang": (Reply(hang_before=True), SessionFailure.IDLE),
-    "hang in the middle": (Reply([b": ping\n\n"], hang_after=True), SessionFailure.IDLE),
-    "web page": (Reply([b"<html>hi</html>"], headers={"content-type": "text/html"}), SessionFailure.MALFORMED),
-    "nonsense": (Reply([b"data: {nonsense\n\n", b"{nonsense\n"]), SessionFailure.MALFORMED),
-    "nothing": (Reply([]), SessionFailure.MALFORMED),
-}
+def test_effort_reaches_each_service_by_the_name_that_it_has_there(task: Task) -> None:
+    where = {"anthropic": ("output_config", {"effort": "low"}), "openai": ("reasoning_effort", "low")}
+    for name, (field, value) in {**where, "ollama": ("think", "low")}.items():
+        with serving(KINDS[name].text("ok")) as server:
+            profile, environ = KINDS[name].profile(server.url)
+            bare_agent(profile.model_copy(update={"effort": "low"}), task.tree, environ).run(task, lambda sign: None)
+        assert server.bodies()[0][field] == value
+    wrong = refusal(task, {}, agent="ollama", model="m", effort="xhigh").message
+    assert wrong == 'profile "p": effort is "xhigh"; Ollama knows on, off, low, medium, high'
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_ends_the_session_in_time_with_its_reason(kind: Kind, task: Task, fault: str) -> None:
-    reply, failure = FAULTS[fault]
-    if fault == "hang in the middle":
-        reply = Reply(kind.cut.parts[:2], headers=kind.cut.headers, hang_after=True)
-    began = time.monotonic()
-    with serving(reply) as server:
-        done = session(kind, task, server.url)
-    assert done.failure is failure, done.detail
-    assert done.detail and time.monotonic() - began < 30
-    if fault == "429":
-        assert done.retry_at is not None and 20 < done.retry_at - time.time() < 31
-
-
-def test_a_stream_that_is_cut_is_no_answer(kind: Kind, task: Task) -> None:
-    with serving(kind.cut) as server:
-        assert session(kind, task, server.url).failure is SessionFailure.MALFORMED
+def test_a_call_whose_arguments_are_no_json_is_told_so_and_can_be_sent_back(task: Task) -> None:
+    kind = KINDS["openai"]
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "write", "arguments": '{"path": "a'}}
+    with serving(of_openai([{"tool_calls": [call]}], "tool_calls"), kind.text("Done.")) as server:
+        assert session(kind, task, server.url).failure is None
+    *_, said, result = server.bodies()[1]["messages"]
+    assert said["tool_calls"][0]["function"]["arguments"] == "{}" and "needs a text 'path'" in result["content"]
 
 
 def test_an_error_within_a_stream_is_what_it_says(task: Task) -> None:
@@ -260,14 +91,6 @@ def test_an_error_within_a_stream_is_what_it_says(task: Task) -> None:
         assert session(KINDS["anthropic"], task, server.url).failure is SessionFailure.OVERLOADED
     with serving(Reply([b'data: {"error": {"message": "slow down", "code": 429}}\n\n'])) as server:
         assert session(KINDS["openai"], task, server.url).failure is SessionFailure.RATE_LIMITED
-
-
-def test_nobody_there_is_said_with_the_address(kind: Kind, task: Task) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    done = session(kind, task, f"http://127.0.0.1:{port}")
-    assert done.failure is SessionFailure.UNREACHABLE and str(port) in done.detail
 
 
 @pytest.mark.parametrize("name", ["openai", "ollama"])

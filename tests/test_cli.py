@@ -19,7 +19,10 @@ from typer.testing import CliRunner
 
 from autoloop.cli import plain_status
 from autoloop.cli.app import app
+from autoloop.cli.look import results_table
 from autoloop.cli.render import clean, duration, percent
+from tests.http_script import serving
+from tests.services import of_ollama
 
 PACKAGE = Path(__file__).resolve().parent.parent
 VERBS = [
@@ -40,6 +43,7 @@ VERBS = [
     "clean",
     "agents",
     "demo",
+    "hud",
 ]
 MEASURE = """echo "{\\"lines\\": $(wc -l < code.py), \\"errors\\": 0}"\n"""
 CONFIG = """
@@ -380,6 +384,11 @@ def test_one_interrupt_finishes_the_experiment_and_a_second_cuts_it_short(place:
     assert place.read("status")["stop_reason"] == "aborted"
 
 
+def test_a_run_that_ended_before_its_baseline_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    results_table([])
+    assert capsys.readouterr().out == "no results: the baseline has not been measured\n"
+
+
 def wait_for_run(place: Place) -> None:
     until = time.monotonic() + 60
     while not list(place.root.glob(".autoloop/runs/size/*/state.json")) and time.monotonic() < until:
@@ -484,6 +493,11 @@ agent = "anthropic"
     found = {one["profile"]: one for one in facts}
     assert found["able"]["usable"] and found["api"]["problem"] == "ANTHROPIC_API_KEY is not set"
     assert found["claude"]["remedy"] == "npm install -g @anthropic-ai/claude-code"
+    one = json.loads(place.type("agents", "claude-code", "--json"))
+    assert [(each["profile"], each["agent"]) for each in one] == [("claude-code", "claude")]
+    assert "ollama:some-model" in place.type("agents", "ollama:some-model")
+    assert 'unknown profile "abel"; did you mean "able"' in place.refusal("agents", "abel")
+    assert found["openai:MODEL"]["problem"] == "OPENAI_API_KEY is not set" and "ollama:MODEL" in found
     assert "able works: it did its errand" in place.type("agents", "able", "--check")
     assert "ended without doing its errand" in place.type("agents", "idle", "--check", expect=2)
     checked = json.loads(place.type("agents", "--check", "--json"))
@@ -503,3 +517,13 @@ command = "echo 1 > other.txt"
     place.extra["PATH"] = "/usr/bin:/bin"
     told = place.type("run", "size", "--max-experiments", "1", expect=3)
     assert "the first usable one is taken: able (api: ANTHROPIC_API_KEY is not set)" in told
+
+
+def test_a_model_of_ollama_is_named_with_its_tag_and_asked_where_a_flag_says(tmp_path: Path) -> None:
+    place = make(tmp_path / "repository")
+    with serving(of_ollama({"content": "Nothing to do."})) as server:
+        words = ("--agent", "ollama:some-model:7b", "--ollama-endpoint", server.url, "--max-experiments", "1")
+        place.extra |= {"OLLAMA_ENDPOINT": "http://127.0.0.1:1", "AUTOLOOP_MODEL": "another"}
+        place.type("run", "size", *words, expect=3)
+        asked = [(path, body["model"]) for path, _, body in server.requests]
+    assert asked == [("/api/chat", "some-model:7b")]

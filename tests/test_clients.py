@@ -162,6 +162,32 @@ def test_a_client_that_dies_is_told_by_its_last_words(place: Place) -> None:
     assert place.session("codex").failure is SessionFailure.NOT_INSTALLED
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_the_model_spoke_of_is_not_what_went_wrong(place: Place, client: str) -> None:
+    said = "I fixed the unauthorized billing requests; the rate limit timed out."
+    events = (RECORDED / f"{client}-works.jsonl").read_text().replace("I write.", said).splitlines()
+    last = next(number for number, line in enumerate(events) if said in line)
+    (place.home / "events").write_text("\n".join(events[: last + 1]) + "\n")
+    place.install(client, f"cat {place.home}/events; echo 'invalid api key in the test of the billing' >&2; kill -9 $$")
+    session = place.session(client)
+    assert session.failure is SessionFailure.EXITED and "invalid api key in the test" in session.detail
+
+
+def test_a_client_that_never_began_is_told_by_its_last_line(place: Place) -> None:
+    place.install("codex", "echo 'starting' >&2; echo 'Error: not logged in' >&2; exit 1")
+    session = place.session("codex")
+    assert (session.failure, session.detail) == (SessionFailure.NOT_SIGNED_IN, "Error: not logged in")
+
+
+def test_a_key_in_an_error_is_not_repeated(place: Place) -> None:
+    place.install("codex", "echo 'Incorrect API key provided: sk-ant-secret-1' >&2; exit 1")
+    session = place.session("codex")
+    assert session.failure is SessionFailure.NOT_SIGNED_IN and "sk-ant-secret-1" not in session.detail
+    said = {"type": "turn.failed", "error": {"message": "401: the key sk-ant-secret-1 is not valid"}}
+    place.install("codex", f"echo '{json.dumps(said)}'; exit 1")
+    assert place.session("codex").detail == "401: the key [redacted] is not valid"
+
+
 def test_a_silent_client_is_asked_to_end_first(place: Place) -> None:
     place.install("claude", f"trap 'echo asked > {place.home}/asked; exit 1' INT; while :; do sleep 0.1; done")
     session = place.session("claude", limits=Limits(agent_idle_timeout=500))
@@ -265,6 +291,19 @@ def test_what_is_found_of_a_client_is_told_with_a_remedy(place: Place) -> None:
     assert probe(service, place.tree, place.environ).usable
 
 
+def test_opencode_may_be_signed_in_by_the_key_of_any_service_or_know_one_that_needs_none(place: Place) -> None:
+    del place.environ["ANTHROPIC_API_KEY"]
+    place.install("opencode", "echo 1.18.33")
+    profile = Profile(name="opencode", agent="opencode")
+    assert probe(profile, place.tree, place.environ).problem == "not signed in"
+    keyed = probe(profile, place.tree, {**place.environ, "OPENROUTER_API_KEY": "sk-or-1"})
+    assert (keyed.problem, keyed.signed_in) == ("", "OPENROUTER_API_KEY")
+    settings = place.home / ".config/opencode/opencode.jsonc"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("{}")
+    assert probe(profile, place.tree, place.environ).signed_in == "~/.config/opencode/opencode.jsonc"
+
+
 @pytest.mark.parametrize(
     ("status", "said", "failure"),
     [
@@ -280,6 +319,7 @@ def test_what_is_found_of_a_client_is_told_with_a_remedy(place: Place) -> None:
         (404, "model: no-such-model", SessionFailure.UNREACHABLE),
         (None, "Prompt is too long", SessionFailure.CONTEXT_TOO_LONG),
         (None, "Request timed out", SessionFailure.IDLE),
+        (None, "timeout: the request took too long", SessionFailure.IDLE),
         (None, "API returned an empty or malformed response (HTTP 200)", SessionFailure.MALFORMED),
     ],
 )

@@ -68,6 +68,23 @@ def test_a_debugger_points_at_measure_tracing(checkout: Checkout) -> None:
     assert validate(checkout).values == (100, 100, 100)
 
 
+def test_a_sandbox_within_points_at_measure_tracing(checkout: Checkout) -> None:
+    checkout.measure("bwrap --ro-bind / / --unshare-user --unshare-pid true || exit 4", "echo METRIC ms=$x")
+    error = refused(checkout)
+    assert error.message.startswith(WITHOUT) and "uid map" in error.message
+    assert error.hint == "It traces processes, or makes namespaces: set `measure_tracing = true`."
+    checkout.configure(measure_tracing=True)
+    assert validate(checkout).values == (100, 100, 100)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it works for ordinary users")
+def test_a_sandbox_within_that_mounts_proc_is_told_that_root_cannot(checkout: Checkout) -> None:
+    checkout.measure("bwrap --ro-bind / / --unshare-pid --proc /proc true || exit 4", "echo METRIC ms=$x")
+    error = refused(checkout)
+    assert error.message.startswith(WITHOUT)
+    assert error.hint.startswith("It makes a sandbox of its own") and "a user other than root" in error.hint
+
+
 def test_services_that_cannot_be_reached_point_at_the_loopback(checkout: Checkout) -> None:
     port = free_port()
     serve = f"import socket\ns = socket.create_server(('127.0.0.1', {port}))\nwhile True: s.accept()[0].send(b'x')"

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from autoloop.agents import AGENTS
+from autoloop.agents.programs import CLIENTS
 from autoloop.cli.app import app
 from autoloop.core.events import known_kinds
 from autoloop.core.flags import Sign
@@ -88,6 +89,16 @@ def test_every_environment_variable_is_documented() -> None:
     named = set(re.findall(r"AUTOLOOP_[A-Z_]+[A-Z]", texts))
     named |= {f"AUTOLOOP_{name.upper()}" for name in ("agent", "command", "model", "effort", "script", "fallback")}
     assert sorted(name for name in named if f"`{name}`" not in page("configuration")) == []
+
+
+def test_every_variable_that_somebody_may_set_is_in_the_example() -> None:
+    agents = "\n".join(path.read_text() for path in (ROOT / "autoloop/agents").rglob("*.py"))
+    read = set(re.findall(r'known\.get\("([A-Z_]+)"\)|_needed\(known, "([A-Z_]+)"', agents))
+    wanted = {name for names in read for name in names if "_" in name}
+    wanted |= {name for client in CLIENTS.values() for name in (*client.keys, client.elsewhere) if name}
+    wanted |= set(re.findall(r"`(AUTOLOOP_[A-Z_]+)`", re.split("^Set for", page("configuration"), flags=re.M)[0]))
+    assert len(wanted) > 18
+    assert sorted(name for name in wanted if name not in (ROOT / ".env.example").read_text()) == []
 
 
 def test_every_event_is_documented() -> None:
@@ -186,6 +197,12 @@ def test_the_figures_of_the_readme_are_those_of_the_benchmark() -> None:
         if line.startswith("| ") and len(cells) == 5 and cells[1].endswith("%"):
             for noise, kept, false in (("Gaussian 5 %", *cells[1:3]), ("a busy machine", *cells[3:5])):
                 assert f"| {noise} | {cells[0]} | {kept} | {false} |" in deciding
+
+
+def test_the_packet_that_is_shown_is_of_the_prompt_that_ships() -> None:
+    fixed = [line for line in (ROOT / "system_prompts/experiment.md").read_text().splitlines() if "$" not in line]
+    shown = page("agents").splitlines()
+    assert [line for line in fixed if line not in shown] == []
 
 
 def test_nothing_names_the_machine_that_it_was_written_on() -> None:

@@ -8,13 +8,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "autoloop"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EDGES = {"cli", "tui", "mcp", "daemon", "__main__"}
+EDGES = {"cli", "hud", "tui", "mcp", "daemon", "__main__"}
 """Parse, call api, render."""
 JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "lessons", "report"}
 """Know protocols, not vendors."""
 WIRING = {
     "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "differing", "demo",
-    "comparing", "auditing", "stocktaking", "trying",
+    "comparing", "auditing", "stocktaking", "trying", "benching", "bench_planning", "trialing", "worker",
 }  # fmt: skip
 """Put both together."""
 IMPURE = {"os", "sys", "time", "subprocess", "socket", "random", "shutil", "tempfile", "datetime", "signal"}

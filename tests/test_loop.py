@@ -136,6 +136,18 @@ def test_an_unreachable_agent_stops_the_run_and_spends_no_experiment() -> None:
     assert world.run().totals.experiments == 5
 
 
+@pytest.mark.parametrize(("now", "reason"), [(False, StopReason.STOPPED), (True, StopReason.ABORTED)])
+def test_a_person_who_ends_the_wait_for_a_quota_has_stopped_the_run(now: bool, reason: StopReason) -> None:
+    def out_of_quota(number: int) -> Session:
+        world.steering.asked, world.steering.at_once = Wishes(stop=True), now
+        return Session(seconds=0, failure=SessionFailure.OUT_OF_QUOTA, detail="again tomorrow")
+
+    world = World(program(), improving_at(), FakeAgent(out_of_quota))
+    state = world.run()
+    assert state.stopped and state.stopped.reason is reason
+    assert state.totals.experiments == 0
+
+
 @dataclass
 class WaitingAgent:
     """Waits in its first session, and remembers what each was left."""

@@ -73,6 +73,21 @@ def test_the_environment_sets_fields_of_the_chosen_profile_alone(home: Home) -> 
     assert settings.profiles["other"].command == ""
 
 
+def test_an_agent_that_is_named_by_a_flag_is_no_other_one(home: Home) -> None:
+    settings = home.settings(MINE, environ={"AUTOLOOP_AGENT": "codex", "AUTOLOOP_MODEL": "m", "AUTOLOOP_EFFORT": "low"})
+    named = choose(settings, "ollama:qwen3:30b")
+    assert (named.agent, named.model, named.effort) == ("ollama", "qwen3:30b", "low")
+    assert (choose(settings, "claude-code").agent, choose(settings, "claude").model) == ("claude", "m")
+    assert choose(settings, "mine").agent == "codex"
+
+
+def test_an_agent_that_needs_a_model_is_told_with_one(home: Home) -> None:
+    for spec in ("ollama", "openai", "olama:qwen3"):
+        with pytest.raises(AutoloopError) as refused:
+            choose(home.settings(MINE), spec)
+        assert "ollama:MODEL" in str(refused.value.hint)
+
+
 def test_an_empty_variable_is_none(home: Home) -> None:
     settings = home.settings(MINE, environ={"AUTOLOOP_SANDBOX": "", "AUTOLOOP_COMMAND": ""})
     assert settings.sandbox == "auto"
@@ -107,7 +122,7 @@ def test_an_unknown_profile_is_told_which_there_are(home: Home) -> None:
     with pytest.raises(AutoloopError) as refused:
         choose(home.settings(MINE), "mien")
     assert refused.value.message == 'unknown profile "mien"; did you mean "mine"?'
-    assert refused.value.hint == f"There are: mine, {', '.join(WITHOUT_SETTINGS)}."
+    assert refused.value.hint == f"There are: mine, {', '.join(WITHOUT_SETTINGS)}, openai:MODEL, ollama:MODEL."
     with pytest.raises(AutoloopError, match="default_profile"):
         choose(home.settings('default_profile = "gone"\n' + MINE), None)
     with pytest.raises(AutoloopError, match='"gone" \\(fallback of "mine"\\)'):

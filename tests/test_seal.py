@@ -95,6 +95,15 @@ def test_planted_bytecode_goes_before_it_can_be_used(sealed: SealedProgram) -> N
     assert not planted.parent.exists() and sealed.violations() == ()
 
 
+def test_a_link_in_the_place_of_bytecode_goes_as_well(sealed: SealedProgram, tmp_path: Path) -> None:
+    write(tmp_path, {"evil/json.cpython-311.pyc": "planted"})
+    planted = sealed.directory / "__pycache__"
+    planted.symlink_to(tmp_path / "evil")
+    assert sealed.violations() == ()
+    assert not planted.is_symlink()
+    assert (tmp_path / "evil/json.cpython-311.pyc").exists(), "what a link leads to is somebody else's"
+
+
 def test_a_resumed_run_holds_files_to_the_digests_of_its_beginning(source: Path, tmp_path: Path) -> None:
     digests = seal(source, tmp_path / "sealed")
     (tmp_path / "sealed/measure.sh").write_text("echo METRIC ms=0\n")
@@ -159,6 +168,24 @@ def test_a_change_of_a_protected_file_is_named(
 ) -> None:
     tamper(tree)
     assert named in protected.violations()
+
+
+def test_bytecode_of_protected_modules_goes_and_no_other(tree: Path) -> None:
+    planted = "__pycache__/{}.cpython-311.pyc"
+    write(tree, {f"src/{planted.format(name)}": "" for name in ("a", "b")})
+    write(tree, {f"tests/{planted.format(name)}": "" for name in ("test_a", "left")})
+    (tree / "src/__pycache__").chmod(0o500)
+    protected = ProtectedFiles(tree, Protected(("tests/**", "src/a.py")))
+    assert protected.violations() == ()
+    left = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*.pyc"))
+    assert left == [f"src/{planted.format('b')}", f"tests/{planted.format('left')}"]
+
+
+def test_a_link_to_bytecode_of_protected_modules_goes_and_not_what_it_leads_to(tree: Path, tmp_path: Path) -> None:
+    write(tmp_path, {"evil/test_a.cpython-311.pyc": "planted"})
+    (tree / "tests/__pycache__").symlink_to(tmp_path / "evil")
+    assert ProtectedFiles(tree, Protected(("tests/**",))).violations() == ()
+    assert not (tree / "tests/__pycache__").is_symlink() and (tmp_path / "evil/test_a.cpython-311.pyc").exists()
 
 
 def test_names_that_are_not_utf8_are_watched_too(tree: Path) -> None:

@@ -1,6 +1,7 @@
 """Trajectories: what a session did, step by step, in a form that others can read, without secrets."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,38 @@ def test_long_texts_keep_their_ends_and_odd_characters_survive(task: Task) -> No
     step = document(task).steps[0]
     assert len(step.message) < LONGEST + 100 and step.message.endswith("end")
     assert step.observation and step.observation.results[0].source_call_id is None
+
+
+def test_what_is_unknown_is_not_zero_and_what_is_no_number_is_told_in_words(task: Task) -> None:
+    with Trajectory(task, "codex") as trajectory:
+        trajectory.agent("x", calls=[Call("c", "set", {"learning_rate": float("nan"), "deep": [float("inf")]})])
+    text = (task.transcript.parent / WHOLE).read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["steps"][0]["tool_calls"][0]["arguments"]["deep"] == ["inf"]
+    totals = document(task).final_metrics
+    assert totals and (totals.total_prompt_tokens, totals.total_completion_tokens) == (None, None)
+
+
+def test_no_session_ends_for_want_of_its_record(task: Task) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Trajectory(task, "claude") as trajectory:
+        trajectory.user("one")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+            for _ in range(3):
+                trajectory.agent("x" * 1000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    found = document(task)
+    assert [step.source for step in found.steps] == ["user", "agent"] and "left out" in (found.notes or "")
+    try:
+        with Trajectory(task, "claude") as trajectory:
+            trajectory.user("one" * 400)
+            trajectory.agent("two")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    left = sorted(path.name for path in task.transcript.parent.iterdir())
+    assert left == [STEPS], "where the whole cannot be written the steps stay, and nothing of the session before"
 
 
 def test_a_killed_session_leaves_its_finished_steps(task: Task) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from autoloop.agents.prices import Price, price_of, shipped
 from autoloop.agents.wrappers import Budget, Fallback, Retrying
-from autoloop.core.patience import BACKOFF, MARGIN
+from autoloop.core.patience import BACKOFF, LONGEST, MARGIN
 from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.usage import Usage
@@ -101,6 +101,25 @@ def test_an_overloaded_service_is_asked_less_and_less_often_and_then_given_up(ni
     assert len(agent.left) == len(BACKOFF) + 1
 
 
+@pytest.mark.parametrize(
+    ("retry_at", "left", "on_quota", "waited"),
+    [
+        (1000.0 + 2 * LONGEST, None, "wait", True),
+        (1000.0 + 2 * LONGEST, 3 * LONGEST, "wait", True),
+        (1000.0 + 2 * LONGEST, LONGEST, "wait", False),
+        (1000.0 + 2 * LONGEST, None, "stop", False),
+        (1060.0, 50.0, "wait", False),
+    ],
+)
+def test_a_rate_limit_that_lasts_too_long_is_a_quota(
+    night: Night, retry_at: float, left: float | None, on_quota: str, waited: bool
+) -> None:
+    limited = failed(SessionFailure.RATE_LIMITED, retry_at=retry_at)
+    session, _ = night.retrying(limited, OK, left=Left(seconds=left), on_quota=on_quota)
+    assert session.failure is (None if waited else SessionFailure.OUT_OF_QUOTA)
+    assert [seconds for _, seconds in night.waits] == ([retry_at - 1000.0 + MARGIN] if waited else [])
+
+
 @pytest.mark.parametrize("failure", [f for f in SessionFailure if not f.passes])
 def test_what_does_not_pass_is_not_waited_for(night: Night, failure: SessionFailure) -> None:
     assert night.retrying(failed(failure), OK)[0].failure is failure
@@ -141,6 +160,12 @@ def test_a_quota_is_waited_for_when_it_is_reset_in_time(
     session, _ = night.retrying(out, OK, left=Left(seconds=left), on_quota=on_quota)
     assert bool(night.waits) == waited
     assert (session.failure is None) == waited
+
+
+def test_a_reset_that_changes_nothing_is_not_waited_for_again_and_again(night: Night) -> None:
+    session, _ = night.retrying(*[failed(SessionFailure.OUT_OF_QUOTA, retry_at=900.0)] * 9)
+    assert session.failure is SessionFailure.OUT_OF_QUOTA
+    assert [seconds for _, seconds in night.waits] == [MARGIN, *BACKOFF[1:]]
 
 
 def test_each_attempt_knows_what_is_left(night: Night) -> None:

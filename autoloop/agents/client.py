@@ -196,9 +196,15 @@ class ClientAgent(ABC):
         elif done.idle and (told.failure is None or not told.failure.passes):
             told.fails(SessionFailure.IDLE, f"silent for {limits.agent_idle_timeout / 1000:g} s (agent_idle_timeout)")
         elif done.exit_code and told.failure is None:
-            said = told.transcript.last["stderr"] or told.transcript.last["stdout"]
-            failure = failure_of(None, f"{done.stderr}\n{said}", began) if said else None
-            told.fails(*(failure or (SessionFailure.EXITED, f"exit code {done.exit_code}: {said}", None)))
+            self._last_words(told, done, began)
+
+    def _last_words(self, told: Told, done: Finished, began: float) -> None:
+        said = told.transcript.last["stderr"] or told.transcript.last["stdout"]
+        found = failure_of(None, f"{done.stderr}\n{said}", began) if said and not told.answered else None
+        if found is None:
+            told.fails(SessionFailure.EXITED, f"exit code {done.exit_code}: {said}")
+        else:
+            told.fails(found[0], said, found[2])
 
 
 def _prompt(task: Task, room: Room) -> str:

@@ -16,7 +16,7 @@ _WORDS: tuple[tuple[SessionFailure, str], ...] = (
     ),
     (
         SessionFailure.CONTEXT_TOO_LONG,
-        r"context.?(length|window)|prompt is too long|too long|maximum context|ContextOverflow|too many tokens",
+        r"context.?(length|window)|(?<!took )too long|maximum context|ContextOverflow|too many tokens",
     ),
     (
         SessionFailure.NOT_SIGNED_IN,
@@ -32,8 +32,8 @@ _WORDS: tuple[tuple[SessionFailure, str], ...] = (
         r"model.{0,40}(not found|does not exist|not exist)|unknown model|not_found_error|fetch failed|"
         r"error sending request|unable to reach",
     ),
-    (SessionFailure.REFUSED, r"refus(al|ed to)|content policy|violates"),
-    (SessionFailure.IDLE, r"timed? ?out|timeout|idle"),
+    (SessionFailure.REFUSED, r"refus(al|ed to)|content (filtering )?policy|violates"),
+    (SessionFailure.IDLE, r"timed? ?out|timeout|\bidle"),
     (
         SessionFailure.MALFORMED,
         r"malformed|invalid json|unexpected (token|end)|empty response|parse|stream disconnected",

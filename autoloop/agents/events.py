@@ -36,6 +36,8 @@ class Told:
     retry_at: float | None = None
     enough: bool = False
     """Whether it has to end, for a reason that the client does not know."""
+    answered: bool = False
+    """Whether the model has answered: from then on, what is said speaks of the work as well."""
     troubled: float | None = None
     """Since when its service fails."""
     patience: float = PATIENCE
@@ -51,13 +53,15 @@ class Told:
 
     def works(self) -> None:
         """The model answered: what went wrong before is over."""
+        self.answered = True
         if not self.enough:
             self.failure, self.detail, self.retry_at, self.troubled = None, "", None, None
 
     def fails(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
         """How the session went wrong, as far as is known; what is told later counts, until it has to end."""
         if not self.enough:
-            self.failure, self.detail, self.retry_at = failure, one_line(detail, 400), retry_at
+            self.failure, self.retry_at = failure, retry_at
+            self.detail = one_line(self.transcript.redacted(detail), 400)
 
     def waits(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
         """The service failed and the client tries again, at some time if that is told."""

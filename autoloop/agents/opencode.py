@@ -23,8 +23,6 @@ from autoloop.ports import Room, Task
 
 _ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny", "external_directory": "allow"}}
 """What would ask is rejected, since nobody answers."""
-_SETTINGS = (".config/opencode/opencode.json", ".config/opencode/opencode.jsonc")
-"""At home: where its services and their models are described."""
 _TROUBLE = re.compile(r'level=ERROR .*\bmessage="stream error".*?\bsmall=false\b.*?\berror\.error="((?:[^"\\]|\\.)*)"')
 _NO_MODEL = re.compile(r'level=ERROR .*\berror="ProviderModelNotFoundError: ([^"]*)"')
 _GIVEN = "OPENCODE_CONFIG_CONTENT"
@@ -75,7 +73,7 @@ class OpencodeAgent(ClientAgent):
 
     def furnish(self, home: Path) -> None:
         """Its settings: without them a service of the user's own is not known."""
-        for name in _SETTINGS:
+        for name in self.program.settings:
             with suppress(OSError):
                 text = (Path(self.env.get("HOME") or Path.home()) / name).read_bytes()
                 (home / name).parent.mkdir(parents=True, exist_ok=True)

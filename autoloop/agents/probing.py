@@ -74,7 +74,7 @@ def _probe_client(profile: Profile, client: Program, known: Mapping[str, str], h
     store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
     lent = "" if by or not store.is_file() else _at_home(store, home)
-    by = by or lent or _made_key(client, home, known)
+    by = by or lent or _made_key(client, home, known) or _described(client, home)
     if not by and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)
         return Found(**{**vars(found), "version": version})
@@ -89,6 +89,11 @@ def _made_key(client: Program, home: Path, known: Mapping[str, str]) -> str:
         if client is CLIENTS["claude"] and b'"primaryApiKey"' in settings.read_bytes():
             return _at_home(settings, home)
     return ""
+
+
+def _described(client: Program, home: Path) -> str:
+    """The settings in which a client finds its services, where there are some."""
+    return next((_at_home(home / name, home) for name in client.settings if (home / name).is_file()), "")
 
 
 def _at_home(path: Path, home: Path) -> str:
@@ -142,6 +147,9 @@ def _probe_ollama(profile: Profile, known: Mapping[str, str]) -> Found:
     if problem:
         return _missing(profile, problem, "Start it with `ollama serve`, or set OLLAMA_ENDPOINT.")
     names = {name for model in models for name in (model, model.removesuffix(":latest"))}
+    if not profile.model and models:
+        named = f"--agent ollama:{sorted(models)[0].removesuffix(':latest')}"
+        return _missing(profile, "no model is named", f"Name one: {named}. It has {', '.join(sorted(models)[:5])}.")
     if profile.model and profile.model not in names:
         listed = f" It has {', '.join(sorted(models)[:5])}." if models else ""
         return _missing(

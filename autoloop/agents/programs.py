@@ -23,6 +23,8 @@ class Program:
     """The file of that folder that holds the sign-in."""
     sign_in: str
     """What to do about a missing one."""
+    settings: tuple[str, ...] = ()
+    """Files of the home that describe services, one of which may need no sign-in."""
 
     def signed_in(self, home: Path, env: Mapping[str, str]) -> Path:
         """Where a sign-in of the user's is kept, whether there is one or not."""
@@ -52,11 +54,20 @@ CODEX = Program(
 OPENCODE = Program(
     name="opencode",
     package="opencode-ai",
-    keys=("OPENCODE_CONFIG_CONTENT",),
+    keys=(
+        "OPENCODE_CONFIG_CONTENT",
+        "OPENCODE_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "OPENROUTER_API_KEY",
+        "GEMINI_API_KEY",
+    ),
     folder=".local/share/opencode",
     elsewhere="",
     store="auth.json",
-    sign_in="Sign in with `opencode auth login`, or set OPENCODE_CONFIG_CONTENT.",
+    sign_in="Sign in with `opencode auth login`, set the key of a service, or describe one in "
+    "~/.config/opencode/opencode.json.",
+    settings=(".config/opencode/opencode.json", ".config/opencode/opencode.jsonc"),
 )
 
 

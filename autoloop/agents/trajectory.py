@@ -1,14 +1,17 @@
 """Trajectories: the step-by-step record of a session in ATIF, the Agent Trajectory Interchange Format, version 1.7.
 
 Steps are appended to `trajectory.atif.jsonl` as they end; `trajectory.json` takes their place when the session is over,
-so that a kill loses at most the step in progress. Secrets are replaced before anything is written.
+so that a kill loses at most the step in progress. On a full disk the record ends, and the session does not. Secrets
+are replaced before anything is written.
 """
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +54,7 @@ class Trajectory:
         self._usage: Usage | None = None
         self._cost: float | None = None
         self._told: tuple[Usage | None, float | None] = (None, None)
+        (self.folder / WHOLE).unlink(missing_ok=True)  # of an attempt before
         self._file = (self.folder / STEPS).open("wb", buffering=0)
 
     def __enter__(self) -> Self:
@@ -61,7 +65,8 @@ class Trajectory:
     ) -> None:
         with self._file:
             self._close_step()
-        self._write_whole()
+        with suppress(OSError):  # then the steps stay as they are
+            self._write_whole()
 
     def system(self, text: str) -> None:
         """What the model was told about itself."""
@@ -120,22 +125,35 @@ class Trajectory:
         step, self._open = self._open, None
         if step is None:
             return
-        metrics = step.get("metrics", {})
-        usage = Usage(
-            input=metrics.get("prompt_tokens", 0) - metrics.get("cached_tokens", 0),
-            output=metrics.get("completion_tokens", 0),
-            cache_read=metrics.get("cached_tokens", 0),
-        )
-        self._usage = usage if self._usage is None else self._usage + usage
-        if "cost_usd" in metrics:
-            self._cost = (self._cost or 0.0) + metrics["cost_usd"]
-        if self._size >= LARGEST:
+        self._add_up(step.get("metrics", {}))
+        line = json.dumps({"step_id": self._steps + 1, **step}, ensure_ascii=False).encode(errors="replace") + b"\n"
+        if self._cut or self._size >= LARGEST or not self._write(line):
             self._cut = True
             return
         self._steps += 1
-        line = json.dumps({"step_id": self._steps, **step}, ensure_ascii=False).encode(errors="replace") + b"\n"
         self._size += len(line)
-        self._file.write(line)
+
+    def _add_up(self, metrics: Mapping[str, Any]) -> None:
+        if "prompt_tokens" in metrics:
+            usage = Usage(
+                input=metrics["prompt_tokens"] - metrics["cached_tokens"],
+                output=metrics["completion_tokens"],
+                cache_read=metrics["cached_tokens"],
+            )
+            self._usage = usage if self._usage is None else self._usage + usage
+        if "cost_usd" in metrics:
+            self._cost = (self._cost or 0.0) + metrics["cost_usd"]
+
+    def _write(self, line: bytes) -> bool:
+        """Whether the line is in the record; on a full disk a part of one is taken back."""
+        try:
+            if self._file.write(line) == len(line):
+                return True
+        except OSError:
+            pass
+        with suppress(OSError):
+            self._file.truncate(self._size)
+        return False
 
     def _call(self, call: Call) -> dict[str, Any]:
         cleaned = json.loads(self._clean_json(dict(call.arguments)))
@@ -146,6 +164,8 @@ class Trajectory:
             return "{" + ", ".join(f"{json.dumps(str(k))}: {self._clean_json(v)}" for k, v in value.items()) + "}"
         if isinstance(value, list):
             return "[" + ", ".join(map(self._clean_json, value)) + "]"
+        if isinstance(value, float) and not isfinite(value):  # which JSON does not know
+            value = str(value)
         return json.dumps(self._clean(value) if isinstance(value, str) else value, default=str)
 
     def _clean(self, text: str) -> str:
@@ -155,23 +175,27 @@ class Trajectory:
         half = LONGEST // 2
         return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
-    def _write_whole(self) -> None:
-        """Put the steps together, streamed; what is there under the name is whole at any time."""
+    def _head(self) -> dict[str, Any]:
         usage, cost = self._told
         final = _totals(usage or self._usage, self._cost if cost is None else cost, self._steps)
         agent = {"name": self.agent_name, "version": self.version or "unknown"}
         if self.model:
             agent["model_name"] = self.model
         head = {"schema_version": SCHEMA, "session_id": self.session, "agent": agent, "final_metrics": final}
-        if self._cut:
-            head["notes"] = "too long: the later steps are left out"
+        return {**head, "notes": "too long, or no room: the later steps are left out"} if self._cut else head
+
+    def _write_whole(self) -> None:
+        """Put the steps together, streamed; what is there under the name is whole at any time."""
         partial = self.folder / f".{WHOLE}"
-        with partial.open("wb") as file:
-            file.write(json.dumps(head)[:-1].encode() + b', "steps": [')
-            for number, line in enumerate(self._lines()):
-                file.write((b"," if number else b"") + b"\n" + line)
-            file.write(b"\n]}\n")
-        os.replace(partial, self.folder / WHOLE)
+        try:
+            with partial.open("wb") as file:
+                file.write(json.dumps(self._head())[:-1].encode() + b', "steps": [')
+                for number, line in enumerate(self._lines()):
+                    file.write((b"," if number else b"") + b"\n" + line)
+                file.write(b"\n]}\n")
+            os.replace(partial, self.folder / WHOLE)
+        finally:
+            partial.unlink(missing_ok=True)
         (self.folder / STEPS).unlink()
 
     def _lines(self) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from time import time
 
 from autoloop.agents.prices import Price, price_of
-from autoloop.core.patience import Wait, after_quota, next_attempt
+from autoloop.core.patience import Wait, after_quota, as_quota, next_attempt
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.totals import sum_known
 from autoloop.ports import Agent, Left, OnProgress, Progress, Task
@@ -27,17 +27,18 @@ class Retrying:
         while True:
             spent = _sum(attempts)
             left = _less(task.left, spent, self.clock() - began)
-            attempts.append(self.agent.run(replace(task, left=left), on_progress))
-            if attempts[-1].failure is not SessionFailure.UNREACHABLE:
+            session = self.agent.run(replace(task, left=left), on_progress)
+            if session.failure is not SessionFailure.UNREACHABLE:
                 self.answers.append(True)
-            wait = self._wait(attempts, task, self.clock() - began)
+            seconds = None if task.left.seconds is None else task.left.seconds - (self.clock() - began)
+            attempts.append(as_quota(session, self.clock(), seconds))
+            wait = self._wait(attempts, task, seconds)
             if wait is None or not task.wait(wait.why, wait.seconds):
                 return _with_costs(attempts)
             task.begin_again()
 
-    def _wait(self, attempts: list[Session], task: Task, spent: float) -> Wait | None:
-        left = None if task.left.seconds is None else task.left.seconds - spent
-        quota = after_quota(attempts[-1], task.limits.on_quota, self.clock(), left)
+    def _wait(self, attempts: list[Session], task: Task, left: float | None) -> Wait | None:
+        quota = after_quota(attempts, task.limits.on_quota, self.clock(), left)
         return quota or next_attempt(attempts, self.clock(), left, answered=bool(self.answers))
 
 

@@ -4,25 +4,47 @@ Heavy parts are imported by the function that needs them: `status` must not pay 
 """
 
 from autoloop.api.agents import Checked, agents_at_hand, check_agent
+from autoloop.api.contrasting import contrast_results
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
+from autoloop.api.suites import (
+    BenchOptions,
+    BenchOutcome,
+    Followed,
+    SuiteCheck,
+    bench,
+    check_suite,
+    regrade,
+    resume_bench,
+    suite_of,
+)
+from autoloop.api.watching import bench_events, follow
 
 __all__ = [
+    "BenchOptions",
+    "BenchOutcome",
     "Checked",
+    "Followed",
     "Found",
     "RunOptions",
     "Shown",
+    "SuiteCheck",
     "agents_at_hand",
     "audit",
+    "bench",
+    "bench_events",
     "check_agent",
+    "check_suite",
     "clean",
     "compare",
+    "contrast_results",
     "demo",
     "detach",
     "events",
+    "follow",
     "guide",
     "holdings",
     "ideas",
@@ -30,13 +52,16 @@ __all__ = [
     "limit",
     "look",
     "packet",
+    "regrade",
     "results",
     "resume",
+    "resume_bench",
     "root_of",
     "run",
     "show",
     "status",
     "stop",
+    "suite_of",
     "validate",
     "verify",
 ]

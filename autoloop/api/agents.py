@@ -25,18 +25,23 @@ class Checked:
     sandbox: str
 
 
-def agents_at_hand(path: Path, *, environ: Mapping[str, str] = os.environ) -> list[Found]:
-    """Every profile, with what was found of its agent and what to do where something is missing. Asks no model."""
+def agents_at_hand(path: Path, name: str | None = None, *, environ: Mapping[str, str] = os.environ) -> list[Found]:
+    """Every profile, or the named one, with what was found of its agent and what to do where something is missing.
+
+    Asks no model.
+    """
+    from autoloop.agents.probing import probe
     from autoloop.api.looking import root_of
     from autoloop.errors import AutoloopError
-    from autoloop.profiles import load_settings, user_config
+    from autoloop.profiles import choose, load_settings, user_config
     from autoloop.trying import survey
 
     try:
         root = root_of(path)
     except AutoloopError:
         root = path.resolve()
-    return survey(load_settings(root, environ, user_config(environ)), root, environ)
+    settings = load_settings(root, environ, user_config(environ))
+    return [probe(choose(settings, name), root, environ)] if name else survey(settings, root, environ)
 
 
 def check_agent(

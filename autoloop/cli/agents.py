@@ -14,7 +14,8 @@ _WITHOUT_ERRANDS = ("tuner", "scripted")
 def agents(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="PROFILE", help="With --check: which one.", show_default=False)
+        str | None,
+        typer.Argument(metavar="PROFILE", help="One of them alone; with --check, which one.", show_default=False),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Make one tiny real call; it may cost a cent.")] = False,
     json: options.Json = False,
@@ -30,7 +31,7 @@ def _list(path: Path, name: str | None, as_json: bool) -> None:
     from autoloop import api
     from autoloop.cli.render import say, say_json, table
 
-    found = [one for one in api.agents_at_hand(path) if name in (None, one.profile)]
+    found = api.agents_at_hand(path, name)
     if as_json:
         say_json([{**vars(one), "usable": one.usable} for one in found])
         return

@@ -11,9 +11,11 @@ import typer
 
 from autoloop.cli import options
 from autoloop.cli.agents import agents
+from autoloop.cli.bench import bench
 from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
+from autoloop.cli.hud import hud
 
 app = typer.Typer(
     name="autoloop",
@@ -92,6 +94,7 @@ def run(
     detach: options.Detach = False,
     resume: options.Resume = False,
     run: options.ResumedRun = None,
+    watch: options.Watch = False,
     json: options.Json = False,
 ) -> None:
     """Run the loop: propose, measure, keep or discard. It goes on until there is a reason to stop.
@@ -107,7 +110,8 @@ def run(
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
     given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
-    wanted = Wanted(slug, RunOptions(agent, given, rule, seed), resume=resume, run=run, detach=detach, json=json)
+    chosen = RunOptions(agent, given, rule, seed)
+    wanted = Wanted(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
     raise typer.Exit(run_loop(context.obj, wanted))
 
 
@@ -226,11 +230,13 @@ def verify(
 
 app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
 app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
+app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")(bench)
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 
 
 app.command(epilog="Example: autoloop demo")(demo)
+app.command(epilog="Example: autoloop hud import-time --open")(hud)
 
 
 def _given(

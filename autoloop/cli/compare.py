@@ -21,10 +21,9 @@ WORSE = 1
 """The exit code for a loss, as tools of comparison have it."""
 
 Result = TypeVar("Result")
-Command = Annotated[
-    list[str],
-    typer.Argument(metavar="COMMAND", help="After `--`: words that are executed, or one line for the shell."),
-]
+_WORDS = "After `--`: words that are executed, or one line for the shell."
+Command = Annotated[list[str], typer.Argument(metavar="COMMAND", help=_WORDS)]
+MaybeCommand = Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help=_WORDS, show_default=False)]
 MeasureOption = Annotated[
     str,
     typer.Option("--measure", metavar="WHAT", help="wall or cpu (seconds), or output: a metric that is printed."),
@@ -65,9 +64,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every pair
 
 def compare(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="What to compare with: any revision.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The revision in question.")],
-    command: Command,
+    a: Annotated[str, typer.Argument(metavar="A", help="What to compare with: any revision, or results of a bench.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The revision in question, or the results.")],
+    command: MaybeCommand = None,
     measure: MeasureOption = "wall",
     metric: Metric = None,
     direction: DirectionOption = "lower",
@@ -83,10 +82,11 @@ def compare(
     verbose: Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Compare two revisions: better, worse or noise.
+    """Compare two revisions, or two results of a bench: better, worse or noise.
 
     One command decides, without a program. Both revisions stand in trees of their own; your checkout is not touched.
-    They are measured in pairs, side by side, until the evidence suffices.
+    They are measured in pairs, side by side, until the evidence suffices. Without a command A and B are results of a
+    bench, DIRECTORY[:ARM][#ITERATION], and paired task by task.
 
     Exit codes: 0 better, 1 worse, 2 something you can fix, 3 noise, 130 interrupted.
     """
@@ -94,6 +94,13 @@ def compare(
     from autoloop.cli.compared import show_comparison
     from autoloop.core.comparison import Difference
 
+    codes = {Difference.BETTER: DONE, Difference.WORSE: WORSE, Difference.NOISE: NOTHING_KEPT}
+    if not command:
+        from autoloop.cli.contrasted import show_contrast
+
+        found = api.contrast_results(context.obj, a, b, alpha=alpha)
+        show_contrast(found, as_json=json)
+        raise typer.Exit(codes[found.verdict])
     chosen = _options(
         measure, metric, direction, max_pairs, alpha, threshold, warmup, timeout, prepare, share, env, seed
     )
@@ -103,7 +110,6 @@ def compare(
 
     compared = _followed(ask)
     show_comparison(compared, chosen, verbose=verbose, as_json=json)
-    codes = {Difference.BETTER: DONE, Difference.WORSE: WORSE, Difference.NOISE: NOTHING_KEPT}
     raise typer.Exit(codes[compared.comparison.difference or Difference.NOISE])
 
 

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-_SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
+    from autoloop.cli.watch import BenchWatch
+
+SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
 """Phases whose text is worth a line of its own."""
 _LOUD = "bold yellow"
-_REFRESHES_PER_SECOND = 2
 _LONGEST_PHASE = 40
 
 
 class Watcher:
     """Tells people what a run does."""
+
+    refreshes_per_second = 2
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -42,19 +45,7 @@ class Watcher:
         self._stopping = ""
 
     def __enter__(self) -> Self:
-        if on_terminal(self._file):
-            from rich.console import Console
-            from rich.live import Live
-
-            self._live = Live(
-                self,
-                console=Console(file=self._file),
-                refresh_per_second=_REFRESHES_PER_SECOND,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+        self._live = started_live(self, self._file, self.refreshes_per_second)
         return self
 
     def __exit__(
@@ -65,8 +56,8 @@ class Watcher:
 
     def on_progress(self, sign: Progress) -> None:
         """Show what is being done."""
-        if sign.phase in _SPOKEN and sign.text:
-            self._print(f"{sign.phase}: {_one_line(sign.text)}", _LOUD if sign.phase == "warning" else "")
+        if sign.phase in SPOKEN and sign.text:
+            self._print(f"{sign.phase}: {one_line(sign.text)}", _LOUD if sign.phase == "warning" else "")
         if sign.phase != "notice":
             self._phase = f"{sign.phase} {sign.text}" if sign.text else sign.phase
         self._experiment = sign.experiment or self._experiment
@@ -93,7 +84,7 @@ class Watcher:
 
     def _print(self, text: str, style: str = "") -> None:
         if self._live is None:
-            _say_if_there_is_room(text, self._file)
+            say_if_there_is_room(text, self._file)
             return
         from rich.text import Text
 
@@ -105,7 +96,7 @@ class Watcher:
     def _line(self, width: int) -> "Text":
         from rich.text import Text
 
-        phase = _one_line(self._phase)
+        phase = one_line(self._phase)
         parts = [phase if len(phase) <= _LONGEST_PHASE else phase[: _LONGEST_PHASE - 1] + "…"]
         line = Text("  ".join([*parts, *self._figures()]), style="cyan", no_wrap=True, overflow="ellipsis")
         if self._stopping:
@@ -124,7 +115,26 @@ class Watcher:
         return [f"experiment {self._experiment}/{summary.max_experiments}", duration(elapsed), *left, *metric, *gain]
 
 
-def _say_if_there_is_room(text: str, file: TextIO) -> None:
+def started_live(shown: "Watcher | BenchWatch", file: TextIO, per_second: float) -> "Live | None":
+    """What is shown at the end of a terminal and drawn anew from a thread of its own; None elsewhere."""
+    if not on_terminal(file):
+        return None
+    from rich.console import Console
+    from rich.live import Live
+
+    live = Live(
+        shown,
+        console=Console(file=file),
+        refresh_per_second=per_second,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
+
+
+def say_if_there_is_room(text: str, file: TextIO) -> None:
     """A log on a full disk is no reason to stop a run."""
     try:
         say(text, file)
@@ -138,8 +148,9 @@ def experiment_line(row: Row) -> str:
     text = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
     text = f"[{signs_of(row.flags)}] {text}" if row.flags else text
     columns = f"{row.experiment:>4}  {row.status.value:8}  {row.reason:18}  {number(row.metric):>12}"
-    return f"{columns}  {percent(row.gain):>8}  {_one_line(text)}".rstrip()
+    return f"{columns}  {percent(row.gain):>8}  {one_line(text)}".rstrip()
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text without line breaks and control characters."""
     return " ".join(clean(text).split())

@@ -60,6 +60,9 @@ def results(path: Path, run: str | None, as_json: bool) -> None:
 
 def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
     """Rows as people want to read them; columns that say nothing are left out."""
+    if not rows:
+        say("no results: the baseline has not been measured", file)
+        return
     header = ("#", "status", "reason", "metric", "gain", "flags", "samples", "took", "cost", "lines", "description")
     columns = list(zip(*map(_cells, rows), strict=True)) or [()] * len(header)
     shown = [i for i, column in enumerate(columns) if any(column) or i in (0, len(header) - 1)]

@@ -59,4 +59,5 @@ OllamaEndpoint = Annotated[
     typer.Option("--ollama-endpoint", metavar="URL", help="Where Ollama answers, for this run.", show_default=False),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave the run to a background process.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show a live table; plain lines where that is no terminal.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, or past a raised limit.")]

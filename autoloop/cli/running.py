@@ -34,6 +34,7 @@ class Wanted:
     run: str | None
     detach: bool
     json: bool
+    watch: bool = False
 
 
 def run_loop(path: Path, wanted: Wanted) -> int:
@@ -41,7 +42,7 @@ def run_loop(path: Path, wanted: Wanted) -> int:
     _refuse_contradictions(wanted)
     signals = Signals()
     try:
-        with Watcher(sys.stderr if wanted.json else sys.stdout) as watcher:
+        with _watcher(path, wanted) as watcher:
             signals.on_first = watcher.on_first_interrupt
             signals.install()
             if wanted.detach:
@@ -96,9 +97,21 @@ def _refuse_contradictions(wanted: Wanted) -> None:
         raise AutoloopError("--run names a run to resume", f"Add --resume: `autoloop run {wanted.slug} --resume`.")
     if wanted.resume and (wanted.options.profile is not None or wanted.options.seed is not None):
         raise AutoloopError("a run keeps the agent and the seed that it began with", "Start a new run for others.")
+    if wanted.watch and wanted.detach:
+        hint = f"Leave out one of them; `autoloop hud {wanted.slug}` shows a run in the background."
+        raise AutoloopError("--watch shows a run in the foreground, so it does not go with --detach", hint)
     if wanted.resume and wanted.detach:
         hint = f"`nohup autoloop run {wanted.slug} --resume &` goes on in the background."
         raise AutoloopError("--detach starts a new run, so it does not go with --resume", hint)
+
+
+def _watcher(path: Path, wanted: Wanted) -> Watcher:
+    file = sys.stderr if wanted.json else sys.stdout
+    if not wanted.watch:
+        return Watcher(file)
+    from autoloop.cli.watch import RunWatch
+
+    return RunWatch(file, lambda run_id: api.results(path, run_id))
 
 
 def _carried(path: Path, wanted: Wanted, signals: Signals, watcher: Watcher) -> Outcome:
@@ -155,7 +168,8 @@ def _report(path: Path, outcome: Outcome, as_json: bool) -> None:
 def _tell(path: Path, outcome: Outcome) -> None:
     summary = outcome.summary
     say()
-    results_table(api.results(path, summary.run_id))
+    rows = api.results(path, summary.run_id)
+    results_table(rows)
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
     say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
     if summary.kept:
@@ -175,7 +189,8 @@ def _tell(path: Path, outcome: Outcome) -> None:
             say(f"  {sentence}")
     say(f"sandbox: {sandbox_line(summary.model_dump(mode='json'))}")
     name, best = summary.program, summary.best_experiment or summary.experiments
-    say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
+    if rows:
+        say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
     if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
         say(f"go on: {_resume(summary)}")
     held = api.holdings(path, summary.run_id).frees

@@ -26,9 +26,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from autoloop.core.betting import PairedRule
-from autoloop.core.evidence import Judgement, judge, judge_cases
-from autoloop.core.noise import NoisePool, Scale
+from autoloop.core.evidence import Judgement, judge, judge_cases, t975
+from autoloop.core.noise import Floats, NoisePool, Scale
+from autoloop.core.wagers import wagered
 
 CALIBRATION_PAIRS = 4
 """Pairs of A against itself; see above."""
@@ -112,6 +115,36 @@ def compare_cases(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, flo
     one_side = rule.one_side(rule.threshold)
     better = judge_cases(a, b, rule=one_side, reference=passes)
     return _both(better, judge_cases(b, a, rule=one_side, reference=passes), lambda gain: gain)
+
+
+def compare_trials(gains: Sequence[float], *, rule: TwoSided) -> Comparison:
+    """Judge many pairs of single trials, whose gains lie from -1 to 1, in the order given: the first verdict stands.
+
+    The gain is the mean, with Student's interval. It is never None: more pairs can always be added.
+    """
+    values = np.asarray(gains, float)
+    for_gain, for_loss = wagered(values), wagered(-values)
+    mean = float(values.mean()) if values.size else 0.0
+    reach = t975(values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else None
+    return Comparison(
+        difference=_first_reached(for_gain, for_loss, mean, rule),
+        gain=mean,
+        low=mean - reach if reach is not None else None,
+        high=mean + reach if reach is not None else None,
+        for_gain=tuple(for_gain.tolist()),
+        for_loss=tuple(for_loss.tolist()),
+    )
+
+
+def _first_reached(for_gain: Floats, for_loss: Floats, mean: float, rule: TwoSided) -> Difference:
+    """A verdict that the mean of all pairs contradicts, or that is too small for a word, is noise."""
+    reached = np.flatnonzero(np.maximum(for_gain, for_loss) >= rule.bound)
+    if not reached.size or abs(mean) <= rule.threshold:
+        return Difference.NOISE
+    better = bool(for_gain[reached[0]] >= rule.bound)
+    if better != (mean > 0):
+        return Difference.NOISE
+    return Difference.BETTER if better else Difference.WORSE
 
 
 def _both(better: Judgement, worse: Judgement, fraction: Callable[[float], float]) -> Comparison:

@@ -101,7 +101,7 @@ def _judge_noisy(gains: Floats, sigma: Floats, df: float, rule: PairedRule, shar
     gain, error = float(pseudo_median(gains)), float(seen.scale[-1]) / math.sqrt(n)
     verdict, reason = _conclude(seen, gain, n, rule)
     claimed = float(shrunk(np.asarray(gain), np.asarray(error))) if verdict == "keep" else gain
-    reach = _t975(df * bool(sigma[-1]) + n - 1) * error if error > 0 else math.inf
+    reach = t975(df * bool(sigma[-1]) + n - 1) * error if error > 0 else math.inf
     trace = tuple(float(x) for x in seen.evidence)
     return Judgement(verdict, gain, claimed, claimed - reach, claimed + reach, trace[-1], reason, trace)
 
@@ -217,7 +217,7 @@ def to_continue(
     return max(open_)[1] if open_ else None
 
 
-def _t975(df: float) -> float:
+def t975(df: float) -> float:
     """The 97.5 % quantile of Student's t (Cornish-Fisher; within 4 % from 3 degrees of freedom on)."""
     z, df = 1.959964, max(df, 1.0)
     return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from autoloop.core.texts import listed
 
 _REFUSED = re.compile(r"read-only file system|EROFS", re.IGNORECASE)
+_NESTED = re.compile(r"\b(bwrap|unshare): ")
 _ELSEWHERE = "Write to $AUTOLOOP_SAMPLE_DIR, to $TMPDIR, or below the working directory."
 
 Thing = TypeVar("Thing")
@@ -40,6 +41,11 @@ def advice(found: Sequence[tuple[str, str]], has_services: bool) -> str:
 
 def no_advice(failure: str) -> str:
     """What to say where nothing was found."""
+    if _NESTED.search(failure):
+        return (
+            "It makes a sandbox of its own. In the tier bwrap that takes `measure_tracing = true`, "
+            "and a user other than root where it mounts /proc; within landlock it cannot be had."
+        )
     if _REFUSED.search(failure):
         return _ELSEWHERE
     return (

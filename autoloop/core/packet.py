@@ -110,9 +110,10 @@ def _guidance(text: str) -> str:
 
 def _rules(program: Program) -> str:
     criteria, scope = program.criteria, program.scope
+    prints = "" if program.directory.startswith("/") else f" `{program.directory}/measure.sh` prints it."
     lines = [
-        f"- The metric is `{criteria.metric_field}`; {criteria.direction.value} is better.",
-        f"- You may change: {_globs(scope.editable)}.",
+        f"- The metric is `{criteria.metric_field}`; {criteria.direction.value} is better.{prints}",
+        f"- You may change: {'any file' if scope.editable == ('**',) else _globs(scope.editable)}.",
         f"- You may not change: {_globs(scope.protected)}.",
     ]
     for name, gate in criteria.quality_gates.items():
@@ -134,7 +135,9 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
         f"{totals.crashed} crashed), {max(0, limits.max_experiments - totals.experiments)} left",
         f"- In a row without a keep: {state.discards_in_row}; the run stops at {limits.max_consecutive_discards}",
     ]
+    minutes = f" and {limits.agent_timeout / 60_000:.3g} minutes" if limits.agent_timeout else ""
     lines.insert(2, _what_is_kept(program, state))
+    lines.append(f"- This session: at most {limits.max_turns} turns{minutes}; then the files count as they are")
     if limits.max_hours is not None:
         lines.append(f"- Time left: {limits.max_hours - state.seconds_at(now) / 3600:.1f} h")
     if limits.target is not None:

@@ -1,7 +1,7 @@
 """Running commands, and leaving none of their processes behind."""
 
 from autoloop.process.command import Finished, run
-from autoloop.process.reaper import start_detached, sweep_run
+from autoloop.process.reaper import RUN, start_detached, sweep_run
 from autoloop.process.searching import absolute_paths, executable
 
-__all__ = ["Finished", "absolute_paths", "executable", "run", "start_detached", "sweep_run"]
+__all__ = ["RUN", "Finished", "absolute_paths", "executable", "run", "start_detached", "sweep_run"]

@@ -36,7 +36,9 @@ class Process:
 
 
 def look(pid: int) -> Process | None:
-    """A process as /proc shows it; None when it is gone."""
+    """A process as /proc shows it; None when it is gone, or when the numbers there are not ours."""
+    if not _is_ours(os.getpid()):
+        return None
     try:
         line = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
@@ -44,6 +46,15 @@ def look(pid: int) -> Process | None:
     state, *field = line[line.rindex(")") + 2 :].split()  # the name before it may hold blanks and brackets
     parent, group, session = (int(number) for number in field[:3])
     return Process(pid, state, parent, group, session, int(field[18]))
+
+
+@cache
+def _is_ours(pid: int) -> bool:
+    """Whether /proc has our numbers. In some sandboxes it is that of the outside, and a number means somebody else."""
+    try:
+        return os.readlink("/proc/self") == str(pid)
+    except OSError:
+        return False
 
 
 def children() -> list[int]:

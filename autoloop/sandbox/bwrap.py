@@ -7,17 +7,15 @@ As root the command gets another user id, because only so can it make a sandbox 
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from glob import glob
 from pathlib import Path
 
 from autoloop.ports import Cell, Room, Tier
 from autoloop.process import executable
-from autoloop.sandbox import restrict
+from autoloop.sandbox import grounds, restrict
+from autoloop.sandbox.mounts import anchors, bind, held, lies_in, masked, matching, mounted
 from autoloop.sandbox.places import RESOLVER, Places
-from autoloop.trees.walk import make_real
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
@@ -36,35 +34,41 @@ class BwrapSandbox:
 
     places: Places
     tier: Tier = "bwrap"
+    own_proc: bool = True
+    """Whether `/proc` shows the command's own processes. Else it is the one around, to be read: the kernel refuses a
+    fresh one to root inside of another sandbox, and in most containers. Foreign processes stay closed, because they
+    belong to another user namespace."""
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""
+        if cell.at not in (None, self.places.root):
+            return _moved(self.places, cell.at, self.own_proc).enter(cell)
         seen = _Seen(self.places.root, cell)
+        opened = () if cell.ground is None else grounds.opened(self._targets(cell), self.places.hidden)
         filtering = () if cell.tracing else _filtering(os.getpid())
         mounts = [
-            *self._system,
-            *(word for node in _matching(cell.devices) for word in ("--dev-bind", node, node)),
+            *(self._system if cell.ground is None else grounds.words(cell.ground, self.places, self._targets(cell))),
+            *self._devices,
+            *(word for path in opened for word in grounds.parts(path)),
+            *(word for node in matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
-            *_anchors(self._open, (self._home, *self._led_to(cell))),
-            *_bind("--bind", cell.home, self._home),
-            *_anchors((self._home,), self._led_to(cell)),
-            *(word for path in self._tools_outside for word in _bind("--ro-bind", path, path)),
-            *(word for path in cell.kept for word in _bind("--bind-try", path, path)),
-            *_bind("--bind", cell.tree, self.places.root),
-            *_held(cell.tree, self.places.root, (*self._inside(cell), *cell.fixed)),
-            *(
-                word
-                for path in cell.fixed
-                for word in _bind("--ro-bind-try", cell.tree / path, self.places.root / path)
-            ),
-            *(word for path in self._shown_inside for word in _bind("--ro-bind", path, path)),
-            *(word for path in self._secrets if not _lies_in(path, cell.kept) for word in _masked(path)),
-            *(word for path in cell.shows for word in _bind("--ro-bind-try", path, path)),
-            *_bind("--ro-bind", self.places.objects, OBJECTS),
-            *(word for path in cell.reads for word in _bind("--ro-bind", path, seen(path))),
-            *(word for path in cell.writes for word in _bind("--bind", path, seen(path))),
-            *(word for path in cell.hides if path.exists() for word in _masked(path, seen(path))),
-            *(word for path in _matching(cell.sockets) for word in ("--bind-try", path, path)),
+            *anchors(self._open, (self._home, *self._led_to(cell))),
+            *bind("--bind", cell.home, self._home),
+            *anchors((self._home,), self._led_to(cell)),
+            *(word for path in self._tools_outside for word in bind("--ro-bind", path, path)),
+            *(word for path in cell.kept for word in bind("--bind-try", path, path)),
+            *bind("--bind", cell.tree, self.places.root),
+            *(word for mount in cell.mounts for word in mounted(mount)),
+            *held(cell.tree, self.places.root, (*self._inside(cell), *cell.fixed)),
+            *(word for part in cell.fixed for word in bind("--ro-bind-try", cell.tree / part, self.places.root / part)),
+            *(word for path in self._shown_inside for word in bind("--ro-bind", path, path)),
+            *(word for path in self._secrets if not lies_in(path, cell.kept) for word in masked(path)),
+            *(word for path in cell.shows for word in bind("--ro-bind-try", path, path)),
+            *(bind("--ro-bind", self.places.objects, OBJECTS) if self.places.objects else ()),
+            *(word for path in cell.reads for word in bind("--ro-bind", path, seen(path))),
+            *(word for path in cell.writes for word in bind("--bind", path, seen(path))),
+            *(word for path in cell.hides if path.exists() for word in masked(path, seen(path))),
+            *(word for path in matching(cell.sockets) for word in ("--bind-try", path, path)),
         ]
         return Room(
             prefix=(
@@ -73,7 +77,8 @@ class BwrapSandbox:
                 *_START,
                 *mounts,
                 *self._closed,
-                *(() if cell.tracing else ("--remount-ro", "/proc")),
+                *(word for path in opened for word in ("--remount-ro", str(path))),
+                *(("--remount-ro", "/proc") if self.own_proc and not cell.tracing else ()),
                 *(("--seccomp", str(_FILTER)) if filtering else ()),
                 *(() if cell.network == "on" else ("--unshare-net",)),
                 "--chdir",
@@ -98,11 +103,18 @@ class BwrapSandbox:
 
     @cached_property
     def _system(self) -> tuple[str, ...]:
-        """The machine as it is, to be read; devices and processes of the command's own."""
+        """The machine as it is, to be read."""
+        return bind("--ro-bind", Path("/"), Path("/"))
+
+    @cached_property
+    def _devices(self) -> tuple[str, ...]:
+        """Devices and processes of the command's own."""
         # Settings of the kernel ask for the id of root alone, which root's commands still have: one of them names a
         # program that the kernel starts.
-        settings = _bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
-        return ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *settings)
+        settings = bind("--ro-bind", Path("/proc/sys"), Path("/proc/sys")) if os.geteuid() == 0 else ()
+        around = bind("--ro-bind", Path("/proc"), Path("/proc"))
+        processes = ("--proc", "/proc", *settings) if self.own_proc else around
+        return ("--dev", "/dev", *processes)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
@@ -112,7 +124,7 @@ class BwrapSandbox:
                 continue
             # What anybody may write to stays so.
             words += ["--perms", "1777" if path.stat().st_mode & 0o002 else "0755", "--tmpfs", str(path)]
-        return (*words, *(word for path in self._resolver for word in _bind("--ro-bind", path, path)))
+        return (*words, *(word for path in self._resolver for word in bind("--ro-bind", path, path)))
 
     @cached_property
     def _open(self) -> tuple[Path, ...]:
@@ -121,7 +133,11 @@ class BwrapSandbox:
 
     def _led_to(self, cell: Cell) -> tuple[Path, ...]:
         """What is mounted below a directory in which a command may write, the tree itself among it."""
-        return (*self._tools_outside, *cell.kept, *cell.shows, self.places.root)
+        return (*self._tools_outside, *cell.kept, *cell.shows, *self._targets(cell))
+
+    def _targets(self, cell: Cell) -> tuple[Path, ...]:
+        """What need not be a path of this machine."""
+        return (self.places.root, *(mount.seen for mount in cell.mounts))
 
     @cached_property
     def _closed(self) -> tuple[str, ...]:
@@ -148,13 +164,19 @@ class BwrapSandbox:
     def _secrets(self) -> tuple[Path, ...]:
         """Those that would show: the others lie where nothing does."""
         places, shown = self.places, (*self._tools_outside, *self._shown_inside)
-        return tuple(path for path in places.secret if not places.is_hidden(path) or _lies_in(path, shown))
+        return tuple(path for path in places.secret if not places.is_hidden(path) or lies_in(path, shown))
 
     @cached_property
     def _shown_inside(self) -> tuple[Path, ...]:
         """What of the checkout itself shows through the tree."""
         tools = (path for path in self.places.tools if path.is_relative_to(self.places.root))
         return (*tools, *self.places.shares)
+
+
+@cache
+def _moved(places: Places, root: Path, own_proc: bool) -> BwrapSandbox:
+    """The sandbox with trees that stand elsewhere: the checkout is hidden like any other place."""
+    return BwrapSandbox(replace(places, root=root), own_proc=own_proc)
 
 
 @dataclass(frozen=True)
@@ -168,6 +190,9 @@ class _Seen:
         """The path inside of the sandbox."""
         if path.is_relative_to(self.cell.tree):
             return self.root / path.relative_to(self.cell.tree)
+        for mount in self.cell.mounts:
+            if path.is_relative_to(mount.real):
+                return mount.seen / path.relative_to(mount.real)
         for number, given in enumerate((*self.cell.reads, *self.cell.writes)):
             if path.is_relative_to(given):
                 return OWN / str(number) / given.name / path.relative_to(given)
@@ -207,44 +232,3 @@ _START = (
 def found() -> bool:
     """Whether there is a bubblewrap to try."""
     return executable(PROGRAM) is not None
-
-
-def _anchors(outer: Iterable[Path], targets: Iterable[Path]) -> Iterator[str]:
-    """Mounts on the way to each target: a folder that is a mount cannot be renamed, nor replaced by a link."""
-    places = tuple(outer)
-    ways = {
-        way
-        for target in targets
-        for place in places
-        if target.is_relative_to(place)
-        for way in target.parents
-        if way != place and way.is_relative_to(place)
-    }
-    for way in sorted(ways, key=lambda path: len(path.parts)):
-        yield from ("--perms", "0755", "--tmpfs", str(way))
-
-
-def _held(tree: Path, root: Path, targets: Iterable[Path]) -> Iterator[str]:
-    """Folders of the tree that lead to a mount, held in their place by being mounts themselves."""
-    ways = {way for target in targets for way in target.parents if way != Path(".")}
-    for way in sorted(ways, key=lambda path: len(path.parts)):
-        make_real(bytes(tree), bytes(way))
-        yield from _bind("--bind", tree / way, root / way)
-
-
-def _bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
-    return how, str(real), str(seen)
-
-
-def _lies_in(path: Path, places: Iterable[Path]) -> bool:
-    return any(path.is_relative_to(place) for place in places)
-
-
-def _masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:
-    """Something in whose place there is nothing."""
-    place = str(seen or real)
-    return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--dev-bind", "/dev/null", place)
-
-
-def _matching(patterns: Iterable[str]) -> Iterator[str]:
-    return (path for pattern in patterns for path in sorted(glob(os.path.expanduser(pattern))))

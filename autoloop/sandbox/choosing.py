@@ -3,8 +3,10 @@
 The trial is a small hostile command. It tries what a cheat would try, and has to fail.
 """
 
+import os
 import secrets
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +24,7 @@ TIERS = ("bwrap", "landlock")
 """The best first."""
 _TRIAL = """
 echo "tree is writable" > "$AUTOLOOP_TREE/.autoloop-trial" && rm "$AUTOLOOP_TREE/.autoloop-trial" || echo "no tree"
-cat "$SECRET"
+cat "$SECRET" /proc/[0-9]*/root"$SECRET"
 for file in "$VICTIM" "$SHOWN"; do
   umount "$file"; umount -l "$file"; umount "${file%/*}"
   mount -o remount,bind,rw "${file%/*}"; mount -o remount,bind,rw /
@@ -37,6 +39,13 @@ echo "trial over"
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 WARNING = (
     "no sandbox is in force: agents and candidates run with your rights, and violations are found but not prevented"
+)
+
+_PROC_REFUSED = "Can't mount proc"
+"""What bubblewrap says where the kernel allows no fresh one, because parts of the one around are covered."""
+_SEEN = (
+    "the sandbox bwrap is in force with the /proc of what is around it: its commands see names and arguments of "
+    "processes outside, and /proc has other numbers for their own"
 )
 
 
@@ -56,11 +65,13 @@ def choose(wanted: str, places: Places, scratch: Path) -> Choice:
         return Choice(NoSandbox(), f'{WARNING} (`sandbox = "none"`)')
     failures: dict[str, str] = {}
     for tier in TIERS if wanted == "auto" else [wanted]:
-        sandbox = _make(tier, places)
-        problem = sandbox if isinstance(sandbox, str) else on_trial(sandbox, scratch)
-        if not isinstance(sandbox, str) and problem is None:
-            return Choice(sandbox, _second_best(tier, failures))
-        failures[tier] = problem or ""
+        for sandbox, caution in _made(tier, places):
+            problem = sandbox if isinstance(sandbox, str) else on_trial(sandbox, scratch)
+            if not isinstance(sandbox, str) and problem is None:
+                return Choice(sandbox, caution or _second_best(tier, failures))
+            failures.setdefault(tier, problem or "")
+            if _PROC_REFUSED not in failures[tier]:
+                break
     if wanted != "auto":
         raise AutoloopError(f"the sandbox {wanted} does not work here: {failures[wanted]}", _remedy(failures))
     if sys.platform != "linux":
@@ -112,13 +123,18 @@ def _text(file: Path) -> str:
     return file.read_text() if file.is_file() else ""
 
 
-def _make(tier: str, places: Places) -> Sandbox | str:
-    """The sandbox of a tier, or why there is none."""
+def _made(tier: str, places: Places) -> Iterator[tuple[Sandbox | str, str]]:
+    """The sandboxes of a tier, the best first, each with what should be said of it; or why there is none."""
+    if tier == "bwrap" and bwrap.found():
+        yield BwrapSandbox(places), ""
+        yield BwrapSandbox(places, own_proc=False), _SEEN
+        return
     if tier == "bwrap":
-        return BwrapSandbox(places) if bwrap.found() else "bubblewrap is not installed"
+        yield "bubblewrap is not installed", ""
+        return
     from autoloop.sandbox.landlock import LandlockSandbox
 
-    return LandlockSandbox(places) if LandlockSandbox.abi() else "this kernel has no Landlock"
+    yield LandlockSandbox(places) if LandlockSandbox.abi() else "this kernel has no Landlock", ""
 
 
 def _second_best(tier: str, failures: dict[str, str]) -> str:
@@ -133,6 +149,11 @@ def _remedy(failures: dict[str, str]) -> str:
     said = failures.get("bwrap", "")
     if "not installed" in said:
         return "Install it: `apt install bubblewrap`, `dnf install bubblewrap`, `pacman -S bubblewrap`."
+    if said and _is_within():
+        return (
+            "This is inside of a sandbox of autoloop. bwrap works there when it is bwrap on the outside as well, "
+            "and in a measurement with `measure_tracing = true`."
+        )
     if said and _APPARMOR.exists() and _APPARMOR.read_text().strip() == "1":
         return (
             "AppArmor keeps users from namespaces here: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`"
@@ -142,3 +163,9 @@ def _remedy(failures: dict[str, str]) -> str:
         docker = "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`"
         return f"In a container, allow user namespaces (Docker: {docker}), or use landlock."
     return "Linux 5.13 or newer has it; it must be in the list of `lsm=` that the kernel was started with."
+
+
+def _is_within() -> bool:
+    """Whether this process is in a cell itself: who works for a run knows its tree, and here nobody gains rights."""
+    status = Path("/proc/self/status")
+    return "AUTOLOOP_TREE" in os.environ and status.exists() and "\nNoNewPrivs:\t1\n" in status.read_text()

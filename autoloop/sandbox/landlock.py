@@ -28,6 +28,9 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 TEMPORARY = "tmp"
 """In the private home."""
 _DEV = Path("/dev")
+_BESIDE = str(Path(restrict.__file__).parent)
+_START = f"import sys; sys.path.append({_BESIDE!r}); import restrict; restrict.main(sys.argv[1:])"
+"""Imported, because a script would be compiled before each command: 2 ms."""
 _CROWDED = 1000
 """Where more than this stands beside what is hidden, nothing is allowed: the rules would take longer than a command."""
 
@@ -52,7 +55,7 @@ class LandlockSandbox:
             *(() if cell.tracing else (restrict.UNTRACED,)),
         )
         return Room(
-            prefix=(sys.executable, "-I", "-S", restrict.__file__, *rules, "--"),
+            prefix=(sys.executable, "-I", "-S", "-c", _START, *rules, "--"),
             cwd=cell.tree,
             env={"HOME": str(cell.home), "TMPDIR": str(cell.home / TEMPORARY)},
             seen=_as_it_is,
@@ -69,7 +72,8 @@ def _system(places: Places, hides: tuple[Path, ...]) -> tuple[str, ...]:
     """The rules that do not depend on where a command works."""
     secret = (path for path in places.secret if os.access(path, os.R_OK) or os.access(path, os.X_OK))
     walk = _Walk((_DEV, *places.hidden, *secret, *hides))
-    through = (*places.tools, *places.shares, places.objects, *map(Path, RESOLVER))
+    objects = (places.objects,) if places.objects else ()
+    through = (*places.tools, *places.shares, *objects, *map(Path, RESOLVER))
     shown = (path.resolve() for path in through)
     return (
         *walk.readable(Path("/")),

@@ -119,8 +119,8 @@ class Places:
 
     root: Path
     """The user's checkout."""
-    objects: Path
-    """The repository's object store, which the git of a tree borrows from."""
+    objects: Path | None
+    """The repository's object store, which the git of a tree borrows from; None where no command needs it."""
     shares: tuple[Path, ...]
     """`share_paths` in the checkout; the last part may be a symlink."""
     home: Path
@@ -138,7 +138,7 @@ class Places:
 
 def survey(
     root: Path,
-    objects: Path,
+    objects: Path | None,
     cache: Path,
     environ: Mapping[str, str],
     *,
@@ -154,7 +154,8 @@ def survey(
     home, real, cache = Path(environ.get("HOME") or Path.home()).resolve(), root.resolve(), cache.resolve()
     hidden = _existing(path for path in (*map(Path, HIDDEN), home, cache, root) if path != Path(path.anchor))
     chosen = [chosen_path(root, home, path) for path in read_paths]
-    found = (*map(_placed, _tools(home, environ)), *map(_placed, chosen), *map(_placed, _borrowed(objects)))
+    borrowed = _borrowed(objects) if objects else ()
+    found = (*map(_placed, _tools(home, environ)), *map(_placed, chosen), *map(_placed, borrowed))
     tools = _outermost(
         path
         for path in found
@@ -167,7 +168,7 @@ def survey(
     secret = _outermost([*_existing([*sorted(known), *secret_paths]), *secret_paths])
     return Places(
         root=real,
-        objects=objects.resolve(),
+        objects=objects.resolve() if objects else None,
         shares=_outermost(_placed(root / path) for path in share_paths),
         home=home,
         # What contains these would show all that is hidden in them.

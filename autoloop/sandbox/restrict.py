@@ -1,6 +1,6 @@
-"""Starts a command that Landlock keeps in bounds: `restrict.py RULE... -- COMMAND [ARGUMENT...]`.
+"""Starts a command that Landlock keeps in bounds: `main(["RULE", ..., "--", "COMMAND", "ARGUMENT", ...])`.
 
-Runs as a script of its own before each command of a cell, so it imports little and nothing of the package.
+Runs in an interpreter of its own before each command of a cell, so it imports little and nothing of the package.
 A rule is one of `RIGHTS` and an absolute path, or `untraced`. When bounds cannot be set, the command is not started.
 """
 
@@ -172,7 +172,3 @@ def _checked(result: int) -> int:
 def _give_up(code: int, why: str) -> None:
     os.write(2, f"{why}\n".encode(errors="surrogateescape"))
     os._exit(code)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -9,8 +9,9 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,12 +19,31 @@ from autoloop.core.events import VERSION, Event, RunStarted, from_line, known_ki
 from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError, refused
 
+E = TypeVar("E")
+S = TypeVar("S")
 
-class FileJournal:
-    """The journal of the run that this process holds."""
 
-    def __init__(self, path: Path, on_append: Callable[[Event, RunState, int], None] | None = None) -> None:
+@dataclass(frozen=True)
+class Family(Generic[E]):
+    """A kind of journals: how its events stand in a line."""
+
+    to_line: Callable[[E], bytes]
+    from_line: Callable[[bytes], E]
+    known_kinds: Callable[[], frozenset[str]]
+    is_newer: Callable[[E], bool]
+    """Whether an event says that a later version wrote the journal."""
+    what: str = "run"
+
+
+RUNS = Family[Event](to_line, from_line, known_kinds, lambda e: isinstance(e, RunStarted) and e.version > VERSION)
+
+
+class JournalFile(Generic[E, S]):
+    """The journal that this process holds, of any family; `S` is the state that its events add up to."""
+
+    def __init__(self, path: Path, family: Family[E], on_append: Callable[[E, S, int], None] | None = None) -> None:
         self.path = path
+        self.family = family
         self.repaired = _remove_torn_line(path)
         """Bytes of a torn last line that were removed."""
         self._on_append = on_append
@@ -35,9 +55,9 @@ class FileJournal:
         if created:
             _flush_directory(path.parent)
 
-    def append(self, event: Event, state: RunState) -> None:
+    def append(self, event: E, state: S) -> None:
         """Make the event durable, then show the views the state that includes it."""
-        line = to_line(event)
+        line = self.family.to_line(event)
         try:
             self._take_back()
             self._refuse_strangers()
@@ -47,7 +67,7 @@ class FileJournal:
         except OSError as error:
             with suppress(OSError):
                 self._take_back()
-            hint = "Make room or mend the disk, then resume the run."
+            hint = f"Make room or mend the disk, then resume the {self.family.what}."
             raise refused(error, f"{self.path} cannot be written: {error.strerror}", hint) from error
         self._torn = False
         self._length += len(line)
@@ -67,51 +87,63 @@ class FileJournal:
         if there is None or not os.path.samestat(ours, there) or ours.st_size != self._length:
             how = "changed" if there else "removed"
             raise AutoloopError(
-                f"{self.path} was {how} from outside while the run was going",
-                "Nothing was added to it. See that no other process carries the run, then resume it.",
+                f"{self.path} was {how} from outside while the {self.family.what} was going",
+                f"Nothing was added to it. See that no other process carries the {self.family.what}, then resume it.",
             )
 
-    def read(self) -> Iterator[Event]:
+    def read(self) -> Iterator[E]:
         """Every event from the beginning, streamed."""
-        return read_events(self.path)
+        return read_lines(self.path, self.family)
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
 
 
+class FileJournal(JournalFile[Event, RunState]):
+    """The journal of the run that this process holds."""
+
+    def __init__(self, path: Path, on_append: Callable[[Event, RunState, int], None] | None = None) -> None:
+        super().__init__(path, RUNS, on_append)
+
+
 def read_events(path: Path) -> Iterator[Event]:
+    """The events of a run's journal, streamed; a torn last line is left out."""
+    return read_lines(path, RUNS)
+
+
+def read_lines(path: Path, family: Family[E]) -> Iterator[E]:
     """The events of a journal, streamed; a torn last line is left out."""
     found = False
     with suppress(FileNotFoundError), path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n"):
                 found = True
-                yield _parsed(line, number, path)
+                yield parsed(line, number, path, family)
     if not found:
-        raise AutoloopError(
-            f"{path} holds no event, so there is no run", "Restore the file from a backup, or start a new run."
-        )
+        said = f"{path} holds no event, so there is no {family.what}"
+        raise AutoloopError(said, f"Restore the file from a backup, or start a new {family.what}.")
 
 
-def _parsed(line: bytes, number: int, path: Path) -> Event:
+def parsed(line: bytes, number: int, path: Path, family: Family[E]) -> E:
+    """The event on a line of a journal; AutoloopError that says where it is damaged, or that it is newer."""
     try:
-        event = from_line(line)
+        event = family.from_line(line)
     except ValidationError as error:
-        raise AutoloopError(*_what_is_wrong(line, number, path, error)) from None
-    if isinstance(event, RunStarted) and event.version > VERSION:
-        raise AutoloopError(*_newer(path))
+        raise AutoloopError(*_what_is_wrong(line, number, path, error, family)) from None
+    if family.is_newer(event):
+        raise AutoloopError(*_newer(path, family))
     return event
 
 
-def _what_is_wrong(line: bytes, number: int, path: Path, error: ValidationError) -> tuple[str, str]:
+def _what_is_wrong(line: bytes, number: int, path: Path, error: ValidationError, family: Family[E]) -> tuple[str, str]:
     try:
         found = json.loads(line)
         kind = found.get("kind") if isinstance(found, dict) else None
     except ValueError:
         kind = None
-    if isinstance(kind, str) and (kind not in known_kinds() or _only_unknown_fields(error)):
-        return _newer(path)
+    if isinstance(kind, str) and (kind not in family.known_kinds() or _only_unknown_fields(error)):
+        return _newer(path, family)
     problem = error.errors()[0]["msg"]
     return (
         f"{path}, line {number}, is damaged: {problem}",
@@ -123,10 +155,10 @@ def _only_unknown_fields(error: ValidationError) -> bool:
     return all(problem["type"] == "extra_forbidden" for problem in error.errors())
 
 
-def _newer(path: Path) -> tuple[str, str]:
+def _newer(path: Path, family: Family[E]) -> tuple[str, str]:
     return (
         f"{path} was written by a newer autoloop",
-        "Update autoloop, or finish the run with the version that began it.",
+        f"Update autoloop, or finish the {family.what} with the version that began it.",
     )
 
 

@@ -36,8 +36,13 @@ def find_run(root: Path, name: str | None) -> RunDirectory:
 
 def is_alive(run: RunDirectory) -> bool:
     """Whether a process holds the run: its lock dies with it, so a slow or sleeping process is still alive."""
+    return is_held(run.lock)
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock."""
     try:
-        with run.lock.open("rb") as file:
+        with lock.open("rb") as file:
             # A shared request collides with the holder alone, not with others who look.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -48,13 +53,16 @@ def is_alive(run: RunDirectory) -> bool:
 
 
 def trusted_state(run: RunDirectory) -> dict[str, Any] | None:
-    """`state.json` when it speaks of the whole journal; else None, and the journal must be read."""
+    """The status in `state.json` when it speaks of the whole journal; else None, and the journal must be read."""
     try:
         state = json.loads(run.state.read_text())
         length = run.journal.stat().st_size
     except (OSError, ValueError):
         return None
-    return state if isinstance(state, dict) and state.pop("journal_bytes", None) == length else None
+    if not isinstance(state, dict) or state.pop("journal_bytes", None) != length:
+        return None
+    state.pop("text", None)
+    return state
 
 
 def last_result(run: RunDirectory) -> dict[str, Any] | None:

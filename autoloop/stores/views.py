@@ -3,6 +3,7 @@
 What finds no room on the disk is made again from the journal as soon as there is some: no view holds a run up.
 """
 
+import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -30,6 +31,9 @@ from autoloop.stores.journal import read_events
 
 _OFTEN_ENOUGH = 0.2
 """Seconds between two states that differ by a sample alone; who looks in between reads the journal."""
+_TEXT_SECONDS = 1.0
+"""Between two states that were written for what the agent says alone."""
+_LONGEST_TEXT = 300
 _PHASE_AFTER: dict[type[Event], str] = {ExperimentStarted: "agent", SessionEnded: "capture", Captured: "measuring"}
 """What comes next, so that the state need not be written again to say so."""
 
@@ -45,6 +49,9 @@ class Views:
         self._sandbox = sandbox
         self._on_news = on_news
         self._phase = "starting"
+        self._text = ""
+        """What the agent said last."""
+        self._spoken = float("-inf")
         self._state: RunState | None = None
         self._length = 0
         self._written = 0.0
@@ -78,10 +85,15 @@ class Views:
             self._on_news(rows, summary)
 
     def on_progress(self, progress: Progress) -> None:
-        """Let other processes see the phase."""
-        if progress.phase != self._phase:
-            self._phase = progress.phase
+        """Let other processes see the phase, and the newest line of an agent."""
+        moved = progress.phase != self._phase
+        self._phase = progress.phase
+        self._text = progress.text if progress.phase == "agent" else ""
+        speaks = bool(self._text) and time.monotonic() - self._spoken >= _TEXT_SECONDS
+        if moved or speaks:
             self._write_state()
+        if speaks:
+            self._spoken = self._written
 
     def _bring_up(self, event: Event, rows: list[Row], state: RunState) -> None:
         """Add what an event finished, or write everything anew where something is missing."""
@@ -98,9 +110,10 @@ class Views:
             return None
         summary = summarise(self._state, self._limits, phase=self._phase, sandbox=self._sandbox)
         self._written = time.monotonic()
-        text = summary.model_dump_json()
+        said = json.dumps(self._text[:_LONGEST_TEXT])
+        start = f'{{"journal_bytes": {self._length}, "text": {said}, '
         with suppress(NoRoom):
-            write_atomically(self._directory.state, f'{{"journal_bytes": {self._length}, {text[1:]}\n')
+            write_atomically(self._directory.state, f"{start}{summary.model_dump_json()[1:]}\n")
         return summary
 
 

@@ -30,6 +30,20 @@ for path in ("lib/part.py", "work.py", "lib/__init__.py"):
 PYTHON
 """
 
+RULES = "def report(x):\n    print('METRIC ms=%g' % x)\n"
+PLANT_RULES = """
+python3 - <<'PYTHON'
+import importlib.util, marshal, pathlib, struct
+code = compile("def report(x):\\n    print('METRIC ms=1')\\n", "rules.py", "exec")
+target = pathlib.Path(importlib.util.cache_from_source("golden/rules.py"))
+target.parent.mkdir(exist_ok=True)
+target.write_bytes(importlib.util.MAGIC_NUMBER + struct.pack("<L", 1) + bytes(8) + marshal.dumps(code))
+PYTHON
+"""
+JUDGED = """
+python3 -c "import sys; sys.path[:0] = ['golden']; import rules; rules.report(float(open('code.py').read().split()[2]))"
+"""
+
 ATTACKS = (
     Attack(
         "modules beside the script",
@@ -75,6 +89,15 @@ ATTACKS = (
         + ISOLATED,
         files={**FILES, "programs/p/helper.py": "\n"},
         comes="within_noise",
+    ),
+    Attack(
+        "compiled code beside a protected module",
+        "planted bytecode of what judges, by checks.sh and by the sample before",
+        code=PLANT_RULES,
+        measure=f"{JUDGED}sh run.sh > /dev/null 2>&1\n",
+        files={"golden/rules.py": RULES, "programs/p/checks.sh": "sh run.sh\n"},
+        comes="within_noise",
+        quick=True,
     ),
     Attack(
         "start-up files at home",

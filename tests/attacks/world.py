@@ -35,7 +35,8 @@ HONEST = {
 }
 HOLDOUT = {
     "holdout.sh": (
-        'read -r _ _ x < code.py\nHOLDOUT="$AUTOLOOP_PROGRAM_DIR/holdout" sh run.sh > /dev/null\necho "METRIC ms=$x"\n'
+        "read -r _ _ x < code.py\ntest -f lib/by_heart.txt && x=$((x * 2))\n"
+        'HOLDOUT="$AUTOLOOP_PROGRAM_DIR/holdout" sh run.sh > /dev/null\necho "METRIC ms=$x"\n'
     ),
     "holdout/answers.txt": f"{TOKEN}-holdout\n",
 }

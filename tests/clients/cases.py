@@ -3,14 +3,11 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from autoloop.agents.making import bare_agent
 from autoloop.core.program import Limits
@@ -22,10 +19,10 @@ from autoloop.sandbox.places import survey
 from tests.atif import Document
 from tests.fakes import program
 from tests.http_script import Reply
+from tests.outcomes import left_running
 from tests.standins import anthropic, openai
 from tests.standins.server import Answer, Standin, Turn, standing_in
 
-OUTCOMES = "client-outcome"
 Fault = Callable[[int], Reply | None]
 WORK = (
     Turn("I look.", "cat code.py"),
@@ -165,20 +162,3 @@ def playing(
 ) -> AbstractContextManager[Standin]:
     """A stand-in for the client's service."""
     return standing_in(client.answering(turns, fault) if fault else client.answering(turns))
-
-
-def left_running(run: str) -> list[int]:
-    """Processes of a run; a dying one gets a moment."""
-    until = time.monotonic() + 2
-    while found := [process.pid for process in psutil.process_iter() if _is_of(process, run)]:
-        if time.monotonic() > until:
-            break
-        time.sleep(0.05)
-    return found
-
-
-def _is_of(process: psutil.Process, run: str) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get("AUTOLOOP_RUN") == run
-    except psutil.Error:
-        return False

@@ -1,4 +1,4 @@
-"""Where the clients are, and the table of what became of each case."""
+"""Where the clients are."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoloop.agents.surroundings import CLIENTS as FAMILIES
-from tests.clients.cases import OUTCOMES, Workshop
+from tests.clients.cases import Workshop
 from tests.real_run import move_in
 
 INSTALLED = "AUTOLOOP_TEST_CLIENTS"
@@ -39,19 +39,3 @@ def workshop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
         monkeypatch.setenv("PATH", f"{PLACE}/bin:{os.environ['PATH']}")
         monkeypatch.setenv("AUTOLOOP_SANDBOX", "auto")
         yield Workshop(place)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = sorted({tuple(row) for report in terminalreporter.getreports("passed") for row in _rows(report)})
-    rows += sorted({tuple(row) for report in terminalreporter.getreports("failed") for row in _rows(report)})
-    if rows:
-        terminalreporter.section("clients")
-        header = ("client", "case", "outcome", "the run", "seconds", "detail")
-        widths = [max(len(str(row[column])) for row in (header, *rows)) for column in range(5)]
-        for row in (header, *rows):
-            cells = [str(cell).ljust(width) for cell, width in zip(row, widths, strict=False)]
-            terminalreporter.write_line("  ".join([*cells, str(row[5])[:90]]))
-
-
-def _rows(report: pytest.TestReport) -> list[tuple[str, ...]]:
-    return [value for name, value in report.user_properties if name == OUTCOMES]  # type: ignore[misc]

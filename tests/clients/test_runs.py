@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from autoloop.core.events import Waited
+from autoloop.core.patience import BACKOFF
 from autoloop.core.reasons import StopReason
 from autoloop.stores.runs import all_runs
-from tests.clients.cases import CLIENTS, Client, Workshop, left_running, playing
-from tests.http_script import Reply, error
+from tests.clients.cases import CLIENTS, WORK, Client, Workshop, playing
+from tests.clients.test_sessions import FAULTS
+from tests.http_script import Reply
+from tests.outcomes import left_running
 from tests.real_git import commit_all, git, write
 from tests.real_run import Checkout, toml
 from tests.standins import anthropic
@@ -77,36 +81,59 @@ def checkout_for(workshop: Workshop, client: Client, url: str, monkeypatch: pyte
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_change_is_captured_measured_and_kept(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     client = CLIENTS[name]
-    work = [Turn("I write.", "echo 'x = 1' > code.py"), Turn('Done. <notes>{"hypothesis": "one is less"}</notes>')]
-    with playing(client, work) as service:
+    with playing(client, WORK) as service:
         checkout = checkout_for(workshop, client, service.url, monkeypatch)
         before = checkout.snapshot()
         checkout.run(limits={"max_experiments": 1})
     row = checkout.row(1)
-    assert (row.reason, row.metric, row.description) == ("improved", 1.0, "one is less")
+    assert (row.reason, row.metric, row.description) == ("improved", 1.0, "less")
     assert (row.cost_usd is None) == (name == "codex")
     assert git(checkout.root, "show", f"{checkout.head()}:code.py") == "x = 1"
     assert checkout.snapshot() == before
     assert (checkout.directory.experiment(1) / "trajectory.json").exists()
 
 
-def test_an_expired_key_stops_the_run_and_spends_nothing(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = CLIENTS["claude"]
-    with playing(client, fault=lambda step: error(401, "Invalid API key")) as service:
+@pytest.mark.parametrize("name", CLIENTS)
+def test_an_expired_key_stops_the_run_and_spends_nothing(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client = CLIENTS[name]
+    with playing(client, fault=lambda step: FAULTS["401"].reply(client)) as service:
         checkout = checkout_for(workshop, client, service.url, monkeypatch)
         summary = checkout.run().summary
     assert (summary.stop_reason, summary.experiments) == (StopReason.AGENT_UNAVAILABLE, 0)
 
 
-def test_a_session_that_runs_out_of_turns_is_an_experiment_like_any_other(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_rate_limit_is_waited_for_and_journaled(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    client = CLIENTS["claude"]
+    client = CLIENTS[name]
+
+    def limited(step: int) -> Reply | None:
+        return None if waits(checkout) else FAULTS["429"].reply(client)
+
+    with playing(client, WORK, limited) as service:
+        checkout = checkout_for(workshop, client, service.url, monkeypatch)
+        checkout.run(limits={"max_experiments": 1})
+    assert checkout.reasons == ["improved"]
+    assert [(wait.seconds >= BACKOFF[0], "rate limited" in wait.why) for wait in waits(checkout)] == [(True, True)]
+
+
+def waits(checkout: Checkout) -> list[Waited]:
+    return [event for event in checkout.events if isinstance(event, Waited)]
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_session_that_runs_out_of_turns_is_an_experiment_like_any_other(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    client = CLIENTS[name]
     with playing(client, [Turn("Again.", "cat code.py")] * 20) as service:
         checkout = checkout_for(workshop, client, service.url, monkeypatch)
-        checkout.configure(max_experiments=2, max_turns=3)
+        checkout.configure(max_experiments=1, max_turns=3)
         checkout.run()
-    assert checkout.reasons == ["agent_failed", "agent_failed"]
+    assert checkout.reasons == ["agent_failed"]
     assert "max_turns" in checkout.row(1).why
 
 

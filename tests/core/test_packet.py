@@ -46,6 +46,15 @@ def test_the_shipped_prompt_has_exactly_the_slots_of_the_packet() -> None:
     assert '<notes>{"hypothesis"' in text
 
 
+def test_an_agent_is_told_what_measures_and_how_long_it_may_take() -> None:
+    text = render(TEMPLATE, parts(limits=Limits(max_turns=40, agent_timeout=600_000)))
+    assert "- The metric is `ms`; lower is better. `programs/p/measure.sh` prints it." in text
+    assert "- This session: at most 40 turns and 10 minutes" in text
+    assert "- You may change: any file.\n" in text
+    text = render(TEMPLATE, parts(of=program(directory="/elsewhere/p"), limits=Limits(agent_timeout=0)))
+    assert "measure.sh" not in text and "- This session: at most 50 turns;" in text
+
+
 def test_a_slot_that_nobody_fills_or_nobody_has_is_an_error() -> None:
     with pytest.raises(ValueError, match="extra"):
         render(TEMPLATE + "$extra", parts())

@@ -72,7 +72,7 @@ class ChatAgent:
         return Session(
             seconds=time.monotonic() - began,
             failure=talk.failure,
-            detail=talk.detail,
+            detail=transcript.redacted(talk.detail),
             cost_usd=talk.cost,
             tokens=talk.usage.total,
             usage=talk.usage,
@@ -145,13 +145,13 @@ class _Talk:
             self.failure, self.detail = SessionFailure.CONTEXT_TOO_LONG, "the conversation outgrew the model's context"
         elif answer.stop == "paused":
             return []
-        elif answer.calls:
-            worked = self._work(answer.calls)
-            return [fences.in_words(worked) if self.fenced else worked]
-        elif answer.stop == "length" and cuts <= _CUTS:
-            return [Asked(_CUT)]
-        elif answer.stop == "length":
+        elif cuts > _CUTS:
             self.failure, self.detail = SessionFailure.MALFORMED, "its answers are cut off again and again"
+        elif answer.calls:
+            worked = self._work(answer.calls, cut=answer.stop == "length")
+            return [fences.in_words(worked) if self.fenced else worked]
+        elif answer.stop == "length":
+            return [Asked(_CUT)]
         return None
 
     def _answer(self, turns: Sequence[Turn]) -> Answer:
@@ -175,12 +175,13 @@ class _Talk:
         )
         return answer
 
-    def _work(self, calls: Sequence[Call]) -> Worked:
+    def _work(self, calls: Sequence[Call], *, cut: bool) -> Worked:
+        """Do what is called for. Of an answer that was cut off nothing is done: half of a file may stand in a call."""
         outcomes = []
         for call in calls:
             self.transcript.say("tool", [_shown(call)])
-            outcome = Outcome(call.id, "not done: the session is over", is_error=True)
-            if not self._is_over():
+            outcome = Outcome(call.id, f"not done: {_CUT if cut else 'the session is over'}", is_error=True)
+            if not cut and not self._is_over():
                 outcome = self.tools.use(call)
             self.transcript.say("tool", outcome.text.splitlines()[:20])
             self.trajectory.observe(call.id, outcome.text)

@@ -17,6 +17,10 @@ MODEL = "claude-sonnet-5-5"
 """Of the agent `anthropic`, unless the profile says another."""
 OPENAI = "https://api.openai.com/v1"
 OLLAMA = "http://127.0.0.1:11434"
+EFFORTS: Mapping[str, bool | str | None] = {
+    "": None, "on": True, "off": False, "low": "low", "medium": "medium", "high": "high",
+}  # fmt: skip
+"""What Ollama calls each: whether to think, or how much. Any other word it takes for the model's default in silence."""
 Kind = TypeVar("Kind", bound=ChatAgent)
 
 
@@ -75,12 +79,13 @@ class OllamaAgent(ChatAgent):
         """Needs a model; `OLLAMA_ENDPOINT` or `OLLAMA_HOST` says where Ollama is."""
         known, given = variables(root, environ), _options(cls, profile)
         base_url = given.get("base_url") or endpoint(known)
-        model = _model(profile, "qwen3-coder")
+        model, think = _model(profile, "qwen3-coder"), _thinking(profile)
 
         def connect(silence: float) -> Service:
             from autoloop.agents.chat.ollama import CONTEXT, OllamaService
 
-            return OllamaService(model, base_url=base_url, silence=silence, num_ctx=given.get("num_ctx", CONTEXT))
+            num_ctx = given.get("num_ctx", CONTEXT)
+            return OllamaService(model, base_url=base_url, silence=silence, num_ctx=num_ctx, think=think)
 
         return _agent(cls, profile, model, connect, known, environ, fenced=given.get("tools") is False)
 
@@ -122,6 +127,13 @@ def _model(profile: Profile, example: str) -> str:
         f"profile {quoted(profile.name)} does not say which model",
         f'Add model = "{example}" under [profiles.{profile.name}], or name it as {profile.agent}:{example}.',
     )
+
+
+def _thinking(profile: Profile) -> bool | str | None:
+    if profile.effort in EFFORTS:
+        return EFFORTS[profile.effort]
+    known = ", ".join(filter(None, EFFORTS))
+    raise AutoloopError(f"profile {quoted(profile.name)}: effort is {quoted(profile.effort)}; Ollama knows {known}")
 
 
 def _options(kind: Any, profile: Profile) -> dict[str, Any]:

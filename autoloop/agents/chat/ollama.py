@@ -23,8 +23,10 @@ _LONGEST_TOKEN = 6
 class OllamaService:
     """One model of a local Ollama."""
 
-    def __init__(self, model: str, *, base_url: str, silence: float, num_ctx: int = CONTEXT) -> None:
-        self.model, self.num_ctx = model, num_ctx
+    def __init__(
+        self, model: str, *, base_url: str, silence: float, num_ctx: int = CONTEXT, think: bool | str | None = None
+    ) -> None:
+        self.model, self.num_ctx, self.think = model, num_ctx, think
         self._endpoint = Endpoint(base_url, {}, silence)
 
     def close(self) -> None:
@@ -41,6 +43,8 @@ class OllamaService:
         }
         if tools:
             body["tools"] = [declared(tool) for tool in tools]
+        if self.think is not None:
+            body["think"] = self.think
         if len(str(body["messages"])) > _LONGEST_TOKEN * self.num_ctx:
             raise ServiceFailed(SessionFailure.CONTEXT_TOO_LONG, f"the conversation outgrew num_ctx = {self.num_ctx}")
         text = reasoning = ""

@@ -95,10 +95,7 @@ class _Whole:
             call["id"] = call["id"] or f"call-{number}"
         said: dict[str, Any] = {"role": "assistant", "content": self.text or ("" if calls else "…")}
         if calls:
-            said["tool_calls"] = [
-                {"id": c["id"], "type": "function", "function": {"name": c["name"], "arguments": c["arguments"]}}
-                for c in calls
-            ]
+            said["tool_calls"] = [_sent_back(call) for call in calls]
         return Answer(
             text=self.text,
             stop=stop,
@@ -132,6 +129,12 @@ def arguments(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _sent_back(call: dict[str, str]) -> dict[str, Any]:
+    """A call in the next request: some servers refuse a whole conversation for arguments that are no JSON."""
+    given = call["arguments"] if arguments(call["arguments"]) else "{}"
+    return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": given}}
 
 
 def without_tools(failed: ServiceFailed, had_tools: bool) -> Exception:

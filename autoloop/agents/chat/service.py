@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
+from autoloop.agents.clues import failure_of
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
 from autoloop.core.usage import Usage
@@ -133,27 +134,12 @@ def interruptible(call: Callable[[], Result], is_over: Callable[[], bool], give_
 
 
 def failed_with(status: int, said: str, retry_after: str | None = None) -> ServiceFailed:
-    """The failure that an HTTP status stands for, with the words of the service where the status is ambiguous."""
-    words = said.lower()
+    """The failure that an HTTP status and the words beside it stand for."""
+    failure, _, told = failure_of(status, said) or (SessionFailure.MALFORMED, "", None)
     detail = f"HTTP {status}: {said[:300]}" if said else f"HTTP {status}"
-    retry_at = _moment(retry_after)
-    if any(word in words for word in ("insufficient_quota", "quota", "credit balance", "billing", "out of credit")):
-        return ServiceFailed(SessionFailure.OUT_OF_QUOTA, detail, retry_at)
-    if status == 413 or any(
-        word in words for word in ("context length", "context_length", "too long", "maximum context", "context window")
-    ):
-        return ServiceFailed(SessionFailure.CONTEXT_TOO_LONG, detail)
-    if status in (401, 403):
-        return ServiceFailed(SessionFailure.NOT_SIGNED_IN, detail)
-    if status == 402:
-        return ServiceFailed(SessionFailure.OUT_OF_QUOTA, detail, retry_at)
-    if status == 429:
-        return ServiceFailed(SessionFailure.RATE_LIMITED, detail, retry_at)
     if status == 404:
-        return ServiceFailed(SessionFailure.UNREACHABLE, f"{detail} (is the model's name right?)")
-    if status >= 500:
-        return ServiceFailed(SessionFailure.OVERLOADED, detail, retry_at)
-    return ServiceFailed(SessionFailure.MALFORMED, detail)
+        detail += " (is the model's name right?)"
+    return ServiceFailed(failure, detail, _moment(retry_after) or told)
 
 
 def _moment(retry_after: str | None) -> float | None:

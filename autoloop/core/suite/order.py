@@ -30,6 +30,8 @@ class TrialOrder(Frozen):
     max_tokens: int | None = None
     network: str = "on"
     """Of the verifier and the setup: `on` or `off`."""
+    regrade: bool = False
+    """Whether the workspace that is there is verified once more, and no agent works."""
     keep: str = "failed"
     """Whose workspaces are kept; one of `KEPT_WORKSPACES`."""
 

@@ -19,6 +19,8 @@ from autoloop.core.suite.events import (
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.core.totals import sum_known
 
+LOST = "worker_lost"
+"""The failure mode of a trial whose worker had to be replaced."""
 MOST_TRIES = 3
 """How often a trial that errors is tried in one process's life; a resume begins to count anew."""
 
@@ -34,9 +36,15 @@ class BenchState:
     """Of each trial, since the last resume."""
     all_errors: dict[TrialKey, int] = field(default_factory=dict)
     """Of each trial, over all processes."""
+    streaks: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    """Of each arm, since the last resume: the failure mode of its latest trials, how many in a row, what was said."""
     stopped: BenchStopped | None = None
     replaced: int = 0
     """Workers."""
+    barren: int = 0
+    """Workers that were replaced since one last brought a result."""
+    open: dict[TrialKey, None] = field(default_factory=dict)
+    """The trials that are not settled, in the order of the plan."""
     events: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
@@ -56,23 +64,36 @@ class BenchState:
         match event:
             case BenchStarted():
                 self.started = event
+                self.open = dict.fromkeys(event.plan.trials())
             case BenchResumed():
-                self.stopped = None
-                self.errors.clear()
+                self._begin_anew()
             case TrialEnded():
                 self._take(event.key, event.result)
             case Regraded():
                 self.results[event.key] = event.result
             case WorkerReplaced():
                 self.replaced += 1
+                self.barren += 1
             case BenchWaited():
                 self.waited += event.seconds
             case BenchStopped():
                 self.stopped = event
 
+    def _begin_anew(self) -> None:
+        """What failed in another process's life may work in this one's."""
+        assert self.started is not None, "a journal begins with its bench"
+        self.stopped, self.barren = None, 0
+        self.errors.clear()
+        self.streaks.clear()
+        self.open = {key: None for key in self.started.plan.trials() if not self.is_settled(key)}
+
     def _take(self, key: TrialKey, result: TrialResult) -> None:
         self.cost_usd = sum_known(self.cost_usd, result.cost_usd)
         self.tokens = sum_known(self.tokens, result.tokens)
+        self.barren = self.barren if result.failure_mode == LOST else 0
+        mode, times, _ = self.streaks.get(key.arm, ("", 0, ""))
+        times = times + 1 if result.failure_mode == mode else 1
+        self.streaks[key.arm] = (result.failure_mode, times, result.detail)
         if result.outcome is Outcome.ERROR:
             self.errors[key] = self.errors.get(key, 0) + 1
             self.all_errors[key] = self.all_errors.get(key, 0) + 1
@@ -80,6 +101,8 @@ class BenchState:
             if known is not None and known.outcome is not Outcome.ERROR:
                 return
         self.results[key] = result
+        if self.is_settled(key):
+            self.open.pop(key, None)
 
     def is_settled(self, key: TrialKey) -> bool:
         """Whether nothing more is to be done about a trial."""
@@ -91,7 +114,7 @@ class BenchState:
     def outstanding(self) -> Iterator[TrialKey]:
         """The trials that are still to be taken, in the order of the plan."""
         assert self.started is not None, "a journal begins with its bench"
-        return (key for key in self.started.plan.trials() if not self.is_settled(key))
+        return iter(self.open)
 
     def of(self, *, arm: str | None = None, iteration: int | None = None) -> dict[TrialKey, TrialResult]:
         """The results of one arm, of one iteration, or of both."""

@@ -63,6 +63,8 @@ class TrialResult(Frozen):
     model: str = ""
     sandbox: str = ""
     """The tier that was in force."""
+    retry_at: float | None = None
+    """Unix seconds when a limit of the agent's service is said to be over."""
     workspace: str = ""
     """Where the workspace was kept, from the bench's directory; empty when it was removed."""
 

@@ -78,7 +78,8 @@ import sys
 CHECK_TAIL = """\
 if __name__ == "__main__":
     sys.path.insert(0, os.getcwd())
-    check(importlib.import_module("{function}").{function})
+    {function} = importlib.import_module("{function}").{function}  # one judge calls it by its name
+    check({function})
     with open("/logs/verifier/reward.txt", "w") as reward:
         reward.write("1\\n")
 """

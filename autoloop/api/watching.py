@@ -1,0 +1,87 @@
+"""Following what goes on, for viewers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoloop.errors import AutoloopError
+from autoloop.stores.runs import find_run
+
+if TYPE_CHECKING:
+    from autoloop.core.suite.events import BenchEvent
+    from autoloop.following import BenchFollower, RunFollower
+
+JOURNAL = "journal.jsonl"
+RESULTS = "results"
+"""Where benches lie unless they were told otherwise."""
+
+
+def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
+    """A follower of what a person means: a directory of a run or a bench, a run's id, a program, or the newest here."""
+    from autoloop.following import BenchFollower, RunFollower
+    from autoloop.stores.bench_directory import BenchDirectory
+    from autoloop.stores.directory import RunDirectory
+
+    directory = _directory(path, name)
+    if _first_kind(directory / JOURNAL) == "bench_started":
+        return BenchFollower(BenchDirectory(directory))
+    return RunFollower(RunDirectory(directory))
+
+
+def bench_events(directory: Path, after: int = 0) -> Iterator[BenchEvent]:
+    """The events of a bench after the first `after`, for every viewer."""
+    from autoloop.stores.bench_journal import read_bench
+
+    return islice(read_bench(directory / JOURNAL), after, None)
+
+
+def _directory(path: Path, name: str | None) -> Path:
+    if name is None:
+        return _newest(path)
+    given = path / name
+    if (given / JOURNAL).is_file():
+        return given.resolve()
+    if given.is_dir() and "/" in name:
+        raise AutoloopError(f"{given} holds no {JOURNAL}, so there is neither a run nor a bench", _nearby(given))
+    try:
+        return _run(path, name)
+    except AutoloopError as error:
+        hint = f"{error.hint} A bench is named by its directory, such as {RESULTS}/20260101."
+        raise AutoloopError(error.message, hint) from None
+
+
+def _run(path: Path, name: str | None) -> Path:
+    from autoloop.api.looking import root_of
+
+    return find_run(root_of(path), name).path
+
+
+def _newest(path: Path) -> Path:
+    found = [journal.parent for journal in (path / RESULTS).glob(f"*/{JOURNAL}")]
+    with suppress(AutoloopError):
+        found.append(_run(path, None))
+    there = [directory for directory in found if (directory / JOURNAL).is_file()]
+    if not there:
+        raise AutoloopError(
+            f"there is no run in {path}, and no bench in {path / RESULTS}",
+            "Name one: `autoloop hud RUN`, or the directory of a bench. Or start one: `autoloop run SLUG`.",
+        )
+    return max(there, key=lambda directory: (directory / JOURNAL).stat().st_mtime)
+
+
+def _nearby(folder: Path) -> str:
+    inside = sorted(journal.parent.name for journal in folder.glob(f"*/{JOURNAL}"))
+    return f"In it are {', '.join(inside[-5:])}." if inside else "Name the directory that a bench was given as -o."
+
+
+def _first_kind(journal: Path) -> str:
+    with suppress(ValueError), journal.open("rb") as lines:
+        found = json.loads(lines.readline())
+        if isinstance(found, dict):
+            return str(found.get("kind", ""))
+    raise AutoloopError(f"{journal} does not begin with an event", "Try again once its run or bench has begun.")

@@ -1,0 +1,130 @@
+"""Which trials a bench has, and whether they could be taken here: refused before anything is written or started."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autoloop.agents.probing import probe
+from autoloop.core.suite.config import BenchConfig
+from autoloop.core.suite.pacing import worker_count
+from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
+from autoloop.core.suite.stopping import BenchLimits
+from autoloop.errors import AutoloopError
+from autoloop.fields import did_you_mean
+from autoloop.machine import free_gb, free_memory_gb
+from autoloop.ports import OnProgress, Progress, Suite
+from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
+from autoloop.stores.bench_directory import BenchDirectory
+from autoloop.trialing import NOP, ORACLE
+from autoloop.trying import first_usable
+
+
+def plan_of(config: BenchConfig, suite: Suite) -> BenchPlan:
+    """The trials of the tasks that were asked for, which are what a rate is a part of."""
+    known = {task.id: task for task in suite.tasks}
+    for name in config.tasks:
+        if name not in known:
+            raise AutoloopError(f"{suite.name} has no task {name!r}{did_you_mean(name, known)}", _listing(config.suite))
+    groups = {task.group for task in suite.tasks}
+    for name in config.groups:
+        if name not in groups:
+            raise AutoloopError(
+                f"{suite.name} has no group {name!r}{did_you_mean(name, groups)}", _listing(config.suite)
+            )
+    chosen = [
+        task
+        for task in suite.tasks
+        if (not config.tasks or task.id in config.tasks) and (not config.groups or task.group in config.groups)
+    ]
+    if not chosen:
+        raise AutoloopError("no task is both among those named and in the groups named", _listing(config.suite))
+    return BenchPlan(
+        arms=config.arms,
+        tasks=tuple(
+            TaskPlan(
+                id=task.id,
+                group=task.group,
+                repetitions=task.repetitions,
+                unsupported=task.unsupported,
+                digest=task.digest,
+            )
+            for task in chosen
+        ),
+        iterations=config.iterations,
+        attempts=config.attempts,
+        seed=config.seed,
+    )
+
+
+def preflight(
+    config: BenchConfig, plan: BenchPlan, directory: BenchDirectory, root: Path, environ: Mapping[str, str]
+) -> None:
+    """Refuse what would fail at the first trial: no room, a profile that is unknown or cannot be used."""
+    if (free := free_gb(directory.path)) < config.min_free_gb:
+        said = f"{free:.1f} GB are free for {directory.path}, below min_free_gb of {config.min_free_gb:g}"
+        raise AutoloopError(said, "Make room, choose another output, or lower --min-free-gb.")
+    settings = load_settings(root, environ, user_config(environ))
+    for arm in plan.arms:
+        _require_usable(arm, settings, root, environ)
+
+
+def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
+    if arm.profile in (ORACLE, NOP):
+        return
+    profile = choose(settings, arm.profile)
+    found = probe(profile, root, environ)
+    if not found.usable:
+        raise AutoloopError(f"{arm.profile} cannot be used: {found.problem}", found.remedy)
+
+
+def workers_of(config: BenchConfig, *, left: int) -> int:
+    """How many workers there will be."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = free_memory_gb()
+    return worker_count(config.workers, trials=max(left, 1), cores=cores, free_gb=free)
+
+
+def limits_of(config: BenchConfig) -> BenchLimits:
+    """What ends the bench before its last trial."""
+    return BenchLimits(
+        max_hours=config.max_hours,
+        max_cost_usd=config.max_cost_usd,
+        max_tokens=config.max_tokens,
+        min_free_gb=config.min_free_gb,
+    )
+
+
+def arms_of(names: Sequence[str], validation_rate: float, validation: str = "claude-code") -> tuple[ArmPlan, ...]:
+    """The arms of profiles, and one that tries a share of the tasks with a stronger model."""
+    arms = [ArmPlan(name=_arm_name(name), profile=name) for name in names]
+    if validation_rate > 0:
+        arms.append(ArmPlan(name="validation", profile=validation, share=validation_rate))
+    twice = {arm.name for arm in arms if sum(other.name == arm.name for other in arms) > 1}
+    if twice:
+        raise AutoloopError(f"two arms are called {sorted(twice)[0]!r}", "Name each profile once.")
+    return tuple(arms)
+
+
+def _arm_name(profile: str) -> str:
+    """A name that can be a directory's."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in profile).strip(".-") or "arm"
+
+
+def _listing(suite: str) -> str:
+    return f"See `autoloop bench {suite} --list`."
+
+
+def new_bench_id() -> str:
+    """Unique enough for one machine, and sorted by time."""
+    return time.strftime("%Y%m%d-%H%M%S-") + os.urandom(2).hex()
+
+
+def default_arm(root: Path, environ: Mapping[str, str], on_progress: OnProgress) -> str:
+    """The profile to take when nobody names one: the default one, else the first that can be used, which is said."""
+    settings = load_settings(root, environ, user_config(environ))
+    if says_which(settings):
+        return choose(settings, None).name
+    profile, said = first_usable(settings, root, environ, has_knobs=False)
+    on_progress(Progress("notice", text=said))
+    return profile.name

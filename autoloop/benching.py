@@ -1,0 +1,177 @@
+"""`bench`: a suite, its arms and this machine put together around a journal, whether that is empty or long."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from autoloop.bench_planning import limits_of, plan_of, preflight, workers_of
+from autoloop.core.suite.config import RESUMABLE, BenchConfig
+from autoloop.core.suite.events import BenchStarted
+from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.pacing import Pace
+from autoloop.core.suite.plan import BenchPlan
+from autoloop.core.suite.state import BenchState, replay
+from autoloop.core.suite.task import SuiteTask
+from autoloop.core.suite.trial import TrialKey
+from autoloop.errors import AutoloopError
+from autoloop.machine import ThisMachine, awake
+from autoloop.ports import OnProgress, OnWorker, Progress, Suite
+from autoloop.pulse import Pulse
+from autoloop.sources import load_suite
+from autoloop.steering import Signals
+from autoloop.stores.bench_directory import BenchDirectory
+from autoloop.stores.bench_journal import BenchJournal
+from autoloop.stores.bench_views import BenchViews
+from autoloop.suites.loop import SuiteLoop
+from autoloop.suites.regrading import Regrading, regradable
+from autoloop.workers import Pool
+
+OnState = Callable[[BenchState], None]
+
+
+@dataclass(frozen=True)
+class Around:
+    """Where a bench is carried, and who follows it."""
+
+    root: Path
+    """The repository, or the directory that stands for one."""
+    environ: Mapping[str, str]
+    signals: Signals
+    on_progress: OnProgress
+    on_state: OnState = lambda state: None
+    """Told after each event."""
+    on_worker: OnWorker = lambda worker, key, phase, text: None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A bench that can be carried on."""
+
+    directory: BenchDirectory
+    config: BenchConfig
+    suite: Suite
+    plan: BenchPlan
+    is_new: bool
+    tasks: dict[str, SuiteTask] = field(repr=False, default_factory=dict)
+
+
+def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Ready:
+    """A new bench, refused before anything is written when it could not work."""
+    if directory.exists:
+        said = f"there is a bench in {directory.path} already"
+        raise AutoloopError(said, f"Go on with it: `autoloop bench --resume {directory.path}`, or name another output.")
+    suite = load_suite(Path(config.suite))
+    plan = plan_of(config, suite)
+    preflight(config, plan, directory, around.root, around.environ)
+    directory.path.mkdir(parents=True, exist_ok=True)
+    directory.write_config(config.model_dump(mode="json"))
+    return Ready(directory, config, suite, plan, is_new=True, tasks={task.id: task for task in suite.tasks})
+
+
+def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Around, *, mended: bool = False) -> Ready:
+    """A bench that was begun before, with the same suite; `mended` lets its tasks differ from what they were."""
+    stored = directory.read_config()
+    try:
+        config = BenchConfig.model_validate({**stored, **{n: v for n, v in changes.items() if n in RESUMABLE}})
+    except ValidationError as error:
+        said = f"{directory.config} does not fit: {error.errors()[0]['msg']}"
+        raise AutoloopError(said, "Restore it, or begin a new bench.") from None
+    with closing(BenchJournal(directory.journal)) as journal:
+        started = replay(journal.read()).started
+    assert started is not None, "a journal begins with its bench"
+    suite = load_suite(Path(config.suite))
+    _refuse_another(suite, started.plan, mended=mended)
+    preflight(config, started.plan, directory, around.root, around.environ)
+    return Ready(directory, config, suite, started.plan, is_new=False, tasks={task.id: task for task in suite.tasks})
+
+
+def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:
+    """Go on with a bench from wherever its journal ends, until it is done or there is a reason to stop.
+
+    With `regrading` no trial is taken: the workspaces that were kept are verified once more.
+    """
+    directory, config, plan = ready.directory, ready.config, ready.plan
+    with ExitStack() as stack:
+        stack.enter_context(directory.held())
+        views = BenchViews(directory, plan)
+
+        def followed(event: object, state: BenchState, length: int) -> None:
+            views.on_append(event, state, length)
+            around.on_state(state)
+
+        journal = stack.enter_context(closing(BenchJournal(directory.journal, followed)))
+        if journal.repaired:
+            around.on_progress(
+                Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal")
+            )
+        state = BenchState() if ready.is_new else replay(journal.read())
+        views.rebuild(state)
+        stack.enter_context(awake())
+        pulse = stack.enter_context(Pulse())
+        machine = ThisMachine(directory.path, still=pulse.still)
+        if state.started is None:
+            started = _started(ready, machine.now())
+            state.fold(started)
+            journal.append(started, state)
+        count = workers_of(config, left=len(state.results if regrading else state.open))
+        command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
+        pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
+
+        def on_worker(worker: int, key: TrialKey | None, phase: str, text: str) -> None:
+            views.on_worker(worker, key, phase, text)
+            around.on_worker(worker, key, phase, text)
+
+        loop = SuiteLoop(
+            state=state,
+            ledger=journal,
+            workers=pool,
+            machine=machine,
+            order=lambda key: order_of(ready, key, regrade=regrading),
+            limits=limits_of(config),
+            count=count,
+            pace=Pace(config.max_rpm),
+            stop=lambda: around.signals.stop,
+            stop_now=lambda: around.signals.stop_now,
+            on_worker=on_worker,
+        )
+        if regrading:
+            loop = Regrading(**vars(loop), left=regradable(state.results.items()))
+        return loop.run()
+
+
+def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrder:
+    """What a worker is told of one trial."""
+    order = ready.config.order(
+        key,
+        ready.tasks[key.task],
+        suite=str(ready.suite.root),
+        directory=str(ready.directory.trial(key, ready.plan)),
+        seed=ready.plan.seed_of(key),
+    )
+    return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep})
+
+
+def _started(ready: Ready, at: float) -> BenchStarted:
+    return BenchStarted(
+        at=at,
+        bench_id=ready.config.bench_id,
+        suite=ready.suite.name,
+        suite_path=str(ready.suite.root),
+        suite_version=ready.suite.version,
+        plan=ready.plan,
+    )
+
+
+def _refuse_another(suite: Suite, plan: BenchPlan, *, mended: bool) -> None:
+    """A resume goes on with the very tasks that the bench began with."""
+    now = {task.id: task.digest for task in suite.tasks}
+    for task in plan.tasks:
+        if task.id not in now or (now[task.id] != task.digest and not mended):
+            how = "was changed" if task.id in now else "is gone"
+            said = f"task {task.id} {how} since the bench began, so its results would not compare"
+            raise AutoloopError(said, "Put it back as it was, or begin a new bench.")

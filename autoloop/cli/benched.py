@@ -1,0 +1,185 @@
+"""What `bench` does once its words are read: carries a bench, follows it, and tells what came of it."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from autoloop import api
+from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
+from autoloop.cli.render import complain, count, duration, say, say_json
+from autoloop.cli.watch import BenchWatch
+from autoloop.core.suite.summary import ArmSummary, BenchSummary
+from autoloop.errors import AutoloopError
+from autoloop.steering import Signals
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person typed after `bench`."""
+
+    suite: str | None
+    output: Path | None
+    arms: tuple[str, ...]
+    validation_rate: float
+    fields: Mapping[str, Any]
+    env_file: Path | None
+    resume: Path | None
+    regrade: bool
+    check: bool
+    list_tasks: bool
+    watch: bool
+    json: bool
+
+
+def run_bench(path: Path, asked: Asked) -> int:
+    """Do what was asked for; the exit code."""
+    _refuse_contradictions(asked)
+    environ = _environment(path, asked.env_file)
+    if asked.list_tasks:
+        return _list(path, asked)
+    signals = Signals()
+    try:
+        if asked.check:
+            found = _followed(asked, signals, lambda by: api.check_suite(path, _options(asked), by, environ=environ))
+            return _tell_check(found, asked.json)
+        outcome = _followed(asked, signals, lambda by: _carried(path, asked, by, environ))
+    except AutoloopError as error:
+        if signals.received is None:
+            raise
+        complain(f"interrupted: {error.message}", error.hint)
+        return INTERRUPTED
+    return _tell(outcome, asked, interrupted=signals.received is not None)
+
+
+def _carried(path: Path, asked: Asked, by: api.Followed, environ: Mapping[str, str]) -> api.BenchOutcome:
+    if asked.resume is None:
+        return api.bench(path, _options(asked), by, environ=environ)
+    if asked.regrade:
+        return api.regrade(path, asked.resume, by, environ=environ)
+    return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ)
+
+
+def _options(asked: Asked) -> api.BenchOptions:
+    assert asked.suite is not None, "refused before"
+    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, asked.fields)
+
+
+def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Result]) -> Result:
+    """Let people see what happens; where standard output is for the metrics, on standard error."""
+    with BenchWatch(sys.stderr if asked.json else sys.stdout, live=asked.watch) as watcher:
+        signals.on_first = watcher.on_first_interrupt
+        signals.install()
+        by = api.Followed(
+            signals=signals,
+            on_progress=watcher.on_progress,
+            on_begin=lambda directory: watcher.on_line(f"results go to {directory.path}"),
+            on_state=watcher.on_state,
+            on_worker=watcher.on_worker,
+        )
+        return work(by)
+
+
+def _refuse_contradictions(asked: Asked) -> None:
+    if asked.resume is None and asked.suite is None:
+        raise AutoloopError("no suite is named", "Name one: `autoloop bench SUITE`, or go on with `--resume STATE`.")
+    if asked.resume is None and asked.regrade:
+        raise AutoloopError("--regrade needs --resume", "Name the bench whose workspaces are verified once more.")
+    from autoloop.core.suite.config import RESUMABLE
+
+    fixed = [name for name in asked.fields if name not in RESUMABLE] if asked.resume is not None else []
+    if fixed or (asked.resume is not None and (asked.suite or asked.arms or asked.output)):
+        named = ", ".join(fixed) or "the suite, the arms and the output"
+        raise AutoloopError(f"a resume goes on with what the bench began with, so {named} cannot be given",
+                            f"What a resume may set: {', '.join(RESUMABLE)}.")  # fmt: skip
+
+
+def _environment(path: Path, file: Path | None) -> Mapping[str, str]:
+    """The environment, and under it the variables of a file."""
+    if file is None:
+        return os.environ
+    from autoloop.dotenv import parse
+
+    try:
+        text = (path / file.expanduser()).read_text("utf-8-sig", "replace")
+    except OSError as error:
+        raise AutoloopError(f"--env-file {file}: {error.strerror}", "Copy .env.example and fill it in.") from None
+    return {**parse(text), **os.environ}
+
+
+def _list(path: Path, asked: Asked) -> int:
+    assert asked.suite is not None, "refused before"
+    suite = api.suite_of(path, asked.suite)
+    chosen = [task for task in suite.tasks if not asked.fields.get("groups") or task.group in asked.fields["groups"]]
+    if asked.json:
+        say_json([{"id": task.id, "name": task.name, "group": task.group, "difficulty": task.difficulty,
+                   "repetitions": task.repetitions, "timeout": task.timeout, "max_turns": task.max_turns,
+                   "has_solution": task.solution is not None, "unsupported": task.unsupported or None}
+                  for task in chosen])  # fmt: skip
+        return DONE
+    width = max((len(task.id) for task in chosen), default=0)
+    for task in chosen:
+        notes = f"  unsupported: {task.unsupported}" if task.unsupported else ""
+        say(f"{task.id:{width}}  {task.group:12}  {task.name}{notes}".rstrip())
+    say(f"{count(len(chosen), 'task')} in {suite.name}, version {suite.version[:12]}", sys.stderr)
+    return DONE
+
+
+def _tell_check(found: api.SuiteCheck, as_json: bool) -> int:
+    totals = found.outcome.summary.totals
+    if as_json:
+        say_json({"wrong": list(found.wrong), "unsupported": list(found.unsupported), "trials": totals.done})
+    else:
+        for line in found.wrong:
+            say(f"  wrong        {line}")
+        for line in found.unsupported:
+            say(f"  unsupported  {line}")
+        sound = "the suite is sound" if not found.wrong else f"{count(len(found.wrong), 'task')} not as it should be"
+        say(f"{sound}: {count(totals.done, 'trial')}, solutions must pass and doing nothing must not")
+    return NOTHING_KEPT if found.wrong or not found.outcome.is_complete else DONE
+
+
+def _tell(outcome: api.BenchOutcome, asked: Asked, *, interrupted: bool) -> int:
+    """The end of a bench."""
+    summary = outcome.summary
+    out = sys.stderr if asked.json else sys.stdout
+    for arm in summary.arms:
+        say(arm_line(arm), out)
+    for line in _last_words(outcome, summary):
+        say(line, out)
+    if interrupted and not outcome.is_complete:
+        return INTERRUPTED
+    if asked.json:
+        import json
+
+        print(json.dumps(outcome.metrics()), flush=True)
+        return DONE
+    return DONE if outcome.is_complete else FIXABLE
+
+
+def arm_line(arm: ArmSummary) -> str:
+    """One arm in one line."""
+    rate = arm.rate
+    share = "no trial counts" if rate.value is None else (
+        f"pass rate {100 * rate.value:.1f} % (95 %: {100 * rate.low:.1f} to {100 * rate.high:.1f})"
+    )  # fmt: skip
+    counts = f"{arm.passed} passed, {arm.failed} failed, {arm.timeout} timeout, {arm.error} error"
+    more = f", {arm.unsupported} unsupported" if arm.unsupported else ""
+    return f"{arm.arm}: {share}; {counts}{more}, of {arm.planned}"
+
+
+def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
+    place = outcome.directory
+    lines = [f"{duration(summary.worked_seconds)} of work; {place}/summary.md, `autoloop report {place}`"]
+    if not outcome.is_complete:
+        why = f" ({summary.stop_detail})" if summary.stop_detail else ""
+        lines.append(f"stopped: {summary.stop_reason}{why}; {count(len(outcome.state.open), 'trial')} left")
+        lines.append(f"go on: autoloop bench --resume {place}")
+    elif summary.totals.error:
+        errors = count(summary.totals.error, "trial")
+        lines.append(f"{errors} could not be taken; try again: autoloop bench --resume {place}")
+    return lines

@@ -1,0 +1,68 @@
+"""When a bench ends, and when a worker is stuck."""
+
+from dataclasses import dataclass
+
+from autoloop.core.model import Frozen
+from autoloop.core.session import SessionFailure
+from autoloop.core.suite.events import BenchStop
+from autoloop.core.suite.state import BenchState
+
+SILENT = 30.0
+"""Seconds without a sign of life after which a worker counts as dead: it gives one each second."""
+HOPELESS = 5
+"""So many trials of an arm in a row that failed because its agent is out of reach end the bench."""
+
+_FRUITLESS = 10
+"""So many workers that had to be replaced without a result in between end the bench."""
+
+
+class BenchLimits(Frozen):
+    """What ends a bench before its last trial."""
+
+    max_hours: float | None = None
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    min_free_gb: float = 5.0
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a process sees of the world when it asks whether to go on."""
+
+    free_gb: float
+    stop_wanted: bool
+    resumed_at: float
+    """Seconds of work when this process took the bench up."""
+
+
+def bench_stop(state: BenchState, limits: BenchLimits, around: Around) -> tuple[BenchStop, str] | None:
+    """Why no further trial is begun, and a sentence about it; None to go on."""
+    if around.stop_wanted:
+        return BenchStop.STOPPED, "a person or a signal ended it"
+    if limits.max_hours is not None and state.worked - around.resumed_at >= limits.max_hours * 3600:
+        return BenchStop.MAX_HOURS, f"max_hours of {limits.max_hours:g} is reached"
+    if limits.max_cost_usd is not None and (state.cost_usd or 0.0) >= limits.max_cost_usd:
+        return BenchStop.BUDGET, f"${state.cost_usd:.2f} are spent of ${limits.max_cost_usd:.2f}"
+    if limits.max_tokens is not None and (state.tokens or 0) >= limits.max_tokens:
+        return BenchStop.BUDGET, f"{state.tokens} tokens are spent of {limits.max_tokens}"
+    if around.free_gb < limits.min_free_gb:
+        said = f"{around.free_gb:.1f} GB are free, below min_free_gb of {limits.min_free_gb:g}"
+        return BenchStop.DISK, said
+    if state.barren >= _FRUITLESS:
+        return BenchStop.FAULT, f"{state.barren} workers in a row brought no result"
+    for arm, (mode, times, detail) in state.streaks.items():
+        if times >= HOPELESS and mode in _OUT_OF_REACH:
+            return BenchStop.AGENT_UNAVAILABLE, f"{times} trials of {arm} in a row: {detail or mode}"
+    return None
+
+
+_OUT_OF_REACH = {failure.value for failure in SessionFailure if failure.out_of_reach}
+
+
+def stuck(silence: float, busy: float, longest: float, silent: float = SILENT) -> str | None:
+    """Why a worker has to be replaced; None when it is at work. `busy` are its seconds with the trial in hand."""
+    if silence > silent:
+        return f"no sign of life for {silence:.0f} s"
+    if busy > longest:
+        return f"at one trial for {busy:.0f} s, where all its deadlines together are {longest:.0f} s"
+    return None

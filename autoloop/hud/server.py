@@ -1,0 +1,138 @@
+"""HTTP and WebSocket: the page, and at `/events` the messages. Refuses everything else."""
+
+import http
+import logging
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from autoloop.errors import AutoloopError
+from autoloop.hud.guard import why_refused
+from autoloop.hud.hub import Hub
+
+PAGE = Path(__file__).parent / "page"
+EVENTS = "/events"
+_FILES = {
+    "/": ("live.html", "text/html"),
+    "/live.css": ("live.css", "text/css"),
+    "/live.js": ("live.js", "text/javascript"),
+}
+_LONGEST_MESSAGE = 1 << 10
+"""Bytes that a viewer may send at once. Nothing that it says is read."""
+_QUIET = logging.getLogger("autoloop.hud")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that the server takes; port 0 is any that is free."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except PermissionError:
+        raise AutoloopError(f"port {port} is not for everybody", f"Take one above 1023: {_with(4242)}.") from None
+    except OverflowError:
+        raise AutoloopError(f"there is no port {port}", f"Take one from 1 to 65535: {_with(4242)}.") from None
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or not _is_taken(error):
+            said = f"cannot listen on {host}, port {port}: {error.strerror}"
+            raise AutoloopError(said, "--host takes an address of this machine; 127.0.0.1 is the default.") from None
+        hint = f"If that is a hud, open {address(host, port)}. Else take another port: {_with(port + 1)}."
+        raise AutoloopError(f"port {port} on {host} is taken", hint) from None
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser finds the page."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def server_of(hub: Hub, listening: socket.socket, bound: str) -> Server:
+    """A server of the hub's messages, that still has to be started."""
+
+    def process_request(connection: ServerConnection, request: Request) -> Response | None:
+        refusal = why_refused(bound, _header(request, "Host"), _header(request, "Origin"))
+        if refusal is not None:
+            return _answer(http.HTTPStatus.FORBIDDEN, f"{refusal}\n".encode())
+        return _page(request)
+
+    def view(connection: ServerConnection) -> None:
+        viewer = hub.join(lambda: _cut_off(connection))
+        try:
+            with suppress(ConnectionClosed, OSError):
+                while (text := viewer.next()) is not None:
+                    connection.send(text)
+        finally:
+            hub.leave(viewer)
+
+    return serve(
+        view,
+        sock=listening,
+        process_request=process_request,
+        compression=None,
+        open_timeout=5,
+        close_timeout=1,
+        max_size=_LONGEST_MESSAGE,
+        server_header=None,
+        logger=_QUIET,
+    )
+
+
+def _header(request: Request, name: str) -> str | None:
+    """What a header says; said twice, it fits nothing."""
+    return ", ".join(request.headers.get_all(name)) or None
+
+
+def _page(request: Request) -> Response | None:
+    """A file of the page; None for a connection that asks for messages."""
+    path = request.path.partition("?")[0]
+    if path == EVENTS and (_header(request, "Upgrade") or "").lower() == "websocket":
+        return None
+    if path == EVENTS:
+        return _answer(http.HTTPStatus.UPGRADE_REQUIRED, b"this is a WebSocket\n")
+    if path not in _FILES:
+        return _answer(http.HTTPStatus.NOT_FOUND, b"there is no such page; try /\n")
+    name, kind = _FILES[path]
+    return _answer(http.HTTPStatus.OK, (PAGE / name).read_bytes(), kind, request.headers["Host"])
+
+
+def _answer(status: http.HTTPStatus, body: bytes, kind: str = "text/plain", host: str = "") -> Response:
+    connects = f"'self' ws://{host}" if host else "'none'"  # 'self' does not include ws: in every browser
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connects}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = Headers(
+        {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": policy,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)
+
+
+def _cut_off(connection: ServerConnection) -> None:
+    """End a connection whose other side may not read: a proper farewell would wait for it."""
+    with suppress(OSError):
+        connection.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _is_taken(error: OSError) -> bool:
+    import errno
+
+    return error.errno == errno.EADDRINUSE
+
+
+def _with(port: int) -> str:
+    return f"`autoloop hud --port {port}`"

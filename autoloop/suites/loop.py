@@ -1,0 +1,161 @@
+"""The loop of a bench: hand out trials, take what comes of them, look after the workers, stop when there is reason to.
+
+It knows ports, not processes, and remembers nothing that the journal does not say but who is at what: after a kill
+the trials that were in hand are taken anew, each in a fresh workspace.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from autoloop.core.suite import events
+from autoloop.core.suite.events import BenchEvent, BenchStop
+from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.pacing import Pace
+from autoloop.core.suite.state import LOST, BenchState
+from autoloop.core.suite.stopping import SILENT, Around, BenchLimits, bench_stop, stuck
+from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.ports import Ledger, Machine, News, OnWorker, Workers
+
+_TICK = 0.5
+"""Seconds between two looks at the workers when none of them says anything."""
+
+
+@dataclass(frozen=True)
+class InHand:
+    """A trial that a worker is at."""
+
+    key: TrialKey
+    since: float
+    longest: float
+
+
+@dataclass
+class SuiteLoop:
+    """One process that carries a bench on, from wherever its journal ends."""
+
+    state: BenchState
+    ledger: Ledger
+    workers: Workers
+    machine: Machine
+    order: Callable[[TrialKey], TrialOrder]
+    limits: BenchLimits
+    count: int
+    """How many workers there are."""
+    pace: Pace
+    stop: Callable[[], bool]
+    """Whether no further trial should begin."""
+    stop_now: Callable[[], bool]
+    """Whether those in hand should be given up."""
+    silent: float = SILENT
+    """Seconds without a sign of life after which a worker is replaced."""
+    on_worker: OnWorker = lambda worker, key, phase, text: None
+    idle: set[int] = field(default_factory=set)
+    in_hand: dict[int, InHand] = field(default_factory=dict)
+
+    def run(self) -> BenchState:
+        """Go on until every trial is settled or there is a reason to stop; the state at the end."""
+        resumed_at = self.state.worked
+        self.append(events.BenchResumed(at=self.machine.now(), workers=self.count))
+        while True:
+            ending = self._why_end(resumed_at)
+            if ending is not None and (not self.in_hand or self.stop_now()):
+                break
+            if ending is None:
+                self._hand_out()
+            self._take(self.workers.news(_TICK))
+            self._look_after()
+        reason, detail = ending
+        self.append(events.BenchStopped(at=self.machine.now(), reason=reason, detail=detail))
+        return self.state
+
+    def append(self, event: BenchEvent) -> None:
+        """Write the event down; from then on it is so."""
+        self.state.fold(event)
+        self.ledger.append(event, self.state)
+
+    def _why_end(self, resumed_at: float) -> tuple[BenchStop, str] | None:
+        """Why no further trial is begun."""
+        free = self.machine.conditions().free_gb
+        around = Around(free, self.stop() or self.stop_now(), resumed_at)
+        if (found := bench_stop(self.state, self.limits, around)) is not None:
+            return found
+        done = next(iter(self.waiting()), None) is None
+        return (BenchStop.DONE, "") if done else None
+
+    def waiting(self) -> Iterable[TrialKey]:
+        """The trials that are still to be taken, those in hand included."""
+        return self.state.outstanding()
+
+    def came_to(self, key: TrialKey, result: TrialResult) -> BenchEvent:
+        """What is written down of a trial's result."""
+        return events.TrialEnded(at=self.machine.now(), key=key, result=result)
+
+    def _hand_out(self) -> None:
+        """Give every idle worker the next trial that nobody has."""
+        if not self.idle:
+            return
+        taken = {held.key for held in self.in_hand.values()}
+        waiting = (key for key in self.waiting() if key not in taken)
+        for worker in sorted(self.idle):
+            now = self.machine.now()
+            if self.pace.wait(now) > 0:
+                return
+            key = next(waiting, None)
+            if key is None:
+                return
+            order = self.order(key)
+            self.pace.charge(1, now)
+            self.idle.discard(worker)
+            self.in_hand[worker] = InHand(key, now, order.longest)
+            self.workers.give(worker, order)
+            self.on_worker(worker, key, "starting", "")
+
+    def _take(self, news: News | None) -> None:
+        """Whatever a worker says."""
+        if news is None:
+            return
+        held = self.in_hand.get(news.worker)
+        match news.kind:
+            case "ready":
+                self.idle.add(news.worker)
+            case "phase":
+                self.on_worker(news.worker, held.key if held else None, news.phase, news.text)
+            case "result" if held is not None and news.result is not None:
+                self._settle(news.worker, held, news.result)
+                self.idle.add(news.worker)
+            case "gone":
+                self._replace(news.worker, news.text or "its process ended")
+            case _:
+                pass
+
+    def _settle(self, worker: int, held: InHand, result: TrialResult) -> None:
+        del self.in_hand[worker]
+        self.pace.charge(max(0, (result.turns or 1) - 1), self.machine.now())
+        self.on_worker(worker, None, "", "")
+        interrupted = result.outcome is Outcome.ERROR and self.stop_now()
+        if not interrupted:  # what a person cut short says nothing, not even that something failed
+            self.append(self.came_to(held.key, result))
+
+    def _look_after(self) -> None:
+        """Replace the workers that are stuck."""
+        now = self.machine.now()
+        for worker, held in list(self.in_hand.items()):
+            if (why := stuck(self.workers.silence(worker), now - held.since, held.longest, self.silent)) is not None:
+                self._replace(worker, why)
+
+    def _replace(self, worker: int, why: str) -> None:
+        held = self.in_hand.pop(worker, None)
+        self.idle.discard(worker)
+        now = self.machine.now()
+        if held is not None and not self.stop_now():
+            lost = TrialResult(
+                outcome=Outcome.ERROR,
+                failure_mode=LOST,
+                detail=f"worker {worker}: {why}",
+                started=held.since,
+                seconds=max(0.0, now - held.since),
+            )
+            self.append(self.came_to(held.key, lost))
+        self.append(events.WorkerReplaced(at=now, worker=worker, key=held.key if held else None, why=why))
+        self.on_worker(worker, None, "", "")
+        self.workers.replace(worker)

@@ -1,0 +1,86 @@
+"""Lines of bash in the workspace of a trial: its setup, its verifier, its reference solution.
+
+Each is a fresh command: nothing of the agent's processes, home or variables is there any more.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from autoloop import process
+from autoloop.confined import BASH
+from autoloop.ports import Network, Sandbox
+from autoloop.process import Finished
+from autoloop.scripts import PASSED_ON
+from autoloop.workspaces.workspace import Workspace
+
+KEPT = 1 << 18
+"""Bytes of each stream."""
+_BEGAN = "[began]"
+"""What a command says before anything else: a sandbox that could not be set up has not said it."""
+_START = f'echo "{_BEGAN}"; exec "$0" -c "$1"'
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a line went."""
+
+    done: Finished
+    began: bool
+    """False when the sandbox did not even start it."""
+
+    @property
+    def output(self) -> str:
+        """What it printed, errors behind the rest."""
+        out = self.done.stdout.removeprefix(f"{_BEGAN}\n")
+        return out + (f"\n[stderr]\n{self.done.stderr}" if self.done.stderr.strip() else "")
+
+    @property
+    def last_words(self) -> str:
+        """The end of its output in one line."""
+        text = self.done.stderr.strip() or self.done.stdout.removeprefix(_BEGAN).strip()
+        return text.splitlines()[-1].strip()[:300] if text else ""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """How lines are run for one trial."""
+
+    workspace: Workspace
+    sandbox: Sandbox
+    bench_id: str
+    environ: Mapping[str, str] = field(repr=False)
+    task_env: Mapping[str, str] = field(default_factory=dict)
+    network: Network = "on"
+    cancelled: Callable[[], bool] = lambda: False
+
+    def run(
+        self,
+        line: str,
+        home: str,
+        *,
+        deadline: float,
+        env: Mapping[str, str] | None = None,
+        logs: bool = False,
+        on_output: Callable[[bytes], object] | None = None,
+    ) -> Ran:
+        """Run a line from the workdir."""
+        cell = self.workspace.cell(home, network=self.network, logs=logs, tracing=False)
+        room = self.sandbox.enter(cell)
+        own = {"HOME": str(cell.home), **room.env, "AUTOLOOP_RUN": self.bench_id}
+        done = process.run(
+            [*room.prefix, BASH, "-c", _START, BASH, line],
+            cwd=room.cwd,
+            env={**self._passed_on, **self.task_env, **(env or {}), **own},
+            deadline=deadline,
+            keep=KEPT,
+            on_stdout=on_output,
+            cancelled=self.cancelled,
+            wrappers=room.wrappers,
+        )
+        return Ran(done, done.stdout.startswith(_BEGAN))
+
+    @cached_property
+    def _passed_on(self) -> dict[str, str]:
+        known = process.absolute_paths(self.environ)
+        return {name: value for name, value in known.items() if name in PASSED_ON or name.startswith("LC_")}

@@ -1,0 +1,225 @@
+"""The loop of a bench with real worker processes that do as they are told."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, TrialEnded, WorkerReplaced
+from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.pacing import Pace, worker_count
+from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
+from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
+from autoloop.core.suite.stopping import BenchLimits, stuck
+from autoloop.core.suite.task import Step, SuiteTask, Verification
+from autoloop.core.suite.trial import Outcome, TrialKey
+from autoloop.machine import ThisMachine
+from autoloop.stores.bench_journal import BenchJournal, read_bench
+from autoloop.suites.loop import SuiteLoop
+from autoloop.workers import Pool
+
+WORKER = [sys.executable, str(Path(__file__).with_name("fake_worker.py"))]
+
+
+@dataclass
+class Wish:
+    stop: bool = False
+    now: bool = False
+
+
+@dataclass
+class Place:
+    """A bench in a folder, carried on by one process after another."""
+
+    folder: Path
+    instructions: list[str]
+    arms: tuple[ArmPlan, ...] = (ArmPlan(name="mine", profile="mine"),)
+    iterations: int = 1
+    wish: Wish = field(default_factory=Wish)
+    seen: list[tuple[int, TrialKey | None, str]] = field(default_factory=list)
+    command: list[str] = field(default_factory=lambda: WORKER)
+    silent: float = 30.0
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.jsonl"
+
+    @property
+    def events(self) -> list[BenchEvent]:
+        return list(read_bench(self.journal))
+
+    def order(self, key: TrialKey) -> TrialOrder:
+        number = int(key.task.removeprefix("t"))
+        step = Step(instruction=self.instructions[number], verification=Verification(reward="exit_code", timeout=1))
+        task = SuiteTask(id=key.task, steps=(step,), setup_timeout=1)
+        return TrialOrder(
+            key=key, task=task, suite="/", profile="mine", bench_id="b", directory="/", seed=1,
+            timeout=1, idle_timeout=0, max_turns=1,
+        )  # fmt: skip
+
+    @contextmanager
+    def loop(self, workers: int = 2, pace: Pace | None = None, **limits: float) -> Iterator[SuiteLoop]:
+        plan = BenchPlan(
+            arms=self.arms,
+            tasks=tuple(TaskPlan(id=f"t{number}") for number in range(len(self.instructions))),
+            iterations=self.iterations,
+        )
+        is_new = not self.journal.exists()
+        ledger = BenchJournal(self.journal)
+        state = BenchState() if is_new else replay(ledger.read())
+        started = BenchStarted(at=time.time(), bench_id="b", suite="s", suite_path="/", suite_version="1", plan=plan)
+        with Pool(self.command, workers, cwd=self.folder, env=dict(os.environ), run_id=f"bench-{os.getpid()}") as pool:
+            loop = SuiteLoop(
+                state=state,
+                ledger=ledger,
+                workers=pool,
+                machine=ThisMachine(self.folder),
+                order=self.order,
+                limits=BenchLimits(min_free_gb=0, **limits),  # type: ignore[arg-type]
+                count=workers,
+                pace=pace or Pace(None),
+                stop=lambda: self.wish.stop,
+                stop_now=lambda: self.wish.now,
+                silent=self.silent,
+                on_worker=lambda worker, key, phase, text: self.seen.append((worker, key, phase)),
+            )
+            if is_new:
+                loop.append(started)
+            yield loop
+        ledger.close()
+
+    def run(self, **how: float) -> BenchState:
+        with self.loop(**how) as loop:  # type: ignore[arg-type]
+            return loop.run()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Callable[..., Place]:
+    return lambda *instructions, **how: Place(tmp_path, list(instructions), **how)
+
+
+def outcomes(state: BenchState) -> list[str]:
+    return [
+        state.results[key].outcome.value for key in sorted(state.results, key=lambda key: (key.task, key.iteration))
+    ]
+
+
+def test_every_trial_comes_to_something(place: Callable[..., Place]) -> None:
+    here = place("pass", "fail", "pass", iterations=2)
+    state = here.run()
+    assert outcomes(state) == ["pass", "pass", "fail", "fail", "pass", "pass"]
+    assert state.stopped is not None and state.stopped.reason is BenchStop.DONE
+    assert replay(here.events).results == state.results, "the journal has it all"
+    assert {phase for _, key, phase in here.seen if key} == {"starting", "agent"}
+
+
+def test_an_error_is_tried_again_and_then_left_standing(place: Callable[..., Place]) -> None:
+    here = place("error", "pass")
+    state = here.run()
+    assert outcomes(state) == ["error", "pass"]
+    assert sum(isinstance(event, TrialEnded) for event in here.events) == MOST_TRIES + 1
+    assert here.run().all_errors == {TrialKey(arm="mine", iteration=1, task="t0"): 2 * MOST_TRIES}
+
+
+def test_a_worker_that_dies_is_replaced_and_its_trial_taken_again(place: Callable[..., Place], tmp_path: Path) -> None:
+    here = place(f"die {tmp_path}/died", "pass", "pass")
+    state = here.run()
+    assert outcomes(state) == ["pass", "pass", "pass"]
+    replaced = [event for event in here.events if isinstance(event, WorkerReplaced)]
+    assert [(event.key.task, event.why) for event in replaced if event.key] == [("t0", "killed by signal 9")]
+
+
+def test_a_worker_that_stands_still_is_replaced(place: Callable[..., Place], tmp_path: Path) -> None:
+    here = place(f"freeze {tmp_path}/frozen", "pass", silent=1.5)
+    assert outcomes(here.run()) == ["pass", "pass"]
+    assert [event.why[:15] for event in here.events if isinstance(event, WorkerReplaced)] == ["no sign of life"]
+    assert not [child for child in psutil.Process().children(recursive=True) if child.status() == "stopped"]
+
+
+def test_a_worker_is_stuck_when_all_deadlines_are_over() -> None:
+    assert stuck(silence=1.0, busy=99.0, longest=100.0) is None
+    assert "deadlines" in (stuck(silence=1.0, busy=101.0, longest=100.0) or "")
+
+
+def test_a_wish_to_stop_lets_trials_finish_and_a_resume_goes_on(place: Callable[..., Place]) -> None:
+    here = place("wait 0.3", "wait 0.3", "pass", "pass")
+    with here.loop(workers=2) as loop:
+        loop.on_worker = lambda worker, key, phase, text: setattr(here.wish, "stop", True)
+        state = loop.run()
+    assert state.stopped is not None and state.stopped.reason is BenchStop.STOPPED
+    done = len(state.results)
+    assert 1 <= done < 4 and all(result.passed for result in state.results.values()), "what was in hand is finished"
+    here.wish.stop = False
+    assert outcomes(here.run()) == ["pass"] * 4
+    assert sum(isinstance(event, TrialEnded) for event in here.events) == 4, "none is taken twice"
+
+
+def test_a_second_wish_gives_up_what_is_in_hand(place: Callable[..., Place]) -> None:
+    here = place("wait 30", "pass")
+    began = time.monotonic()
+    with here.loop(workers=1) as loop:
+        loop.on_worker = lambda worker, key, phase, text: setattr(here.wish, "now", True)
+        state = loop.run()
+    assert time.monotonic() - began < 15 and not state.results
+    assert not [event for event in here.events if isinstance(event, TrialEnded)]
+
+
+def test_an_agent_out_of_reach_ends_the_bench(place: Callable[..., Place]) -> None:
+    state = place(*["gone"] * 40).run(workers=1)
+    assert state.stopped is not None and state.stopped.reason is BenchStop.AGENT_UNAVAILABLE
+    assert "no key" in state.stopped.detail and len(state.results) < 10
+
+
+def test_workers_that_never_work_end_the_bench(place: Callable[..., Place]) -> None:
+    state = place("pass", command=[sys.executable, "-c", "raise SystemExit('no such thing')"]).run(workers=2)
+    assert state.stopped is not None and state.stopped.reason is BenchStop.FAULT
+    assert outcomes(state) == []
+
+
+def test_a_limit_of_hours_ends_it(place: Callable[..., Place]) -> None:
+    state = place(*["wait 0.2"] * 30).run(workers=2, max_hours=0.5 / 3600)
+    assert state.stopped is not None and state.stopped.reason is BenchStop.MAX_HOURS
+    assert 2 <= len(state.results) < 15
+
+
+def test_calls_per_minute_are_shared_by_all_workers(place: Callable[..., Place]) -> None:
+    began = time.monotonic()
+    place(*["pass"] * 6).run(workers=3, pace=Pace(per_minute=300))
+    assert time.monotonic() - began >= 0.9, "six calls at five a second, the first for free"
+
+
+def test_turns_are_paid_back_before_the_next_session() -> None:
+    pace = Pace(per_minute=60)
+    assert pace.wait(10.0) == 0
+    pace.charge(1, 10.0)
+    pace.charge(11, 10.0)
+    assert pace.wait(10.0) == pytest.approx(12.0)
+    assert pace.wait(22.0) == 0
+    assert pace.wait(1000.0) == 0 and pace.credit == 1.0, "nothing is saved up"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trials", "cores", "free", "count"),
+    [
+        (None, 100, 8, 64, 8),
+        (None, 100, 8, 4.5, 3),
+        (None, 3, 8, 64, 3),
+        (None, 9, 8, 0.2, 1),
+        (6, 100, 2, 1, 6),
+        (6, 4, 2, 1, 4),
+    ],
+)
+def test_the_number_of_workers_follows_cores_and_memory(
+    wanted: int | None, trials: int, cores: int, free: float, count: int
+) -> None:
+    assert worker_count(wanted, trials=trials, cores=cores, free_gb=free) == count
+
+
+def test_outcomes_that_count_are_those_of_the_agent() -> None:
+    assert [outcome.counts for outcome in Outcome] == [True, True, True, False, False]

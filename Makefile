@@ -8,7 +8,7 @@ QUICK := 'not faults and not repos and not attacks and not clients and not suite
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser
-.PHONY: bench bench-decision bench-loop bench-suites bench-soak format clean help
+.PHONY: bench bench-decision bench-loop bench-suites bench-contrasts bench-soak format clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -85,6 +85,9 @@ bench-suites: $(DEV_STAMP)  ## what a trial costs beside its agent, and what wor
 
 bench-soak: $(DEV_STAMP)  ## a run of 1,000 experiments, in which nothing may grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+bench-contrasts: $(DEV_STAMP)  ## what the statistics of suites promise, played
+	$(BIN)/python -m benchmarks.suite_statistics $(ARGS)
 
 format: $(DEV_STAMP)  ## put the code into its usual shape
 	$(BIN)/ruff check --fix .

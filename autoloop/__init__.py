@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoloop.api import (
+        ReportOptions,
         RunOptions,
         audit,
         bench_events,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         limit,
         look,
         packet,
+        report,
         results,
         resume,
         run,
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit bench_events clean compare detach events follow guide holdings ideas init limit look "
-    "packet results resume run show status stop validate verify",
+    "api": "ReportOptions RunOptions audit bench_events clean compare detach events follow guide holdings ideas init "
+    "limit look packet report results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

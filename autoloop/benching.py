@@ -147,6 +147,7 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             stop=lambda: around.signals.stop,
             stop_now=lambda: around.signals.stop_now,
             on_worker=on_worker,
+            say=lambda text: around.on_progress(Progress("waiting", text=text)),
         )
         if regrading:
             loop = Regrading(**vars(loop), left=regradable(state.results.items()))

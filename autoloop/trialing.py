@@ -102,8 +102,9 @@ class Trials:
         return self.choices[suite]
 
     def _private(self, suite: str) -> list[Path]:
-        """What no trial may see."""
-        return [Path(suite).resolve(), *(self.root / name for name in _PRIVATE)]
+        """What no trial may see. A suite that is the checkout itself is hidden with it, but for the tools in it."""
+        place = Path(suite).resolve()
+        return [*([] if place == self.root else [place]), *(self.root / name for name in _PRIVATE)]
 
     @cached_property
     def settings(self) -> Settings:
@@ -177,7 +178,11 @@ class Trials:
 
     def _shown(self, profile: Profile, order: TrialOrder) -> tuple[Path, ...]:
         """What the profile's agent may read of the checkout."""
-        private = [self.bench, *self._private(order.suite)]
+        place, solution = Path(order.suite).resolve(), order.task.solution
+        judging = [file for step in order.task.steps for file in step.verification.files]
+        sources = [*judging, *(solution.files if solution else ())]
+        private = [self.bench, *self._private(order.suite), *((place / file.source).resolve() for file in sources)]
+        private += place.glob("*.json")
         shown = []
         for text in profile.reads:
             path = (self.root / text).resolve()

@@ -210,6 +210,14 @@ def test_a_client_that_waits_for_its_service_is_not_called_idle(place: Place) ->
     assert session.retry_at is not None and 8900 < session.retry_at - time.time() < 9001
 
 
+@pytest.mark.parametrize("limit", ["agent_timeout", "agent_idle_timeout"])
+def test_a_client_that_still_waits_at_its_end_failed_for_its_service(place: Place, limit: str) -> None:
+    retry = {"type": "system", "subtype": "api_retry", "error_status": 529, "error": "x", "retry_delay_ms": 1000}
+    place.install("claude", f"echo '{json.dumps(retry)}'; sleep 60")
+    session = place.session("claude", limits=Limits.model_validate({limit: 700}))
+    assert session.failure is SessionFailure.OVERLOADED and session.seconds < 20
+
+
 def test_limits_model_and_effort_reach_the_client(place: Place) -> None:
     profile = {"model": "opus", "effort": "high", "options": {"args": ["--extra", "word"]}}
     place.play("claude-works")

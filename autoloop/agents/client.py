@@ -191,9 +191,11 @@ class ClientAgent(ABC):
             return
         if done.cancelled:
             told.fails(SessionFailure.CANCELLED, "cut short")
+        elif (done.timed_out or done.idle) and told.failure is not None and told.failure.passes:
+            return  # it was waiting for its service, which is the reason
         elif done.timed_out:
             told.fails(SessionFailure.TIMEOUT, f"still at work after {limits.agent_timeout / 1000:g} s (agent_timeout)")
-        elif done.idle and (told.failure is None or not told.failure.passes):
+        elif done.idle:
             told.fails(SessionFailure.IDLE, f"silent for {limits.agent_idle_timeout / 1000:g} s (agent_idle_timeout)")
         elif done.exit_code and told.failure is None:
             self._last_words(told, done, began)

@@ -8,6 +8,7 @@ from autoloop.api.contrasting import contrast_results
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
 from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
+from autoloop.api.reporting import Reported, ReportOptions, report
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
 from autoloop.api.suites import (
@@ -33,6 +34,8 @@ __all__ = [
     "Checked",
     "Followed",
     "Found",
+    "ReportOptions",
+    "Reported",
     "RunOptions",
     "Shown",
     "SuiteCheck",
@@ -58,6 +61,7 @@ __all__ = [
     "look",
     "packet",
     "regrade",
+    "report",
     "results",
     "resume",
     "resume_bench",

@@ -27,8 +27,8 @@ def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
     from autoloop.stores.bench_directory import BenchDirectory
     from autoloop.stores.directory import RunDirectory
 
-    directory = _directory(path, name)
-    if _first_kind(directory / JOURNAL) == "bench_started":
+    directory = place_of(path, name)
+    if is_bench(directory):
         return BenchFollower(BenchDirectory(directory))
     return RunFollower(RunDirectory(directory))
 
@@ -40,7 +40,8 @@ def bench_events(directory: Path, after: int = 0) -> Iterator[BenchEvent]:
     return islice(read_bench(directory / JOURNAL), after, None)
 
 
-def _directory(path: Path, name: str | None) -> Path:
+def place_of(path: Path, name: str | None) -> Path:
+    """The directory of what a person means: of a run or of a bench."""
     if name is None:
         return _newest(path)
     given = path / name
@@ -53,6 +54,11 @@ def _directory(path: Path, name: str | None) -> Path:
     except AutoloopError as error:
         hint = f"{error.hint} A bench is named by its directory, such as {RESULTS}/20260101."
         raise AutoloopError(error.message, hint) from None
+
+
+def is_bench(directory: Path) -> bool:
+    """Whether the journal there is that of a bench."""
+    return _first_kind(directory / JOURNAL) == "bench_started"
 
 
 def _run(path: Path, name: str | None) -> Path:

@@ -15,6 +15,7 @@ from autoloop.cli.clean import clean
 from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
 from autoloop.cli.hud import hud
+from autoloop.cli.report import report
 from autoloop.cli.run import limits_given, run
 
 app = typer.Typer(
@@ -199,6 +200,7 @@ app.command(epilog="Example: autoloop audit main..feature --measure cpu -- pytho
 app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")(bench)
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
+app.command(epilog="Example: autoloop report import-time --open")(report)
 
 
 app.command(epilog="Example: autoloop demo")(demo)

@@ -11,6 +11,7 @@ from autoloop.core.model import Frozen
 from autoloop.core.reasons import Reason, Status
 
 _TAG = re.compile(r"<(?P<end>/?)(?P<name>(?:autoauto_)?notes)>", re.IGNORECASE)
+_BREAKS = re.compile(r"[\n\t]")
 _LONGEST = 300
 _MOST_TRIED = 200
 _MOST_IDEAS = 40
@@ -69,9 +70,12 @@ def one_line(value: object, longest: int = _LONGEST) -> str:
 
 def visible(text: str) -> str:
     """Text of several lines in which nothing moves a cursor or turns a line around: such characters are replaced."""
+    text = text.replace("\r\n", "\n")
+    if all(map(str.isprintable, _BREAKS.split(text))):
+        return text
     return "".join(
         char if char in "\n\t" or char.isprintable() or category(char) == "Zs" else "\N{REPLACEMENT CHARACTER}"
-        for char in text.replace("\r\n", "\n")
+        for char in text
     )
 
 

@@ -3,9 +3,10 @@
 The agent finds the stub, `.docs` and what a build needs. The tests and the example are only there when they are used.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoloop.core.suite.task import Placed, Solution, Step, SuiteTask, Verification
@@ -19,6 +20,8 @@ from autoloop.sources.exercises import Exercise, is_exercise, read_exercise
 from autoloop.sources.present import Has, has_program
 
 _TEXTS = ("introduction.md", "introduction.append.md", "instructions.md", "instructions.append.md")
+_BROUGHT = ".reference-solution"
+"""Where examples lie until they are copied: what a solution brings is taken away again, also from a stub's place."""
 _VERIFIED_IN = 180.0
 """Seconds for the tests of one exercise, builds included."""
 
@@ -123,9 +126,14 @@ def _verification(root: Path, exercise: Exercise) -> Verification:
 def _solution(root: Path, exercise: Exercise) -> Solution | None:
     if not exercise.examples:
         return None
-    pairs = exercise.over_stubs()
-    files = tuple(_placed(root, exercise, example, target) for example, target in pairs)
-    return Solution(commands=(":",), files=files)
+    parts = [(example, f"{_BROUGHT}/{number}", stub) for number, (example, stub) in enumerate(exercise.over_stubs())]
+    copies = (f"mkdir -p {shlex.quote(_folder(stub))} && cp {place} {shlex.quote(stub)}" for _, place, stub in parts)
+    files = tuple(_placed(root, exercise, example, place) for example, place, _ in parts)
+    return Solution(commands=(" && ".join(copies),), files=files)
+
+
+def _folder(name: str) -> str:
+    return PurePosixPath(name).parent.as_posix()
 
 
 def _placed(root: Path, exercise: Exercise, name: str, target: str = "", *, again: bool = False) -> Placed:

@@ -49,8 +49,12 @@ class SuiteLoop:
     silent: float = SILENT
     """Seconds without a sign of life after which a worker is replaced."""
     on_worker: OnWorker = lambda worker, key, phase, text: None
+    say: Callable[[str], None] = lambda text: None
+    """Told why nothing is begun for a while."""
     idle: set[int] = field(default_factory=set)
     in_hand: dict[int, InHand] = field(default_factory=dict)
+    waiting_since: tuple[float, str] | None = None
+    """When everything began to wait, and for what."""
 
     def run(self) -> BenchState:
         """Go on until every trial is settled or there is a reason to stop; the state at the end."""
@@ -65,6 +69,7 @@ class SuiteLoop:
             self._take(self.workers.news(_TICK))
             self._look_after()
         reason, detail = ending
+        self._end_wait()
         self.append(events.BenchStopped(at=self.machine.now(), reason=reason, detail=detail))
         return self.state
 
@@ -94,21 +99,43 @@ class SuiteLoop:
         """Give every idle worker the next trial that nobody has."""
         if not self.idle:
             return
+        paused = self._paused()
         taken = {held.key for held in self.in_hand.values()}
-        waiting = (key for key in self.waiting() if key not in taken)
+        waiting = (key for key in self.waiting() if key not in taken and key.arm not in paused)
         for worker in sorted(self.idle):
             now = self.machine.now()
             if self.pace.wait(now) > 0:
                 return
             key = next(waiting, None)
             if key is None:
+                self._begin_wait(paused)
                 return
+            self._end_wait()
             order = self.order(key)
             self.pace.charge(1, now)
             self.idle.discard(worker)
             self.in_hand[worker] = InHand(key, now, order.longest)
             self.workers.give(worker, order)
             self.on_worker(worker, key, "starting", "")
+
+    def _paused(self) -> dict[str, str]:
+        """The arms of which no trial is begun now, each with the reason."""
+        now = self.machine.now()
+        found = self.state.pauses()
+        return {arm: pause.why for arm, pause in found.items() if pause.until is None or pause.until > now}
+
+    def _begin_wait(self, paused: dict[str, str]) -> None:
+        if self.waiting_since is None and not self.in_hand and paused:
+            why = "; ".join(f"{arm}: {why}" for arm, why in paused.items())
+            self.waiting_since = (self.machine.now(), why)
+            self.say(why)
+
+    def _end_wait(self) -> None:
+        if self.waiting_since is not None:
+            since, why = self.waiting_since
+            self.waiting_since = None
+            now = self.machine.now()
+            self.append(events.BenchWaited(at=now, why=why, seconds=now - since))
 
     def _take(self, news: News | None) -> None:
         """Whatever a worker says."""

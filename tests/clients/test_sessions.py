@@ -173,7 +173,7 @@ def test_nobody_there(workshop: Workshop, client: Client, note: Note) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    limits = Limits(agent_timeout=90_000, agent_idle_timeout=int(1000 * (client.slow + 15)))
+    limits = Limits(agent_timeout=150_000, agent_idle_timeout=int(1000 * (client.slow + 15)))
     session = workshop.session(client, f"http://127.0.0.1:{port}", limits=limits)
     note("connection refused", session)
     assert session.failure in (Failure.UNREACHABLE, Failure.IDLE), session.detail

@@ -30,6 +30,9 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         say(kind="phase", phase="agent", text=order["task"]["id"])
+        if order["profile"] == "gone":
+            result(outcome="error", reward=None, failure_mode="not_signed_in", detail="no key")
+            continue
         match order["task"]["steps"][0]["instruction"].split():
             case ["fail"]:
                 result(outcome="fail", reward=0.0, failure_mode="wrong_result")
@@ -43,6 +46,10 @@ def main() -> None:
             case ["freeze", once] if not os.path.exists(once):
                 open(once, "w").close()
                 os.kill(os.getpid(), signal.SIGSTOP)
+            case ["limited", once, seconds] if not os.path.exists(once):
+                open(once, "w").close()
+                back = time.time() + float(seconds)
+                result(outcome="error", reward=None, failure_mode="rate_limited", detail="slow down", retry_at=back)
             case ["wait", seconds]:
                 time.sleep(float(seconds))
                 result()

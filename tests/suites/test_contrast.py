@@ -142,13 +142,13 @@ TASKS_OF_ALL_KINDS = {
 @pytest.mark.parametrize("tasks", TASKS_OF_ALL_KINDS.values(), ids=TASKS_OF_ALL_KINDS)
 def test_no_difference_is_rarely_called_one(tasks: list[float]) -> None:
     rng, attempts = np.random.default_rng(4), 1 if len(tasks) > 10 else 15
-    called = sum(sides(rng, tasks, tasks, attempts).verdict is not NOISE for _ in range(150))
-    assert called / 150 <= 0.02, "the alpha of the test; it is far below it"
+    called = sum(sides(rng, tasks, tasks, attempts).verdict is not NOISE for _ in range(100))
+    assert called / 100 <= 0.02, "the alpha of the test; it is far below it"
 
 
 def test_looking_after_every_iteration_finds_no_difference_that_is_not_there() -> None:
     rng, called = np.random.default_rng(8), 0
-    for _ in range(30):
+    for _ in range(20):
         a: dict[TrialKey, TrialResult] = {}
         b: dict[TrialKey, TrialResult] = {}
         verdicts = set()

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import ANY
 
 import psutil
 import pytest
 
-from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, TrialEnded, WorkerReplaced
+from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, BenchWaited, TrialEnded, WorkerReplaced
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.pacing import Pace, worker_count
+from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
 from autoloop.core.suite.stopping import BenchLimits, stuck
 from autoloop.core.suite.task import Step, SuiteTask, Verification
-from autoloop.core.suite.trial import Outcome, TrialKey
+from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.machine import ThisMachine
 from autoloop.stores.bench_journal import BenchJournal, read_bench
 from autoloop.suites.loop import SuiteLoop
@@ -58,8 +60,9 @@ class Place:
         number = int(key.task.removeprefix("t"))
         step = Step(instruction=self.instructions[number], verification=Verification(reward="exit_code", timeout=1))
         task = SuiteTask(id=key.task, steps=(step,), setup_timeout=1)
+        profile = next(arm.profile for arm in self.arms if arm.name == key.arm)
         return TrialOrder(
-            key=key, task=task, suite="/", profile="mine", bench_id="b", directory="/", seed=1,
+            key=key, task=task, suite="/", profile=profile, bench_id="b", directory="/", seed=1,
             timeout=1, idle_timeout=0, max_turns=1,
         )  # fmt: skip
 
@@ -102,6 +105,14 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Callable[..., Place]:
     return lambda *instructions, **how: Place(tmp_path, list(instructions), **how)
+
+
+def result_of(outcome: Outcome, **fields: object) -> TrialResult:
+    return TrialResult.model_validate({"outcome": outcome, "started": 0.0, "seconds": 1.0, **fields})
+
+
+def limited(**fields: object) -> TrialResult:
+    return result_of(Outcome.ERROR, failure_mode="rate_limited", **fields)
 
 
 def outcomes(state: BenchState) -> list[str]:
@@ -168,6 +179,41 @@ def test_a_second_wish_gives_up_what_is_in_hand(place: Callable[..., Place]) -> 
         state = loop.run()
     assert time.monotonic() - began < 15 and not state.results
     assert not [event for event in here.events if isinstance(event, TrialEnded)]
+
+
+def test_a_rate_limit_is_waited_for_and_spends_no_trial(place: Callable[..., Place], tmp_path: Path) -> None:
+    here = place(f"limited {tmp_path}/limited -4", "pass", "pass")
+    state = here.run(workers=1)
+    assert outcomes(state) == ["pass", "pass", "pass"]
+    waits = [event for event in here.events if isinstance(event, BenchWaited)]
+    assert len(waits) == 1 and "slow down" in waits[0].why and 4 <= waits[0].seconds < 8
+    assert not state.errors and state.all_errors, "it was turned away, and did not fail"
+
+
+def test_one_limit_that_several_workers_meet_is_one_round() -> None:
+    rounds: Rounds = ()
+    for at in (10.0, 10.1, 10.2):
+        rounds = one_more(rounds, limited(started=1.0, retry_at=30.0), at)
+    assert len(rounds) == 1 and pause_of(rounds, answered=True) == Pause(10.2 + 24.8, ANY)
+    rounds = one_more(rounds, limited(started=36.0), 37.0)
+    assert len(rounds) == 2 and pause_of(rounds, answered=True) == Pause(37.0 + 60.0, ANY), "each wait is longer"
+    for number in range(6):
+        rounds = one_more(rounds, limited(started=100.0 + 10 * number), 105.0 + 10 * number)
+    assert pause_of(rounds, answered=True) == Pause(None, ANY), "patience ends"
+    assert one_more(rounds, result_of(Outcome.FAIL), 999.0) == ()
+
+
+def test_a_key_that_is_refused_is_not_waited_for() -> None:
+    refused = result_of(Outcome.ERROR, failure_mode="not_signed_in", detail="no key")
+    assert pause_of(one_more((), refused, 1.0), answered=True) == Pause(None, "no key")
+
+
+def test_an_arm_that_is_given_up_does_not_hold_up_the_other(place: Callable[..., Place]) -> None:
+    both = (ArmPlan(name="mine", profile="mine"), ArmPlan(name="other", profile="gone"))
+    state = place(*["pass"] * 4, arms=both).run(workers=1)
+    assert {key.arm for key in state.results} == {"mine", "other"}
+    assert all(result.passed for key, result in state.results.items() if key.arm == "mine")
+    assert state.stopped is not None and state.stopped.reason is BenchStop.AGENT_UNAVAILABLE
 
 
 def test_an_agent_out_of_reach_ends_the_bench(place: Callable[..., Place]) -> None:

@@ -91,6 +91,13 @@ CMD ["bash"]
     ]  # fmt: skip
 
 
+def test_directories_that_a_trial_makes_itself_are_left_to_it(tmp_path: Path) -> None:
+    lines = "RUN mkdir -p /logs/verifier\nRUN true && mkdir -p /tests /data; mkdir /logsofours\n"
+    image = read(tmp_path, f"FROM ubuntu\n{lines}")
+    assert image.unsupported == ""
+    assert image.setup == ["true", "true && mkdir -p /data; mkdir /logsofours"]
+
+
 def test_a_mode_of_copy_is_set(tmp_path: Path) -> None:
     assert read(tmp_path, "FROM ubuntu\nCOPY --chmod=755 a.txt /app/x\n").setup == ["chmod -R 755 /app/x"]
 
@@ -103,7 +110,7 @@ NEEDING = {
     "runs useradd": "RUN useradd me",
     "runs a command inside another": "RUN echo $(id)",
     "touches /etc": "RUN echo x > /etc/motd",
-    "touches /tests": "RUN mkdir /tests",
+    "touches /tests": "RUN touch /tests/x",
     "a here-document in COPY": "COPY <<EOF /app/x\nnot an instruction\nEOF",
     "several stages": "FROM ubuntu",
     "COPY --from": "COPY --from=x /a /b",

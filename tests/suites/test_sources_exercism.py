@@ -32,9 +32,17 @@ def passes(suite: Suite, task: SuiteTask, workspace: Path, *, solved: bool, path
     place(suite, task.files, workspace)
     assert not list(workspace.rglob("*test*")), "the agent sees a test"
     if solved:
-        assert task.solution is not None
-        place(suite, task.solution.files, workspace)
+        solve(suite, task, workspace)
     return judged(suite, task, workspace, path)
+
+
+def solve(suite: Suite, task: SuiteTask, workspace: Path) -> None:
+    """As an oracle does: place the solution, run its command, take away what was placed."""
+    assert task.solution is not None
+    place(suite, task.solution.files, workspace)
+    subprocess.run(["bash", "-c", *task.solution.commands], cwd=workspace, check=True)
+    for placed in task.solution.files:
+        (workspace / placed.target).unlink()
 
 
 def judged(suite: Suite, task: SuiteTask, workspace: Path, path: str = "") -> bool:
@@ -53,7 +61,8 @@ def test_config_and_layout_name_the_same_parts(tmp_path: Path, config: dict[str,
     assert [placed.target for placed in task.files] == ["two_fer.py", ".docs"]
     assert [placed.target for placed in task.steps[0].verification.files] == ["two_fer_test.py"]
     assert task.solution is not None
-    assert task.solution.files == (Placed(source="two-fer/.meta/example.py", target="two_fer.py"),)
+    (example,) = task.solution.files
+    assert example.source == "two-fer/.meta/example.py" and example.target not in ("two_fer.py", "two_fer_test.py")
     assert task.instruction.startswith("# Instructions\n\nReturn 7.\n")
     assert "`two_fer.py`" in task.instruction and not task.unsupported
 

@@ -186,6 +186,6 @@ def test_5000_trials_are_summarised_in_well_under_two_seconds() -> None:
     of = plan([TaskPlan(id=f"t{n}", group=f"g{n % 5}") for n in range(250)], arms="ab", attempts=2, iterations=5)
     kinds = list(Outcome)[:3]
     state = bench(of, [(which, result(kinds[at % 3], turns=at % 7)) for at, which in enumerate(of.trials())])
-    began = time.perf_counter()
+    began = time.process_time()
     assert summarise(state).totals.done == 5000
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -57,10 +57,10 @@ def test_no_trend_is_rarely_called_one() -> None:
 
 
 def test_a_hundred_points_take_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     trend = trend_of([float(number) for number in range(100)])
     assert (trend.direction, trend.slope, trend.tau) == (Direction.RISING, 1.0, 1.0)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 def test_iterations_are_compared_over_the_tasks_that_all_of_them_have() -> None:

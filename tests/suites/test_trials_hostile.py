@@ -170,6 +170,20 @@ def test_what_a_profile_may_read_shows_and_nothing_private_does(rooted: Proving)
         assert refused.outcome is Outcome.ERROR and "reads has" in refused.detail
 
 
+def test_a_suite_may_be_the_checkout_itself(anywhere: Proving) -> None:
+    anywhere.suite = anywhere.root
+    write(
+        anywhere.root, {"agent.sh": "echo hello > out.txt\n", "check.sh": "grep -q hello out.txt\n", "suite.json": "{}"}
+    )
+    judge = plain("bash check.sh", files=(Placed(source="check.sh", target="check.sh"),))
+    profile = anywhere.profile('cat "$AUTOLOOP_ROOT/check.sh"; sh "$AUTOLOOP_ROOT/agent.sh"', reads=["agent.sh"])
+    assert anywhere.take(anywhere.order(profile, task(judge))).passed
+    assert anywhere.tier == "none" or "grep" not in anywhere.record("output.txt").replace("check.sh", "")
+    for name, reads in (("a", "check.sh"), ("b", "suite.json")):
+        refused = anywhere.take(anywhere.order(anywhere.profile("true", name, reads=[reads]), task(judge)))
+        assert refused.outcome is Outcome.ERROR and "reads has" in refused.detail
+
+
 def test_the_network_is_closed_to_a_task_that_must_not_have_it(rooted: Proving) -> None:
     names = "ls /sys/class/net; cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '"
     rooted.run(names, task(plain(names), network=False))

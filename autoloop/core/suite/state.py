@@ -16,6 +16,7 @@ from autoloop.core.suite.events import (
     TrialEnded,
     WorkerReplaced,
 )
+from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, turned_away
 from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.core.totals import sum_known
@@ -37,8 +38,10 @@ class BenchState:
     """Of each trial, since the last resume."""
     all_errors: dict[TrialKey, int] = field(default_factory=dict)
     """Of each trial, over all processes."""
-    streaks: dict[str, tuple[str, int, str]] = field(default_factory=dict)
-    """Of each arm, since the last resume: the failure mode of its latest trials, how many in a row, what was said."""
+    rounds: dict[str, Rounds] = field(default_factory=dict)
+    """Of each arm, since the last resume: how often its service turned trials away since it last answered."""
+    answered: set[str] = field(default_factory=set)
+    """The arms of which a trial came to something that counts."""
     stopped: BenchStopped | None = None
     replaced: int = 0
     """Workers."""
@@ -76,7 +79,7 @@ class BenchState:
                 self.reused.add(event.key)
                 self._settle(event.key, event.result)
             case TrialEnded():
-                self._take(event.key, event.result)
+                self._take(event.key, event.result, event.at)
             case Regraded():
                 self.results[event.key] = event.result
             case WorkerReplaced():
@@ -92,19 +95,20 @@ class BenchState:
         assert self.started is not None, "a journal begins with its bench"
         self.stopped, self.barren = None, 0
         self.errors.clear()
-        self.streaks.clear()
+        self.rounds.clear()
         self.open = {key: None for key in self.started.plan.trials() if not self.is_settled(key)}
 
-    def _take(self, key: TrialKey, result: TrialResult) -> None:
+    def _take(self, key: TrialKey, result: TrialResult, at: float) -> None:
         self.cost_usd = sum_known(self.cost_usd, result.cost_usd)
         self.tokens = sum_known(self.tokens, result.tokens)
         self.calls[key.arm] = self.calls.get(key.arm, 0) + self._calls_of(key, result)
         self.barren = self.barren if result.failure_mode == LOST else 0
-        mode, times, _ = self.streaks.get(key.arm, ("", 0, ""))
-        times = times + 1 if result.failure_mode == mode else 1
-        self.streaks[key.arm] = (result.failure_mode, times, result.detail)
+        self.rounds[key.arm] = one_more(self.rounds.get(key.arm, ()), result, at)
+        if result.outcome.counts:
+            self.answered.add(key.arm)
         if result.outcome is Outcome.ERROR:
-            self.errors[key] = self.errors.get(key, 0) + 1
+            if turned_away(result) is None:  # that says nothing of the trial
+                self.errors[key] = self.errors.get(key, 0) + 1
             self.all_errors[key] = self.all_errors.get(key, 0) + 1
             known = self.results.get(key)
             if known is not None and known.outcome is not Outcome.ERROR:
@@ -122,6 +126,11 @@ class BenchState:
         profiles = {arm.name: arm.profile for arm in self.started.plan.arms} if self.started else {}
         least = 0 if profiles.get(key.arm) in BUILT_IN else 1
         return least if result.turns is None else result.turns
+
+    def pauses(self) -> dict[str, Pause]:
+        """The arms that have to wait, or are given up."""
+        found = {arm: pause_of(rounds, answered=arm in self.answered) for arm, rounds in self.rounds.items()}
+        return {arm: pause for arm, pause in found.items() if pause is not None}
 
     def is_settled(self, key: TrialKey) -> bool:
         """Whether nothing more is to be done about a trial."""

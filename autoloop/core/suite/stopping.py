@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 from autoloop.core.model import Frozen
-from autoloop.core.session import SessionFailure
 from autoloop.core.suite.events import BenchStop
 from autoloop.core.suite.state import BenchState
 
 SILENT = 30.0
 """Seconds without a sign of life after which a worker counts as dead: it gives one each second."""
-HOPELESS = 5
-"""So many trials of an arm in a row that failed because its agent is out of reach end the bench."""
 
 _FRUITLESS = 10
 """So many workers that had to be replaced without a result in between end the bench."""
@@ -50,13 +47,17 @@ def bench_stop(state: BenchState, limits: BenchLimits, around: Around) -> tuple[
         return BenchStop.DISK, said
     if state.barren >= _FRUITLESS:
         return BenchStop.FAULT, f"{state.barren} workers in a row brought no result"
-    for arm, (mode, times, detail) in state.streaks.items():
-        if times >= HOPELESS and mode in _OUT_OF_REACH:
-            return BenchStop.AGENT_UNAVAILABLE, f"{times} trials of {arm} in a row: {detail or mode}"
-    return None
+    return _given_up(state)
 
 
-_OUT_OF_REACH = {failure.value for failure in SessionFailure if failure.out_of_reach}
+def _given_up(state: BenchState) -> tuple[BenchStop, str] | None:
+    """Whether every arm that has trials left is one whose agent is out of reach for good."""
+    gone = {arm: pause.why for arm, pause in state.pauses().items() if pause.until is None}
+    left = {key.arm for key in state.open} if gone else set()
+    if not left or left - gone.keys():
+        return None
+    said = "; ".join(f"{arm}: {gone[arm]}" for arm in sorted(left))
+    return BenchStop.AGENT_UNAVAILABLE, said
 
 
 def stuck(silence: float, busy: float, longest: float, silent: float = SILENT) -> str | None:

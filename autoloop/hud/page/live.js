@@ -340,8 +340,9 @@ addEventListener("resize", () => { if (model && model.about === "run") drawChart
 setInterval(() => {
   if (model === null) return;
   if (Date.now() - heard > SILENCE && socket.readyState === WebSocket.OPEN) socket.close();
-  drawFigures();
-  if (model.about === "bench" && model.workers.length) drawWorkers();
+  mark("figures");
+  if (model.about === "bench" && model.workers.length) mark("workers");
+  draw();
 }, 1000);
 
 connect();

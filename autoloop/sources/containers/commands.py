@@ -19,6 +19,7 @@ SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/
 """Places that belong to the machine: a trial sees this machine's, and cannot change them."""
 OWN = ("/tests", "/logs", "/solution")
 """Places that a trial needs for itself."""
+_MKDIR = re.compile(r"(?P<before>(?:^|&&|\|\||;)\s*)mkdir(?P<options>(?:\s+-\S+)*)(?P<paths>(?:\s+[^\s;&|]+)+)")
 _REMOTE = frozenset({"clone", "fetch", "pull", "submodule", "lfs", "remote", "push"})
 _SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "(", ")", "{", "}", ";;"})
 _DEVICES = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/zero", "/dev/urandom"})
@@ -27,6 +28,16 @@ _DEVICES = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/zero", "/
 def within(path: str, places: tuple[str, ...]) -> str:
     """Which of the places a path lies in; empty for none."""
     return next((place for place in places if path == place or path.startswith(f"{place}/")), "")
+
+
+def leaving_own(command: str) -> str:
+    """The line without making the directories that a trial makes itself, as `mkdir -p /logs/verifier`."""
+    return _MKDIR.sub(lambda match: match["before"] + _fewer(match["options"], match["paths"].split()), command)
+
+
+def _fewer(options: str, paths: list[str]) -> str:
+    left = [path for path in paths if not within(path, OWN)]
+    return f"mkdir{options} {' '.join(left)}" if left else "true"
 
 
 def why_not(command: str) -> str:

@@ -10,7 +10,7 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.sources.assembling import ENGINE
 from autoloop.sources.containers.bases import without_it
-from autoloop.sources.containers.commands import OWN, SYSTEM, why_not, within
+from autoloop.sources.containers.commands import OWN, SYSTEM, leaving_own, why_not, within
 from autoloop.sources.containers.context import Context
 from autoloop.sources.containers.dockerfile import Instruction, instructions
 from autoloop.sources.containers.variables import fill_bare
@@ -141,7 +141,7 @@ class _Building:
         if given.flags:
             return f"its Dockerfile has RUN --{min(given.flags)}"
         words = given.listed()
-        line = shlex.join(words) if words else given.rest
+        line = leaving_own(shlex.join(words) if words else given.rest)
         why = why_not(line)
         if not why:
             self.image.setup.append(self._as_setup(line))

@@ -78,8 +78,7 @@ import sys
 CHECK_TAIL = """\
 if __name__ == "__main__":
     sys.path.insert(0, os.getcwd())
-    {function} = importlib.import_module("{function}").{function}  # one judge calls it by its name
-    check({function})
+    check(importlib.import_module("{function}").{function})
     with open("/logs/verifier/reward.txt", "w") as reward:
         reward.write("1\\n")
 """

@@ -1,0 +1,60 @@
+"""`report`: what came of a run or of a bench, as a page or as Markdown."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN|DIRECTORY",
+        help="A run's id, a program's name, a directory of a run or a bench, or nothing for the latest here.",
+        show_default=False,
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Where the page goes; - prints it.", show_default=False),
+]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Write Markdown as well; - prints it.", show_default=False),
+]
+
+
+def report(
+    context: typer.Context,
+    target: Target = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    traces: Annotated[
+        bool, typer.Option("--traces/--no-traces", help="Whether packets and what agents said are in it.")
+    ] = True,
+) -> None:
+    """Report on a run or a bench. One page that needs nothing beside it, or Markdown for a pull request.
+
+    Without --html and --markdown the page is written beside what it is about, as report.html.
+    """
+    from autoloop import api
+    from autoloop.cli.render import complain, say
+
+    wanted = api.ReportOptions(html=html, markdown=markdown, traces=traces)
+    made = api.report(context.obj, target, wanted)
+    if made.printed:
+        typer.echo(made.printed, nl=False)
+        return
+    say(f"{made.about}: {made.claim}")
+    for path in made.written:
+        say(f"  {path}")
+    if show and not _opened(made.written):
+        complain("no browser could be started here", "Open the page by hand, or leave --open out.")
+        raise typer.Exit(2)
+
+
+def _opened(written: tuple[Path, ...]) -> bool:
+    import webbrowser
+
+    pages = [path for path in written if path.suffix.lower() in (".html", ".htm")]
+    return bool(pages) and webbrowser.open(pages[0].resolve().as_uri())

@@ -1,0 +1,36 @@
+"""Figures as people read them, the same on a terminal and on a page. Loads nothing: `status` is quick."""
+
+
+def number(value: float | None) -> str:
+    """A metric."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def percent(fraction: float | None) -> str:
+    """A gain: `+3.1 %`."""
+    if fraction is None:
+        return ""
+    value = 100 * fraction
+    return f"{value:+.1f} %" if abs(value) >= 1 or value == 0 else f"{value:+.2g} %"
+
+
+def duration(seconds: float | None) -> str:
+    """`1 h 12 min`, `3 min 20 s`, `4.1 s`."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def money(cost_usd: float | None) -> str:
+    """An amount; what is not known is said to be so."""
+    return "unknown" if cost_usd is None else f"${cost_usd:.2f}"
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 sample`, `3 samples`."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"

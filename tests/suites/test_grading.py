@@ -1,0 +1,113 @@
+"""From what a verifier left to a reward, and on to the outcome."""
+
+import pytest
+
+from autoloop.core.session import SessionFailure
+from autoloop.core.suite import grading, needs
+from autoloop.core.suite.grading import Reward, combined, of_reward, of_session, read_reward
+from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.task import Placed, Step, SuiteTask, Verification
+from autoloop.core.suite.trial import Outcome, TrialKey
+
+CHECK = Verification(reward="exit_code", command="true")
+
+
+@pytest.mark.parametrize(
+    ("as_json", "as_text", "value", "others"),
+    [
+        ("0.25", None, 0.25, {}),
+        ('{"reward": 0.5, "speed": 3}', "1", 0.5, {"speed": 3.0}),
+        ('{"a": 1, "b": 0}', None, 0.5, {"a": 1.0, "b": 0.0}),
+        (None, " 1\n", 1.0, {}),
+        ("  ", "0", 0.0, {}),
+    ],
+)
+def test_a_reward_is_read(as_json: str | None, as_text: str | None, value: float, others: dict[str, float]) -> None:
+    graded = read_reward(as_json, as_text)
+    assert graded.reward == Reward(value, tuple(others.items())) and graded.error == ""
+
+
+@pytest.mark.parametrize(
+    ("as_json", "as_text"),
+    [
+        (None, None),
+        ("", ""),
+        (None, "nan"),
+        (None, "inf"),
+        (None, "1 of 2"),
+        ("NaN", None),
+        ("true", None),
+        ("[1]", None),
+        ("{}", None),
+        ('{"reward": "1"}', None),
+        ('{"reward": 1, "b": NaN}', None),
+        ("{broken", "1"),
+        ("1" + 400 * "0", None),
+        (100_000 * "[", None),
+    ],
+)
+def test_what_is_no_number_is_an_error_and_never_a_0(as_json: str | None, as_text: str | None) -> None:
+    graded = read_reward(as_json, as_text)
+    assert graded.reward is None and graded.error
+
+
+def test_almost_1_passes_and_steps_that_were_not_begun_count_0() -> None:
+    assert of_reward(1 - 1e-10, None, changed=True).outcome is Outcome.PASS
+    assert of_reward(0.999, None, changed=True).outcome is Outcome.FAIL
+    steps = [Step(name=name, instruction="x", verification=CHECK) for name in ("one", "", "three")]
+    assert combined(steps, [Reward(1.0), Reward(0.5)]) == (0.5, {"one": 1.0, "step-2": 0.5})
+    assert combined(steps[:1], [Reward(1.0, (("speed", 2.0),))]) == (1.0, {"speed": 2.0})
+
+
+def test_each_failure_of_a_session_is_a_timeout_an_error_or_left_to_the_verifier() -> None:
+    outcomes = {
+        failure: judged.outcome for failure in SessionFailure if (judged := of_session(failure, "")) is not None
+    }
+    assert {f for f, outcome in outcomes.items() if outcome is Outcome.TIMEOUT} == {"timeout", "idle"}
+    assert {f for f, outcome in outcomes.items() if outcome is Outcome.ERROR} == {
+        "not_installed", "not_signed_in", "out_of_quota", "unreachable", "rate_limited", "overloaded", "malformed",
+        "cancelled",
+    }  # fmt: skip
+    assert of_session(SessionFailure.CANCELLED, "") == grading.Judgement(
+        Outcome.ERROR, None, "interrupted", "interrupted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reward", "failure", "changed", "known", "mode"),
+    [
+        (0.0, None, True, "", "wrong_result"),
+        (0.5, None, True, "", "partial_result"),
+        (0.0, None, False, "", "no_change"),
+        (0.0, SessionFailure.TURNS, False, "", "turns"),
+        (0.0, SessionFailure.TURNS, True, "verifier_timeout", "verifier_timeout"),
+        (1.0, SessionFailure.TURNS, True, "", ""),
+    ],
+)
+def test_the_failure_mode_says_why_it_did_not_pass(
+    reward: float, failure: SessionFailure | None, changed: bool, known: str, mode: str
+) -> None:
+    assert of_reward(reward, failure, changed=changed, known=known).failure_mode == mode
+
+
+def order(profile: str = "mine", **fields: object) -> TrialOrder:
+    given = {"id": "t", "steps": [Step(instruction="x", verification=CHECK)], **fields}
+    task = SuiteTask.model_validate(given)
+    key = TrialKey(arm="a", iteration=1, task="t")
+    return TrialOrder(
+        key=key, task=task, suite="/s", profile=profile, bench_id="b", directory="/d", seed=1, timeout=1,
+        idle_timeout=0, max_turns=1,
+    )  # fmt: skip
+
+
+def test_what_a_task_needs_that_is_not_here_is_said() -> None:
+    away = {"files": [Placed(source="x", target="/data")]}
+    below = {"files": [Placed(source="x", target="/app/data"), Placed(source="x", target="y")]}
+    assert needs.unsupported(order(**away), rooted=True) is None
+    assert needs.unsupported(order(**below), rooted=False) is None
+    missing = needs.unsupported(order(**away), rooted=False, why="bubblewrap is not installed")
+    assert missing is not None and missing.outcome is Outcome.UNSUPPORTED
+    assert missing.detail == "it names absolute paths, which needs bubblewrap: bubblewrap is not installed"
+    for workdir in ("/", "/usr", "app", "/etc/"):
+        assert needs.unsupported(order(workdir=workdir), rooted=True) is not None, workdir
+    assert needs.unsupported(order("oracle"), rooted=True) is not None

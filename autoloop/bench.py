@@ -18,7 +18,7 @@ from autoloop.core.reasons import Reason
 from autoloop.metrics_output import MetricsOutput
 from autoloop.ports import OnProgress, Progress, Request, Sandbox, Trees
 from autoloop.sandbox.none import NoSandbox
-from autoloop.scripts import WARM_UP, how_it_failed, read_diagnostics, remove
+from autoloop.scripts import WARM_UP, how_it_failed, leave_cases, read_diagnostics, remove
 from autoloop.seal import Protected, ProtectedFiles, SealedProgram
 
 AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
@@ -188,6 +188,7 @@ class SlotBench:
             self.trees.trust(slot.name, False)
         directory = self.scratch / request.key
         directory.mkdir(parents=True, exist_ok=True)
+        leave_cases(directory, request.cases)
         output = MetricsOutput()
         extra = {"AUTOLOOP_SEED": str(request.seed)}
         beside = slot.tree / AUTOAUTO_DIAGNOSTICS

@@ -9,7 +9,9 @@ from autoloop.agents.probing import probe
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.pacing import worker_count
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
+from autoloop.core.suite.reuse import minibatch
 from autoloop.core.suite.stopping import BenchLimits
+from autoloop.core.suite.task import SuiteTask
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean
 from autoloop.machine import free_gb, free_memory_gb
@@ -39,6 +41,7 @@ def plan_of(config: BenchConfig, suite: Suite) -> BenchPlan:
     ]
     if not chosen:
         raise AutoloopError("no task is both among those named and in the groups named", _listing(config.suite))
+    chosen = _in_order(chosen, config)
     return BenchPlan(
         arms=config.arms,
         tasks=tuple(
@@ -55,6 +58,15 @@ def plan_of(config: BenchConfig, suite: Suite) -> BenchPlan:
         attempts=config.attempts,
         seed=config.seed,
     )
+
+
+def _in_order(tasks: list[SuiteTask], config: BenchConfig) -> list[SuiteTask]:
+    """Those that failed before come first, and `limit` of them are enough."""
+    known = {task.id: task for task in tasks}
+    first = [name for name in config.failing if name in known]
+    if config.limit is None:
+        return [*(known[name] for name in first), *(task for task in tasks if task.id not in set(first))]
+    return [known[name] for name in minibatch(list(known), first, config.limit, config.seed)]
 
 
 def preflight(
@@ -79,7 +91,9 @@ def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mappi
 
 
 def workers_of(config: BenchConfig, *, left: int) -> int:
-    """How many workers there will be."""
+    """How many workers there will be: none where every result is there already."""
+    if not left:
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = free_memory_gb()
     return worker_count(config.workers, trials=max(left, 1), cores=cores, free_gb=free)

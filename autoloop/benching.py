@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from autoloop.bench_planning import limits_of, plan_of, preflight, workers_of
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
-from autoloop.core.suite.events import BenchStarted
+from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.pacing import Pace
 from autoloop.core.suite.plan import BenchPlan
@@ -22,11 +23,13 @@ from autoloop.errors import AutoloopError
 from autoloop.machine import ThisMachine, awake
 from autoloop.ports import OnProgress, OnWorker, Progress, Suite
 from autoloop.pulse import Pulse
+from autoloop.reusing import Reuse
 from autoloop.sources import load_suite
 from autoloop.steering import Signals
 from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.bench_journal import BenchJournal
 from autoloop.stores.bench_views import BenchViews
+from autoloop.stores.shared_results import SharedResults
 from autoloop.suites.loop import SuiteLoop
 from autoloop.suites.regrading import Regrading, regradable
 from autoloop.workers import Pool
@@ -99,9 +102,12 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
     with ExitStack() as stack:
         stack.enter_context(directory.held())
         views = BenchViews(directory, plan)
+        reuse = None if regrading else _reuse(config, around)
 
-        def followed(event: object, state: BenchState, length: int) -> None:
+        def followed(event: BenchEvent, state: BenchState, length: int) -> None:
             views.on_append(event, state, length)
+            if reuse is not None:
+                reuse.keep(event, partial(order_of, ready))
             around.on_state(state)
 
         journal = stack.enter_context(closing(BenchJournal(directory.journal, followed)))
@@ -118,6 +124,9 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             started = _started(ready, machine.now())
             state.fold(started)
             journal.append(started, state)
+        for event in reuse.over(list(state.open), partial(order_of, ready), machine.now()) if reuse else ():
+            state.fold(event)
+            journal.append(event, state)
         count = workers_of(config, left=len(state.results if regrading else state.open))
         command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
         pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
@@ -155,6 +164,14 @@ def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrde
         seed=ready.plan.seed_of(key),
     )
     return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep})
+
+
+def _reuse(config: BenchConfig, around: Around) -> Reuse | None:
+    """What shares results with other benches, where that was asked for."""
+    if config.reuse is None:
+        return None
+    files = tuple(Path(path) for path in config.depends_on)
+    return Reuse(SharedResults(Path(config.reuse)), around.root, around.environ, files)
 
 
 def _started(ready: Ready, at: float) -> BenchStarted:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from autoloop.core import events
 from autoloop.core.disturbance import Circumstances, blamed, lacks_room, spoiled
-from autoloop.core.measurement import MeasurementFailure, Sample, Taken, Wanted
+from autoloop.core.measurement import SCREEN, MeasurementFailure, Sample, Taken, Wanted
 from autoloop.core.program import Limits, Program
 from autoloop.core.reasons import Reason, StopReason
 from autoloop.core.replay import after
@@ -91,6 +91,7 @@ class Carrier:
             key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}{'-fresh' if wanted.fresh else ''}",
             fresh=wanted.fresh or (experiment == VERIFICATION and bool(self.program.scope.cache_paths)),
             alone=wanted.fresh,
+            cases=self.state.baseline.cases if wanted.script == SCREEN and self.state.baseline else {},
         )
 
     def _counted(self, experiment: int, commit: str, taken: Taken) -> Sample | MeasurementFailure | None:

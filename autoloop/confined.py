@@ -12,7 +12,7 @@ from autoloop.core.program import Program
 from autoloop.ports import Cell, Room, Sandbox
 from autoloop.sandbox.homes import emptied
 from autoloop.sandbox.none import NoSandbox
-from autoloop.scripts import PASSED_ON
+from autoloop.scripts import CASES, PASSED_ON
 from autoloop.seal import Protected, SealedProgram
 
 PREPARE = "prepare.sh"
@@ -58,6 +58,8 @@ class Confined:
         if sample is not None:
             seen = room.seen(sample)
             environment |= {"AUTOLOOP_SAMPLE_DIR": str(seen), "AUTOLOOP_DIAGNOSTICS": str(seen / "diagnostics")}
+            if (sample / CASES).exists():
+                environment["AUTOLOOP_CASES"] = str(seen / CASES)
         before = (*(self.loopback if name != PREPARE else ()), *room.prefix)
         return process.run(
             [*before, BASH, room.seen(self.sealed.directory / name), *arguments],

@@ -137,6 +137,8 @@ class Request:
     """Measure a tree without anything that earlier builds left in caches."""
     alone: bool = False
     """Measure a fresh tree that is placed and built for this sample alone, without a warm-up."""
+    cases: Mapping[str, float] = field(default_factory=dict)
+    """The scores of the kept code, for a screen that begins with what fails; the same for both arms of a pair."""
 
 
 class Bench(Protocol):

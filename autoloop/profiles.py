@@ -55,6 +55,7 @@ class SettingsTable(Frozen):
     )
     profiles: dict[str, ProfileTable] = Field({}, description="tables [profiles.NAME]")
     prices: dict[str, Price] | None = Field(None, description="tables [prices.MODEL], dollars for a million tokens")
+    notify: tuple[Text, ...] | None = Field(None, description='a list of ways to tell people, such as ["desktop"]')
 
 
 class Profile(Frozen):
@@ -90,6 +91,8 @@ class Settings(Frozen):
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"
     profiles: dict[str, Profile] = {}
     prices: dict[str, Price] = {}
+    notify: tuple[str, ...] = ()
+    """How people are told of the end."""
     overrides: dict[str, str] = {}
     """Fields of the chosen profile that the environment sets."""
 

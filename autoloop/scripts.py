@@ -1,8 +1,10 @@
 """What a program's scripts may see of the environment, and how to read what they leave behind."""
 
+import json
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from autoloop.process import Finished
 _DIAGNOSTICS_BYTES = 8_000
 WARM_UP = "-warmup"
 """Behind the key of a sample: the key of its warm-up."""
+CASES = "cases.json"
+"""In a sample's directory: the scores of the kept code."""
 PASSED_ON = frozenset(
     [
         "PATH",
@@ -60,6 +64,12 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def leave_cases(directory: Path, cases: Mapping[str, float]) -> None:
+    """Let a script know how the kept code fared, case by case."""
+    if cases:
+        (directory / CASES).write_text(json.dumps(dict(cases)))
 
 
 def remove(directory: Path) -> None:

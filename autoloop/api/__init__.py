@@ -12,19 +12,23 @@ from autoloop.api.reporting import Reported, ReportOptions, report
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
 from autoloop.api.suites import (
+    SAMPLE_DIR,
     BenchOptions,
     BenchOutcome,
     Followed,
     SuiteCheck,
     bench,
     check_suite,
+    failing_tasks,
     regrade,
     resume_bench,
+    root_or_here,
     suite_of,
 )
 from autoloop.api.watching import bench_events, follow
 
 __all__ = [
+    "SAMPLE_DIR",
     "BenchOptions",
     "BenchOutcome",
     "Checked",
@@ -47,6 +51,7 @@ __all__ = [
     "demo",
     "detach",
     "events",
+    "failing_tasks",
     "follow",
     "guide",
     "holdings",
@@ -61,6 +66,7 @@ __all__ = [
     "resume",
     "resume_bench",
     "root_of",
+    "root_or_here",
     "run",
     "show",
     "status",

@@ -139,6 +139,15 @@ def suite_of(path: Path, suite: str) -> Suite:
     return load_suite(_suite_path(path, suite))
 
 
+def failing_tasks(path: Path, where: Path) -> tuple[str, ...]:
+    """The tasks that did not pass fully in an earlier bench, or by a JSON file of scores; the worst first."""
+    from autoloop.core.suite.reuse import failing_first
+    from autoloop.stores.scores import scores_of
+
+    scores = scores_of(path / where.expanduser())
+    return failing_first(list(scores), scores)
+
+
 @dataclass(frozen=True)
 class SuiteCheck:
     """What the oracle and the one who does nothing say of a suite."""

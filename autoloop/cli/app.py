@@ -3,7 +3,6 @@
 Only typer and the standard library are loaded here.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
 from autoloop.cli.hud import hud
 from autoloop.cli.report import report
+from autoloop.cli.run import limits_given, run
 
 app = typer.Typer(
     name="autoloop",
@@ -79,41 +79,7 @@ def validate(
     validate(context.obj, slug, runs, json)
 
 
-@app.command(epilog="Example: autoloop run import-time --max-hours 8 --detach")
-def run(
-    context: typer.Context,
-    slug: options.Slug,
-    agent: options.Agent = None,
-    max_experiments: options.MaxExperiments = None,
-    max_hours: options.MaxHours = None,
-    max_cost_usd: options.MaxCost = None,
-    max_tokens: options.MaxTokens = None,
-    target: options.Target = None,
-    rule: options.Rule = None,
-    seed: options.Seed = None,
-    ollama_endpoint: options.OllamaEndpoint = None,
-    detach: options.Detach = False,
-    resume: options.Resume = False,
-    run: options.ResumedRun = None,
-    watch: options.Watch = False,
-    json: options.Json = False,
-) -> None:
-    """Run the loop: propose, measure, keep or discard. It goes on until there is a reason to stop.
-
-    Your checkout is not touched: what is kept is on a branch of its own. Ctrl-C finishes the experiment in
-    progress, a second one cuts it short. Limits that are not given come from the program.
-
-    Exit codes: 0 something was kept, 2 something you can fix, 3 nothing was kept, 130 interrupted.
-    """
-    from autoloop.api import RunOptions
-    from autoloop.cli.running import Wanted, run_loop
-
-    if ollama_endpoint:
-        os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
-    given = _given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
-    chosen = RunOptions(agent, given, rule, seed)
-    wanted = Wanted(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
-    raise typer.Exit(run_loop(context.obj, wanted))
+app.command(epilog="Example: autoloop run import-time --max-hours 8 --detach")(run)
 
 
 @app.command(epilog="Example: autoloop status import-time --json")
@@ -207,7 +173,7 @@ def limit(
         if run is not None:
             raise typer.BadParameter(f"N is {number!r}, and not a number of experiments")
         number, run = None, number
-    given = _given(int(number) if number else None, max_hours, max_cost_usd, max_tokens, target)
+    given = limits_given(int(number) if number else None, max_hours, max_cost_usd, max_tokens, target)
     if not given:
         raise typer.BadParameter("name at least one limit: N, --max-hours, --max-cost-usd, --max-tokens or --target")
     limit(context.obj, given, run, json)
@@ -239,14 +205,3 @@ app.command(epilog="Example: autoloop report import-time --open")(report)
 
 app.command(epilog="Example: autoloop demo")(demo)
 app.command(epilog="Example: autoloop hud import-time --open")(hud)
-
-
-def _given(
-    max_experiments: int | None,
-    max_hours: float | None,
-    max_cost_usd: float | None,
-    max_tokens: int | None,
-    target: float | None,
-) -> dict[str, int | float]:
-    """The limits that were typed, by the names that a program gives them."""
-    return {name: value for name, value in locals().items() if value is not None}

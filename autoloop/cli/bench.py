@@ -94,6 +94,34 @@ EnvFile = Annotated[
     Path | None,
     typer.Option("--env-file", metavar="FILE", help="Variables that the environment lacks.", show_default=False),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", min=1, help="At most so many tasks: a minibatch, drawn by the seed.", show_default=False
+    ),
+]
+FailingFirst = Annotated[
+    Path | None,
+    typer.Option(
+        "--failing-first",
+        metavar="FROM",
+        help="Tasks that did not pass come first: an earlier bench, or scores as JSON.",
+        show_default=False,
+    ),
+]
+Reuse = Annotated[
+    Path | None,
+    typer.Option("--reuse", metavar="DIR", help="Results that benches share: no trial twice.", show_default=False),
+]
+DependsOn = Annotated[
+    str | None,
+    typer.Option(
+        "--depends-on",
+        metavar="A,B",
+        help="With --reuse: files that results depend on, beside task and profile.",
+        show_default=False,
+    ),
+]
 Keep = Annotated[
     str | None,
     typer.Option(
@@ -133,12 +161,18 @@ def bench(
     ollama_endpoint: options.OllamaEndpoint = None,
     keep: Keep = None,
     seed: options.Seed = None,
+    limit: Limit = None,
+    failing_first: FailingFirst = None,
+    reuse: Reuse = None,
+    depends_on: DependsOn = None,
     env_file: EnvFile = None,
     resume: Resume = None,
     regrade: Regrade = False,
     list_tasks: List = False,
     check: Check = False,
     watch: Watch = False,
+    notify: options.Notify = None,
+    notify_each: options.NotifyEach = False,
     json: Json = False,
 ) -> None:
     """Try a suite of tasks with one profile or several.
@@ -149,6 +183,7 @@ def bench(
     Exit codes: 0 done, 2 something you can fix, 3 --check found a task that is not as it should be, 130 interrupted.
     """
     from autoloop.cli.benched import Asked, run_bench
+    from autoloop.cli.noticing import Notify
 
     given = {
         "iterations": iterations,
@@ -165,6 +200,11 @@ def bench(
         "min_free_gb": min_free_gb,
         "keep": keep,
         "seed": seed,
+        "limit": limit,
+        "reuse": None if reuse is None else _placed(context, reuse),
+        "depends_on": None
+        if depends_on is None
+        else [_placed(context, Path(name)) for name in _names(depends_on) or ()],
     }
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
@@ -174,6 +214,7 @@ def bench(
         arms=(*(_names(arms) or ()), *([model] if model else ())),
         validation_rate=validation_rate,
         fields={name: value for name, value in given.items() if value is not None},
+        failing_first=failing_first,
         env_file=env_file,
         resume=resume,
         regrade=regrade,
@@ -182,7 +223,12 @@ def bench(
         watch=watch,
         json=json,
     )
-    raise typer.Exit(run_bench(context.obj, asked))
+    raise typer.Exit(run_bench(context.obj, asked, Notify(notify, notify_each)))
+
+
+def _placed(context: typer.Context, path: Path) -> str:
+    """A path counts from the directory that was named with -C."""
+    return str((context.obj / path.expanduser()).resolve())
 
 
 def _names(text: str | None) -> list[str] | None:

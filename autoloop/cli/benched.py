@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from autoloop import api
 from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
+from autoloop.cli.noticing import Notify
 from autoloop.cli.render import complain, count, duration, say, say_json
 from autoloop.cli.watch import BenchWatch
+from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
 from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
@@ -27,6 +29,7 @@ class Asked:
     arms: tuple[str, ...]
     validation_rate: float
     fields: Mapping[str, Any]
+    failing_first: Path | None
     env_file: Path | None
     resume: Path | None
     regrade: bool
@@ -36,49 +39,63 @@ class Asked:
     json: bool
 
 
-def run_bench(path: Path, asked: Asked) -> int:
+def run_bench(path: Path, asked: Asked, notify: Notify) -> int:
     """Do what was asked for; the exit code."""
     _refuse_contradictions(asked)
+    with notify.opened(path):
+        return _run(path, asked, notify)
+
+
+def _run(path: Path, asked: Asked, notify: Notify) -> int:
     environ = _environment(path, asked.env_file)
     if asked.list_tasks:
         return _list(path, asked)
     signals = Signals()
     try:
         if asked.check:
-            found = _followed(asked, signals, lambda by: api.check_suite(path, _options(asked), by, environ=environ))
+            found = _followed(
+                asked, signals, notify, lambda by: api.check_suite(path, _options(path, asked), by, environ=environ)
+            )
             return _tell_check(found, asked.json)
-        outcome = _followed(asked, signals, lambda by: _carried(path, asked, by, environ))
+        outcome = _followed(asked, signals, notify, lambda by: _carried(path, asked, by, environ))
     except AutoloopError as error:
         if signals.received is None:
             raise
         complain(f"interrupted: {error.message}", error.hint)
         return INTERRUPTED
+    notify.bench_ended(outcome)
     return _tell(outcome, asked, interrupted=signals.received is not None)
 
 
 def _carried(path: Path, asked: Asked, by: api.Followed, environ: Mapping[str, str]) -> api.BenchOutcome:
     if asked.resume is None:
-        return api.bench(path, _options(asked), by, environ=environ)
+        return api.bench(path, _options(path, asked), by, environ=environ)
     if asked.regrade:
         return api.regrade(path, asked.resume, by, environ=environ)
     return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ)
 
 
-def _options(asked: Asked) -> api.BenchOptions:
+def _options(path: Path, asked: Asked) -> api.BenchOptions:
     assert asked.suite is not None, "refused before"
-    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, asked.fields)
+    first = {"failing": api.failing_tasks(path, asked.failing_first)} if asked.failing_first else {}
+    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, {**asked.fields, **first})
 
 
-def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Result]) -> Result:
+def _followed(asked: Asked, signals: Signals, notify: Notify, work: Callable[[api.Followed], Result]) -> Result:
     """Let people see what happens; where standard output is for the metrics, on standard error."""
     with BenchWatch(sys.stderr if asked.json else sys.stdout, live=asked.watch) as watcher:
         signals.on_first = watcher.on_first_interrupt
         signals.install()
+
+        def on_state(state: BenchState) -> None:
+            watcher.on_state(state)
+            notify.on_state(state)
+
         by = api.Followed(
             signals=signals,
             on_progress=watcher.on_progress,
             on_begin=lambda directory: watcher.on_line(f"results go to {directory.path}"),
-            on_state=watcher.on_state,
+            on_state=on_state,
             on_worker=watcher.on_worker,
         )
         return work(by)
@@ -87,6 +104,8 @@ def _followed(asked: Asked, signals: Signals, work: Callable[[api.Followed], Res
 def _refuse_contradictions(asked: Asked) -> None:
     if asked.resume is None and asked.suite is None:
         raise AutoloopError("no suite is named", "Name one: `autoloop bench SUITE`, or go on with `--resume STATE`.")
+    if "depends_on" in asked.fields and "reuse" not in asked.fields:
+        raise AutoloopError("--depends-on says when results are reused", "Add --reuse DIR, or leave it out.")
     if asked.resume is None and asked.regrade:
         raise AutoloopError("--regrade needs --resume", "Name the bench whose workspaces are verified once more.")
     from autoloop.core.suite.config import RESUMABLE
@@ -175,6 +194,9 @@ def arm_line(arm: ArmSummary) -> str:
 def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
     place = outcome.directory
     lines = [f"{duration(summary.worked_seconds)} of work; {place}/summary.md, `autoloop report {place}`"]
+    lines.append(
+        f"{count(sum(outcome.state.calls.values()), 'model call')}, {count(len(outcome.state.reused), 'result')} reused"
+    )
     if not outcome.is_complete:
         why = f" ({summary.stop_detail})" if summary.stop_detail else ""
         lines.append(f"stopped: {summary.stop_reason}{why}; {count(len(outcome.state.open), 'trial')} left")

@@ -61,3 +61,13 @@ OllamaEndpoint = Annotated[
 Detach = Annotated[bool, typer.Option("--detach", help="Leave the run to a background process.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show a live table; plain lines where that is no terminal.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run, or past a raised limit.")]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="WAY",
+        help="Tell people at the end: desktop, bell, command:LINE, webhook:URL. May be repeated.",
+        show_default=False,
+    ),
+]
+NotifyEach = Annotated[bool, typer.Option("--notify-each", help="Tell of each experiment or trial as well.")]

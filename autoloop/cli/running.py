@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from autoloop import api
@@ -11,10 +12,12 @@ from autoloop.carrying import Outcome
 from autoloop.cli import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT
 from autoloop.cli.live import Watcher
 from autoloop.cli.look import results_table
+from autoloop.cli.noticing import Notify
 from autoloop.cli.render import complain, count, number, percent, say, say_json
 from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
 from autoloop.core.program import Rule
 from autoloop.core.reasons import StopReason
+from autoloop.core.results import Row
 from autoloop.core.summary import Summary
 from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
@@ -37,9 +40,17 @@ class Wanted:
     watch: bool = False
 
 
-def run_loop(path: Path, wanted: Wanted) -> int:
+def run_loop(path: Path, wanted: Wanted, notify: Notify) -> int:
     """Run the loop to its end, or leave it to the background; the exit code."""
     _refuse_contradictions(wanted)
+    if wanted.detach:
+        notify.refuse_in_background()
+        return _run(path, wanted, notify)
+    with notify.opened(path):
+        return _run(path, wanted, notify)
+
+
+def _run(path: Path, wanted: Wanted, notify: Notify) -> int:
     signals = Signals()
     try:
         with _watcher(path, wanted) as watcher:
@@ -49,7 +60,7 @@ def run_loop(path: Path, wanted: Wanted) -> int:
                 run_id = api.detach(path, wanted.slug, wanted.options, signals=signals, on_progress=watcher.on_progress)
                 outcome = None
             else:
-                outcome = _carried(path, wanted, signals, watcher)
+                outcome = _carried(path, wanted, signals, watcher, notify)
     except AutoloopError as error:
         if signals.received is None:
             raise
@@ -57,6 +68,7 @@ def run_loop(path: Path, wanted: Wanted) -> int:
         return INTERRUPTED
     if outcome is None:
         return _left_in_background(path, run_id, wanted.json)
+    notify.run_ended(outcome.summary)
     _report(path, outcome, wanted.json)
     return _exit_code(outcome.summary, interrupted=signals.received is not None)
 
@@ -114,25 +126,13 @@ def _watcher(path: Path, wanted: Wanted) -> Watcher:
     return RunWatch(file, lambda run_id: api.results(path, run_id))
 
 
-def _carried(path: Path, wanted: Wanted, signals: Signals, watcher: Watcher) -> Outcome:
-    if wanted.resume:
-        return api.resume(
-            path,
-            wanted.slug,
-            wanted.run,
-            wanted.options,
-            signals=signals,
-            on_progress=watcher.on_progress,
-            on_news=watcher.on_news,
-        )
-    return api.run(
-        path,
-        wanted.slug,
-        wanted.options,
-        signals=signals,
-        on_progress=watcher.on_progress,
-        on_news=watcher.on_news,
-    )
+def _carried(path: Path, wanted: Wanted, signals: Signals, watcher: Watcher, notify: Notify) -> Outcome:
+    def on_news(rows: list[Row], summary: Summary) -> None:
+        watcher.on_news(rows, summary)
+        notify.on_news(rows, summary)
+
+    carry = partial(api.resume, path, wanted.slug, wanted.run) if wanted.resume else partial(api.run, path, wanted.slug)
+    return carry(wanted.options, signals=signals, on_progress=watcher.on_progress, on_news=on_news)
 
 
 def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from autoloop import api
-from autoloop.cli.render import clean, duration, money, number, on_terminal, percent, say, say_json
+from autoloop.cli.render import clean, count, duration, money, number, on_terminal, percent, say, say_json
 from autoloop.core.events import Decided, Event, Sampled, SessionEnded
 from autoloop.core.measurement import MEASURE, MeasurementFailure
 from autoloop.core.program import Criteria, Gate
 from autoloop.core.results import Row
+
+CALLS = "model_calls"
+"""What `bench --json` says of a sample."""
 
 
 def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
@@ -19,7 +22,7 @@ def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
         say_json(_facts(shown))
         return
     say("\n".join([*_verdict(shown.row, shown.criteria), *_session(shown.events)]))
-    for line in [*_samples(shown), *_evidence(shown)]:
+    for line in [*_samples(shown), *_calls(shown), *_evidence(shown)]:
         say(line)
     for name, gate in shown.criteria.quality_gates.items():
         say(f"  gate      {name} {number(shown.row.secondary.get(name)) or 'not measured'} ({_bounds(gate)})")
@@ -40,6 +43,8 @@ def _facts(shown: api.Shown) -> dict[str, Any]:
     ]
     decided = [event.decision for event in shown.events if isinstance(event, Decided)]
     facts = {**shown.row.facts(), "why": shown.row.why, "samples_taken": samples, "gates": gates}
+    if (calls := model_calls(shown)) is not None:
+        facts[CALLS] = calls
     if decided and decided[0].pairs:
         facts |= decided[0].model_dump(mode="json", include={"low", "high", "sigma", "df", "pairs", "trace"})
         facts["needed"] = math.log(1 / shown.criteria.alpha)
@@ -84,6 +89,22 @@ def _session(events: tuple[Event, ...]) -> list[str]:
 
 def _samples(shown: api.Shown) -> list[str]:
     return [f"  sample    {_taken_of(event)}: {_result(event, shown.criteria)}" for event in _sampled(shown)]
+
+
+def model_calls(shown: api.Shown) -> int | None:
+    """Of all samples together, where the measurement says it, as a suite of tasks does."""
+    results = [event.taken.result for event in _sampled(shown)]
+    said = [one.metrics[CALLS] for one in results if not isinstance(one, MeasurementFailure) and CALLS in one.metrics]
+    return round(sum(said)) if said else None
+
+
+def _calls(shown: api.Shown) -> list[str]:
+    calls = model_calls(shown)
+    return (
+        []
+        if calls is None
+        else [f"  calls     {count(calls, 'model call')} in {count(len(_sampled(shown)), 'sample')}"]
+    )
 
 
 def _evidence(shown: api.Shown) -> list[str]:

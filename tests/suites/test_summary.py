@@ -107,7 +107,7 @@ def test_the_line_of_metrics_has_a_score_for_each_case() -> None:
     line = metrics_line(bench(plan([f"t{n}" for n in range(1, 6)], arms="ab", attempts=2), ended.items()), "a")
     assert line == {
         "pass_rate": 0.2, "passed": 1, "failed": 2, "timeout": 2, "error": 2, "unsupported": 2,
-        "cost_usd": None, "cases": {"t1": 0.5, "t2": 0.0, "t5": 0.5},
+        "cost_usd": None, "model_calls": 7, "reused": 0, "cases": {"t1": 0.5, "t2": 0.0, "t5": 0.5},
     }  # fmt: skip
     assert json.loads(json.dumps(line)) == line
 

@@ -45,6 +45,14 @@ class BenchConfig(Frozen):
     max_tokens: Count | None = None
     max_rpm: Positive | None = None
     min_free_gb: Annotated[float, Field(ge=0)] = 5.0
+    limit: Count | None = None
+    """At most so many tasks: those that failed before, then others by the seed."""
+    failing: tuple[str, ...] = ()
+    """Tasks that did not pass when they were last tried, the worst first."""
+    reuse: str | None = None
+    """The directory of results that trials share."""
+    depends_on: tuple[str, ...] = ()
+    """Files beside task and profile that results depend on; absolute paths."""
     versions: dict[str, str] = {}
 
     def order(self, key: TrialKey, task: SuiteTask, *, suite: str, directory: str, seed: int) -> TrialOrder:

@@ -58,6 +58,8 @@ class TrialEnded(_Event):
     kind: Literal["trial_ended"] = "trial_ended"
     key: TrialKey
     result: TrialResult
+    reused: bool = False
+    """Whether it was taken from stored results: then it cost nothing now."""
 
 
 class Regraded(_Event):

@@ -16,6 +16,8 @@ from autoloop.core.seeds import seed_for
 from autoloop.core.suite.trial import TrialKey
 
 Count = Annotated[int, Field(ge=1)]
+BUILT_IN = ("oracle", "nop")
+"""Profiles that every bench knows, and that call no model."""
 
 
 class ArmPlan(Frozen):

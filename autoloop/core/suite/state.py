@@ -17,6 +17,7 @@ from autoloop.core.suite.events import (
     WorkerReplaced,
 )
 from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, turned_away
+from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.core.totals import sum_known
 
@@ -56,6 +57,10 @@ class BenchState:
     waited: float = 0.0
     cost_usd: float | None = None
     tokens: int | None = None
+    reused: set[TrialKey] = field(default_factory=set)
+    """The trials whose result was taken from stored ones."""
+    calls: dict[str, int] = field(default_factory=dict)
+    """Of each arm: the answers of its model in all tries. A session that does not count them has one at least."""
 
     def fold(self, event: BenchEvent) -> None:
         """Take one more event."""
@@ -70,6 +75,9 @@ class BenchState:
                 self.open = dict.fromkeys(event.plan.trials())
             case BenchResumed():
                 self._begin_anew()
+            case TrialEnded(reused=True):
+                self.reused.add(event.key)
+                self._settle(event.key, event.result)
             case TrialEnded():
                 self._take(event.key, event.result, event.at)
             case Regraded():
@@ -93,6 +101,7 @@ class BenchState:
     def _take(self, key: TrialKey, result: TrialResult, at: float) -> None:
         self.cost_usd = sum_known(self.cost_usd, result.cost_usd)
         self.tokens = sum_known(self.tokens, result.tokens)
+        self.calls[key.arm] = self.calls.get(key.arm, 0) + self._calls_of(key, result)
         self.barren = self.barren if result.failure_mode == LOST else 0
         self.rounds[key.arm] = one_more(self.rounds.get(key.arm, ()), result, at)
         if result.outcome.counts:
@@ -104,9 +113,19 @@ class BenchState:
             known = self.results.get(key)
             if known is not None and known.outcome is not Outcome.ERROR:
                 return
+        self._settle(key, result)
+
+    def _settle(self, key: TrialKey, result: TrialResult) -> None:
         self.results[key] = result
         if self.is_settled(key):
             self.open.pop(key, None)
+
+    def _calls_of(self, key: TrialKey, result: TrialResult) -> int:
+        if result.outcome is Outcome.UNSUPPORTED or result.failure_mode == LOST:
+            return result.turns or 0
+        profiles = {arm.name: arm.profile for arm in self.started.plan.arms} if self.started else {}
+        least = 0 if profiles.get(key.arm) in BUILT_IN else 1
+        return least if result.turns is None else result.turns
 
     def pauses(self) -> dict[str, Pause]:
         """The arms that have to wait, or are given up."""

@@ -72,7 +72,7 @@ def summarise(state: BenchState) -> BenchSummary:
         finished=stopped.at if stopped else None,
         worked_seconds=state.worked,
         waited_seconds=state.waited,
-        eta_seconds=_eta(trials, state.worked - state.waited),
+        eta_seconds=_eta([one for one in trials if one.key not in state.reused], state.worked - state.waited),
         stop_reason=stopped.reason.value if stopped else None,
         stop_detail=stopped.detail if stopped else "",
         replaced_workers=state.replaced,
@@ -94,6 +94,7 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
         if result.outcome.counts:
             rewards.setdefault(key.task, []).append(score(result))
     counted = sum(outcome.counts for outcome in outcomes)
+    taken = [result for key, result in results.items() if key not in state.reused]
     return {
         "pass_rate": outcomes.count(Outcome.PASS) / counted if counted else None,
         "passed": outcomes.count(Outcome.PASS),
@@ -101,7 +102,9 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
         "timeout": outcomes.count(Outcome.TIMEOUT),
         "error": outcomes.count(Outcome.ERROR),
         "unsupported": outcomes.count(Outcome.UNSUPPORTED),
-        "cost_usd": total_cost(results.values()),
+        "cost_usd": total_cost(taken) if taken else 0.0,
+        "model_calls": state.calls.get(arm, 0),
+        "reused": sum(key in state.reused for key in results),
         "cases": {task: fmean(rewards[task]) for task in sorted(rewards)},
     }
 

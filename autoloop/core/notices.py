@@ -1,0 +1,54 @@
+"""What people are told of a run or a bench while they are away: a title and a sentence or two."""
+
+from autoloop.core.model import Frozen
+from autoloop.core.results import Row
+from autoloop.core.suite.summary import BenchSummary
+from autoloop.core.suite.trial import TrialKey, TrialResult
+from autoloop.core.summary import Summary
+
+
+class Notice(Frozen):
+    """One message."""
+
+    title: str
+    text: str
+    is_end: bool
+    """Whether the run or the bench is over; otherwise it is about one experiment or trial."""
+
+
+def run_ended(summary: Summary) -> Notice:
+    """What came of a run."""
+    verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
+    gain = "" if summary.gain is None or not summary.kept else f"; {summary.metric_field} {100 * summary.gain:+.3g} %"
+    detail = f" ({summary.detail})" if summary.detail else ""
+    title = f"autoloop: {summary.program} ended, {summary.stop_reason or 'interrupted'}"
+    return Notice(title=title, text=f"{verdicts}{gain}{detail}", is_end=True)
+
+
+def failed(message: str) -> Notice:
+    """Why nothing goes on."""
+    return Notice(title="autoloop: it could not go on", text=message, is_end=True)
+
+
+def experiment_ended(program: str, row: Row) -> Notice:
+    """What came of one experiment."""
+    gain = "" if row.gain is None else f" {100 * row.gain:+.3g} %"
+    title = f"autoloop: {program} {row.experiment}, {row.status.value}{gain}"
+    return Notice(title=title, text=row.description or row.why or row.reason or row.status.value, is_end=False)
+
+
+def bench_ended(summary: BenchSummary) -> Notice:
+    """What came of a bench."""
+    lines = []
+    for arm in summary.arms:
+        share = "no trial counts" if arm.rate.value is None else f"{100 * arm.rate.value:.1f} %"
+        lines.append(f"{arm.arm}: {share} of {arm.rate.of}, {arm.error} errors")
+    title = f"autoloop: {summary.suite} ended, {summary.stop_reason or 'interrupted'}"
+    detail = f" ({summary.stop_detail})" if summary.stop_detail else ""
+    return Notice(title=title, text="; ".join(lines) + detail, is_end=True)
+
+
+def trial_ended(suite: str, key: TrialKey, result: TrialResult) -> Notice:
+    """What came of one trial."""
+    why = result.detail or result.failure_mode or f"in {result.seconds:.0f} s"
+    return Notice(title=f"autoloop: {suite} {key.task}, {result.outcome.value}", text=f"{key.arm}: {why}", is_end=False)

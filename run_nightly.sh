@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# One night of a suite: reads .env, checks what the chosen provider needs, begins a bench or goes on with tonight's,
+# writes the report, and ends with the exit code of the bench.
+#
+#   cp .env.example .env        set SUITE, PROVIDER, MODEL
+#   ./run_nightly.sh [options of `autoloop bench`, such as --iterations 3 --notify desktop]
+#
+# Variables, and units for cron and systemd: docs/nightly.md.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+complain() { # WHAT HINT
+    printf 'run_nightly: %s\n  %s\n' "$1" "$2" >&2
+    exit 2
+}
+
+load() { # FILE: KEY=VALUE lines; the environment comes before them, and nothing in them is run
+    local line name value
+    while IFS= read -r line || [[ -n $line ]]; do
+        line=${line%$'\r'}
+        [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z_0-9]*)[[:space:]]*=[[:space:]]*(.*)$ ]] || continue
+        name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
+        if [[ $value =~ ^\"([^\"]*)\" || $value =~ ^\'([^\']*)\' ]]; then
+            value=${BASH_REMATCH[1]}
+        else
+            [[ $value != \#* ]] || value=
+            value=${value%%[[:space:]]\#*}
+            value=${value%"${value##*[![:space:]]}"}
+        fi
+        [[ -n ${!name+set} ]] || export "$name=$value"
+    done <"$1"
+}
+
+needs() { # PURPOSE NAME...: one of these variables has to be set
+    local purpose=$1 name
+    shift
+    for name in "$@"; do
+        [[ -z ${!name:-} ]] || return 0
+    done
+    complain "$purpose needs $(printf '%s' "$1")$([[ $# -lt 2 ]] || printf ' or %s' "${@:2}"), which is not set" "Set it in .env or in the environment."
+}
+
+offer() { # TARGET VALUE: fill a variable that the provider reads, where it is empty
+    [[ -n ${!1:-} || -z $2 ]] || export "$1=$2"
+}
+
+solver() { # what `autoloop bench` is told of the model
+    if [[ -n ${ARMS:-} ]]; then
+        words+=(--arms "$ARMS")
+        return
+    fi
+    needs "without ARMS a bench" PROVIDER
+    case $PROVIDER in
+    anthropic)
+        offer ANTHROPIC_API_KEY "${LLM_API_KEY:-}"
+        offer ANTHROPIC_BASE_URL "${BASE_URL:-}"
+        needs "PROVIDER=anthropic" MODEL
+        needs "PROVIDER=anthropic" ANTHROPIC_API_KEY LLM_API_KEY
+        ;;
+    openai)
+        offer OPENAI_API_KEY "${LLM_API_KEY:-}"
+        offer OPENAI_BASE_URL "${BASE_URL:-}"
+        needs "PROVIDER=openai" MODEL
+        [[ -n ${OPENAI_BASE_URL:-} ]] || needs "PROVIDER=openai without BASE_URL" OPENAI_API_KEY LLM_API_KEY
+        ;;
+    ollama)
+        needs "PROVIDER=ollama" MODEL
+        [[ -z ${BASE_URL:-} ]] || words+=(--ollama-endpoint "$BASE_URL")
+        ;;
+    claude | claude-code)
+        offer ANTHROPIC_API_KEY "${LLM_API_KEY:-}"
+        offer ANTHROPIC_BASE_URL "${BASE_URL:-}"
+        ;;
+    codex) offer CODEX_API_KEY "${LLM_API_KEY:-}" ;;
+    esac
+    words+=(--model "$PROVIDER${MODEL:+:$MODEL}")
+}
+
+resumable() { # what a resume may be told; the rest stands in the bench's config.json
+    local left=()
+    while (($#)); do
+        case $1 in
+        --workers | --max-hours | --max-cost-usd | --max-tokens | --max-rpm | --min-free-gb | --notify | --env-file)
+            words+=("$1" "${@:2:1}")
+            shift
+            ;;
+        --workers=* | --max-hours=* | --max-cost-usd=* | --max-tokens=* | --max-rpm=* | --min-free-gb=*) words+=("$1") ;;
+        --notify=* | --notify-each | --env-file=* | --watch | --json) words+=("$1") ;;
+        *) left+=("$1") ;;
+        esac
+        (($#)) && shift
+    done
+    ((${#left[@]} == 0)) || printf 'run_nightly: a resume goes on with what the bench began with, without: %s\n' "${left[*]}" >&2
+}
+
+[[ -f .env ]] || complain "there is no .env in $PWD" "Copy .env.example to .env, and fill it in."
+load .env
+command -v autoloop >/dev/null || complain "autoloop is not to be found" "Install it, or put its directory into PATH."
+
+output=${OUTPUT_DIR:-results/$(date +%Y%m%d)}
+words=()
+if [[ -f $output/journal.jsonl ]]; then
+    echo "run_nightly: going on with $output" >&2
+    words=(--resume "$output")
+    [[ -z ${MAX_WORKERS:-} ]] || words+=(--workers "$MAX_WORKERS")
+    resumable "$@"
+else
+    needs "a bench" SUITE
+    words=("$SUITE" --output "$output")
+    solver
+    [[ -z ${MAX_INSTANCES:-} ]] || words+=(--limit "$MAX_INSTANCES")
+    [[ -z ${MAX_WORKERS:-} ]] || words+=(--workers "$MAX_WORKERS")
+    [[ -z ${LANGUAGE:-} ]] || words+=(--group "$LANGUAGE")
+    [[ -z ${INSTANCES:-} ]] || words+=(--tasks "$INSTANCES")
+    words+=("$@")
+fi
+
+code=0
+autoloop bench "${words[@]}" || code=$?
+if [[ -f $output/journal.jsonl ]]; then
+    case ${EVALUATE:-} in
+    "" | 0 | no | false) ;;
+    *) autoloop bench --resume "$output" --regrade ${EVAL_MAX_WORKERS:+--workers "$EVAL_MAX_WORKERS"} || echo "run_nightly: the work could not be verified again" >&2 ;;
+    esac
+    autoloop report "$output" || echo "run_nightly: there is no report" >&2
+fi
+exit "$code"

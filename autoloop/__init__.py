@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoloop.api import (
-        ReportOptions,
         RunOptions,
         audit,
         bench_events,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
         limit,
         look,
         packet,
-        report,
         results,
         resume,
         run,
@@ -50,8 +48,8 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "ReportOptions RunOptions audit bench_events clean compare detach events follow guide holdings ideas init "
-    "limit look packet report results resume run show status stop validate verify",
+    "api": "RunOptions audit bench_events clean compare detach events follow guide holdings ideas init "
+    "limit look packet results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",
     "core.keeping": "CleanOptions",

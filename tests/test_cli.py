@@ -32,6 +32,7 @@ VERBS = [
     "status",
     "results",
     "show",
+    "report",
     "ideas",
     "packet",
     "guide",

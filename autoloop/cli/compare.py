@@ -82,7 +82,7 @@ def compare(
     verbose: Verbose = False,
     json: options.Json = False,
 ) -> None:
-    """Compare two revisions, or two results of a bench: better, worse or noise.
+    """Compare revisions or results: better, worse or noise.
 
     One command decides, without a program. Both revisions stand in trees of their own; your checkout is not touched.
     They are measured in pairs, side by side, until the evidence suffices. Without a command A and B are results of a

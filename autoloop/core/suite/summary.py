@@ -102,7 +102,7 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
         "timeout": outcomes.count(Outcome.TIMEOUT),
         "error": outcomes.count(Outcome.ERROR),
         "unsupported": outcomes.count(Outcome.UNSUPPORTED),
-        "cost_usd": total_cost(taken) if taken else 0.0,
+        "cost_usd": total_cost(taken),
         "model_calls": state.calls.get(arm, 0),
         "reused": sum(key in state.reused for key in results),
         "cases": {task: fmean(rewards[task]) for task in sorted(rewards)},

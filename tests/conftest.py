@@ -1,11 +1,19 @@
 """No test sees the home, the cache or the settings of whoever runs it."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.outcomes import print_table
 from tests.real_run import Checkout, move_in
+
+
+def pytest_configure() -> None:
+    """Whoever starts the tests in the background has them ignore Ctrl-C and hangups; what is tested must hear them."""
+    for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, heard)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from autoloop.core.disturbance import Conditions
 from autoloop.core.program import Limits
 from autoloop.pulse import steadily
 
-_LOOK_AGAIN_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 2.0
 _SLICE_SECONDS = 0.1
 _FEWEST_FILES = 16
 

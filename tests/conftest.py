@@ -1,10 +1,12 @@
 """No test sees the home, the cache or the settings of whoever runs it."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from autoloop.process import reaper
 from tests.outcomes import print_table
 from tests.real_run import Checkout, move_in
 
@@ -29,3 +31,10 @@ def checkout(tmp_path: Path) -> Checkout:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     print_table(terminalreporter)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """A command that a test leaves behind would change what later tests see of their own."""
+    yield
+    assert not reaper._live

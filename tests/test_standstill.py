@@ -81,6 +81,7 @@ with Pulse() as pulse:
     assert 1.5 < after < 60
 
 
+@pytest.mark.faults
 def test_a_sample_across_a_standstill_is_taken_again(checkout: Checkout, tmp_path: Path) -> None:
     """Loop and measurement stopped together, as when a container is paused: the clock of the measurement went on."""
     mark = tmp_path / "mark"
@@ -108,6 +109,7 @@ echo "{{\\"ms\\": $((x + 1000 * late))}}"
     assert "stood still" in stopped[0].why
 
 
+@pytest.mark.faults
 def test_a_loop_that_was_stopped_blames_nobody_for_the_time(checkout: Checkout, tmp_path: Path) -> None:
     """Its deadlines passed meanwhile: of a measurement, and of an agent that was heard all the time."""
     mark = tmp_path / "mark"
@@ -233,6 +235,7 @@ def started_together(checkout: Checkout, *lines: tuple[str, ...]) -> Iterator[tu
         yield typed.popen.returncode, err
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("how", ["run", "resume", "both"])
 def test_of_those_that_start_at_once_one_goes_on_and_the_others_say_why(checkout: Checkout, how: str) -> None:
     checkout.agent(BETTER)

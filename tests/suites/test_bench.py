@@ -114,6 +114,37 @@ def test_a_resume_goes_on_in_the_same_directory_and_takes_nothing_twice(place: P
     assert len((place.root / "episodes.jsonl").read_text().splitlines()) == 1
 
 
+def test_a_resume_tries_what_was_left_standing_as_an_error(place: Place) -> None:
+    write(place.root, {"prompt.md": "no slot"})
+    with (place.root / "autoloop.toml").open("a") as file:
+        file.write('prompt = "prompt.md"\n')
+    outcome = place.bench("other", tasks=["one"])
+    assert (outcome.is_complete, outcome.summary.totals.error) == (True, 1)
+    write(place.root, {"prompt.md": "$instruction"})
+    assert place.resume().metrics()["passed"] == 1
+    assert json.loads((place.root / "episodes.jsonl").read_text())["status"] == "success"
+
+
+def test_a_bench_that_was_killed_before_its_first_event_is_gone_on_with(place: Place) -> None:
+    place.signals.stop = True
+    place.bench()
+    place.signals.stop = False
+    journal = place.root / "out/journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:20])
+    assert place.resume().metrics()["passed"] == 2
+    journal.write_bytes(b"")
+    with pytest.raises(AutoloopError, match="holds no event"):
+        place.resume()
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"workers": 0}, "workers is 0"), ({"max_hours": -1.0}, "max_hours is")])
+def test_a_resume_says_which_change_does_not_fit(place: Place, changes: dict[str, Any], said: str) -> None:
+    place.signals.stop = True
+    place.bench()
+    with pytest.raises(AutoloopError, match=said):
+        place.resume(**changes)
+
+
 def test_arms_are_compared_on_the_same_tasks(place: Place) -> None:
     outcome = place.bench("half", "nop", iterations=5)
     arms = {arm.arm: arm for arm in outcome.summary.arms}

@@ -113,7 +113,8 @@ class BenchViews:
         place.mkdir(parents=True, exist_ok=True)
         results = self._state.of(arm=arm, iteration=iteration)
         before = self._state.of(arm=arm, iteration=iteration - 1)
-        changed = delta(before, results, names=(f"iteration {iteration - 1}", f"{iteration}")) if before else None
+        names = (f"iteration {iteration - 1}", f"iteration {iteration}")
+        changed = delta(before, results, names=names) if before else None
         found = self._episode(arm, iteration)
         trials = [{**key.model_dump(), **result.model_dump(mode="json")} for key, result in results.items()]
         write_atomically(place / "results.json", _json({"episode": found.model_dump(mode="json"), "trials": trials}))

@@ -61,12 +61,12 @@ class Place:
         environ: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> api.BenchOutcome:
-        chosen = {"iterations": 1, "min_free_gb": 0.0, "workers": 2, **fields}
+        chosen = {"iterations": 1, "min_free_gb": 0.0, "workers": 1, **fields}
         options = api.BenchOptions("suite.json", arms or ("half",), rate, Path(output) if output else None, chosen)
         return api.bench(self.root, options, self.followed, **({"environ": environ} if environ else {}))
 
     def resume(self, output: str = "out", **changes: Any) -> api.BenchOutcome:
-        return api.resume_bench(self.root, Path(output), {"min_free_gb": 0.0, **changes}, self.followed)
+        return api.resume_bench(self.root, Path(output), {"min_free_gb": 0.0, "workers": 1, **changes}, self.followed)
 
     def json(self, path: str) -> Any:
         return json.loads((self.root / path).read_text())
@@ -78,7 +78,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_a_bench_writes_everything_that_people_look_for(place: Place) -> None:
-    outcome = place.bench("half", iterations=2)
+    outcome = place.bench("half", iterations=2, workers=2)
     assert outcome.is_complete and outcome.metrics()["pass_rate"] == 0.5
     assert {name: place.json(f"out/{name}") for name in ("config.json",)}["config.json"]["suite"].endswith("suite.json")
     assert place.json("out/summary.json")["arms"][0]["passed"] == 4
@@ -146,7 +146,7 @@ def test_a_resume_says_which_change_does_not_fit(place: Place, changes: dict[str
 
 
 def test_arms_are_compared_on_the_same_tasks(place: Place) -> None:
-    outcome = place.bench("half", "nop", iterations=5)
+    outcome = place.bench("half", "nop", iterations=5, workers=2)
     arms = {arm.arm: arm for arm in outcome.summary.arms}
     assert (arms["half"].planned, arms["nop"].planned) == (20, 20)
     assert (arms["half"].passed, arms["nop"].passed) == (10, 0)

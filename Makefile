@@ -51,8 +51,8 @@ test-attacks: $(DEV_STAMP)  ## hostile agents and candidates in every sandbox th
 test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
 
-test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI
-	$(BIN)/python -m pytest -m suites -v tests/suites $(ARGS)
+test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI; large reports
+	$(BIN)/python -m pytest -m suites -v tests/suites tests/test_report.py $(ARGS)
 
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai

@@ -44,6 +44,21 @@ offer() { # TARGET VALUE: fill a variable that the provider reads, where it is e
     [[ -n ${!1:-} || -z $2 ]] || export "$1=$2"
 }
 
+provide() { # what the provider reads: its key and its address
+    case ${PROVIDER:-} in
+    anthropic | claude | claude-code)
+        offer ANTHROPIC_API_KEY "${LLM_API_KEY:-}"
+        offer ANTHROPIC_BASE_URL "${BASE_URL:-}"
+        ;;
+    openai)
+        offer OPENAI_API_KEY "${LLM_API_KEY:-}"
+        offer OPENAI_BASE_URL "${BASE_URL:-}"
+        ;;
+    ollama) [[ -z ${BASE_URL:-} ]] || words+=(--ollama-endpoint "$BASE_URL") ;;
+    codex) offer CODEX_API_KEY "${LLM_API_KEY:-}" ;;
+    esac
+}
+
 solver() { # what `autoloop bench` is told of the model
     if [[ -n ${ARMS:-} ]]; then
         words+=(--arms "$ARMS")
@@ -52,26 +67,14 @@ solver() { # what `autoloop bench` is told of the model
     needs "without ARMS a bench" PROVIDER
     case $PROVIDER in
     anthropic)
-        offer ANTHROPIC_API_KEY "${LLM_API_KEY:-}"
-        offer ANTHROPIC_BASE_URL "${BASE_URL:-}"
         needs "PROVIDER=anthropic" MODEL
         needs "PROVIDER=anthropic" ANTHROPIC_API_KEY LLM_API_KEY
         ;;
     openai)
-        offer OPENAI_API_KEY "${LLM_API_KEY:-}"
-        offer OPENAI_BASE_URL "${BASE_URL:-}"
         needs "PROVIDER=openai" MODEL
         [[ -n ${OPENAI_BASE_URL:-} ]] || needs "PROVIDER=openai without BASE_URL" OPENAI_API_KEY LLM_API_KEY
         ;;
-    ollama)
-        needs "PROVIDER=ollama" MODEL
-        [[ -z ${BASE_URL:-} ]] || words+=(--ollama-endpoint "$BASE_URL")
-        ;;
-    claude | claude-code)
-        offer ANTHROPIC_API_KEY "${LLM_API_KEY:-}"
-        offer ANTHROPIC_BASE_URL "${BASE_URL:-}"
-        ;;
-    codex) offer CODEX_API_KEY "${LLM_API_KEY:-}" ;;
+    ollama) needs "PROVIDER=ollama" MODEL ;;
     esac
     words+=(--model "$PROVIDER${MODEL:+:$MODEL}")
 }
@@ -80,12 +83,12 @@ resumable() { # what a resume may be told; the rest stands in the bench's config
     local left=()
     while (($#)); do
         case $1 in
-        --workers | --max-hours | --max-cost-usd | --max-tokens | --max-rpm | --min-free-gb | --notify | --env-file)
+        --workers | --max-hours | --max-cost-usd | --max-tokens | --max-rpm | --min-free-gb | --notify | --env-file | --ollama-endpoint)
             words+=("$1" "${@:2:1}")
             shift
             ;;
         --workers=* | --max-hours=* | --max-cost-usd=* | --max-tokens=* | --max-rpm=* | --min-free-gb=*) words+=("$1") ;;
-        --notify=* | --notify-each | --env-file=* | --watch | --json) words+=("$1") ;;
+        --notify=* | --notify-each | --env-file=* | --ollama-endpoint=* | --watch | --json) words+=("$1") ;;
         *) left+=("$1") ;;
         esac
         (($#)) && shift
@@ -102,11 +105,13 @@ words=()
 if [[ -f $output/journal.jsonl ]]; then
     echo "run_nightly: going on with $output" >&2
     words=(--resume "$output")
+    provide
     [[ -z ${MAX_WORKERS:-} ]] || words+=(--workers "$MAX_WORKERS")
     resumable "$@"
 else
     needs "a bench" SUITE
     words=("$SUITE" --output "$output")
+    provide
     solver
     [[ -z ${MAX_INSTANCES:-} ]] || words+=(--limit "$MAX_INSTANCES")
     [[ -z ${MAX_WORKERS:-} ]] || words+=(--workers "$MAX_WORKERS")

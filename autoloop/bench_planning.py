@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from autoloop.agents.probing import probe
 from autoloop.core.suite.config import BenchConfig
@@ -18,30 +19,15 @@ from autoloop.machine import free_gb, free_memory_gb
 from autoloop.ports import OnProgress, Progress, Suite
 from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
 from autoloop.stores.bench_directory import BenchDirectory
-from autoloop.trialing import NOP, ORACLE
+from autoloop.trialing import NOP, ORACLE, Trials
 from autoloop.trying import first_usable
+
+_LISTING = "See `autoloop bench SUITE --list`."
 
 
 def plan_of(config: BenchConfig, suite: Suite) -> BenchPlan:
     """The trials of the tasks that were asked for, which are what a rate is a part of."""
-    known = {task.id: task for task in suite.tasks}
-    for name in config.tasks:
-        if name not in known:
-            raise AutoloopError(f"{suite.name} has no task {name!r}{did_you_mean(name, known)}", _listing(config.suite))
-    groups = {task.group for task in suite.tasks}
-    for name in config.groups:
-        if name not in groups:
-            raise AutoloopError(
-                f"{suite.name} has no group {name!r}{did_you_mean(name, groups)}", _listing(config.suite)
-            )
-    chosen = [
-        task
-        for task in suite.tasks
-        if (not config.tasks or task.id in config.tasks) and (not config.groups or task.group in config.groups)
-    ]
-    if not chosen:
-        raise AutoloopError("no task is both among those named and in the groups named", _listing(config.suite))
-    chosen = _in_order(chosen, config)
+    chosen = _in_order(tasks_of(suite, config.tasks, config.groups), config)
     return BenchPlan(
         arms=config.arms,
         tasks=tuple(
@@ -60,6 +46,22 @@ def plan_of(config: BenchConfig, suite: Suite) -> BenchPlan:
     )
 
 
+def tasks_of(suite: Suite, tasks: Collection[str], groups: Collection[str]) -> list[SuiteTask]:
+    """The tasks of a suite that are meant by names and by groups; all of them where nothing is named."""
+    _refuse_unknown(suite, "task", tasks, {task.id for task in suite.tasks})
+    _refuse_unknown(suite, "group", groups, {task.group for task in suite.tasks})
+    chosen = [task for task in suite.tasks if (not tasks or task.id in tasks) and (not groups or task.group in groups)]
+    if not chosen:
+        raise AutoloopError("no task is both among those named and in the groups named", _LISTING)
+    return chosen
+
+
+def _refuse_unknown(suite: Suite, what: str, names: Collection[str], known: set[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise AutoloopError(f"{suite.name} has no {what} {name!r}{did_you_mean(name, sorted(known))}", _LISTING)
+
+
 def _in_order(tasks: list[SuiteTask], config: BenchConfig) -> list[SuiteTask]:
     """Those that failed before come first, and `limit` of them are enough."""
     known = {task.id: task for task in tasks}
@@ -70,15 +72,24 @@ def _in_order(tasks: list[SuiteTask], config: BenchConfig) -> list[SuiteTask]:
 
 
 def preflight(
-    config: BenchConfig, plan: BenchPlan, directory: BenchDirectory, root: Path, environ: Mapping[str, str]
+    config: BenchConfig,
+    plan: BenchPlan,
+    directory: BenchDirectory,
+    root: Path,
+    environ: Mapping[str, str],
+    on_progress: OnProgress,
 ) -> None:
-    """Refuse what would fail at the first trial: no room, a profile that is unknown or cannot be used."""
+    """Refuse what would fail at the first trial: no room, no sandbox, a profile that is unknown or cannot be used."""
     if (free := free_gb(directory.path)) < config.min_free_gb:
         said = f"{free:.1f} GB are free for {directory.path}, below min_free_gb of {config.min_free_gb:g}"
         raise AutoloopError(said, "Make room, choose another output, or lower --min-free-gb.")
     settings = load_settings(root, environ, user_config(environ))
     for arm in plan.arms:
         _require_usable(arm, settings, root, environ)
+    with TemporaryDirectory() as scratch:
+        choice = Trials(Path(scratch), root, environ).sandbox(config.suite)
+    if choice.warning:
+        on_progress(Progress("warning", text=choice.warning))
 
 
 def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
@@ -123,10 +134,6 @@ def arms_of(names: Sequence[str], validation_rate: float, validation: str = "cla
 def _arm_name(profile: str) -> str:
     """A name that can be a directory's."""
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in profile).strip(".-") or "arm"
-
-
-def _listing(suite: str) -> str:
-    return f"See `autoloop bench {suite} --list`."
 
 
 def new_bench_id() -> str:

@@ -20,6 +20,7 @@ from autoloop.core.suite.state import BenchState, replay
 from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
 from autoloop.errors import AutoloopError
+from autoloop.fields import validated
 from autoloop.machine import ThisMachine, awake
 from autoloop.ports import OnProgress, OnWorker, Progress, Suite
 from autoloop.pulse import Pulse
@@ -70,7 +71,7 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
         raise AutoloopError(said, f"Go on with it: `autoloop bench --resume {directory.path}`, or name another output.")
     suite = load_suite(Path(config.suite))
     plan = plan_of(config, suite)
-    preflight(config, plan, directory, around.root, around.environ)
+    preflight(config, plan, directory, around.root, around.environ, around.on_progress)
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_config(config.model_dump(mode="json"))
     return Ready(directory, config, suite, plan, is_new=True, tasks={task.id: task for task in suite.tasks})
@@ -80,17 +81,20 @@ def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Aroun
     """A bench that was begun before, with the same suite; `mended` lets its tasks differ from what they were."""
     stored = directory.read_config()
     try:
-        config = BenchConfig.model_validate({**stored, **{n: v for n, v in changes.items() if n in RESUMABLE}})
+        BenchConfig.model_validate(stored)
     except ValidationError as error:
         said = f"{directory.config} does not fit: {error.errors()[0]['msg']}"
         raise AutoloopError(said, "Restore it, or begin a new bench.") from None
+    wanted = {name: value for name, value in changes.items() if name in RESUMABLE}
+    config = validated(BenchConfig, {**stored, **wanted}, "bench")
     with closing(BenchJournal(directory.journal)) as journal:
-        started = replay(journal.read()).started
-    assert started is not None, "a journal begins with its bench"
+        started = replay(journal.read()).started if directory.has_begun else None
     suite = load_suite(Path(config.suite))
-    _refuse_another(suite, started.plan, mended=mended)
-    preflight(config, started.plan, directory, around.root, around.environ)
-    return Ready(directory, config, suite, started.plan, is_new=False, tasks={task.id: task for task in suite.tasks})
+    plan = started.plan if started else plan_of(config, suite)
+    _refuse_another(suite, plan, mended=mended)
+    preflight(config, plan, directory, around.root, around.environ, around.on_progress)
+    tasks = {task.id: task for task in suite.tasks}
+    return Ready(directory, config, suite, plan, is_new=started is None, tasks=tasks)
 
 
 def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:
@@ -124,10 +128,10 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             started = _started(ready, machine.now())
             state.fold(started)
             journal.append(started, state)
-        for event in reuse.over(list(state.open), partial(order_of, ready), machine.now()) if reuse else ():
+        for event in reuse.over(state.to_take(), partial(order_of, ready), machine.now()) if reuse else ():
             state.fold(event)
             journal.append(event, state)
-        count = workers_of(config, left=len(state.results if regrading else state.open))
+        count = workers_of(config, left=len(state.results if regrading else state.to_take()))
         command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
         pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
 

@@ -97,6 +97,15 @@ def test_results_that_are_there_are_gone_on_with(night: Path) -> None:
     assert "without: --iterations 2" in done.stderr
 
 
+def test_a_resume_finds_the_key_and_the_endpoint_of_the_provider_too(night: Path) -> None:
+    text = f"{BASE}PROVIDER=anthropic\nMODEL=m\nLLM_API_KEY=k1\n"
+    run(night, text)
+    run(night, text)
+    assert said(night)[3:5] == ["key=k1", "bench --resume out"]
+    run(night, f"{BASE}PROVIDER=ollama\nMODEL=m\nBASE_URL=http://host:1\n", "--ollama-endpoint", "http://host:2")
+    assert said(night)[7] == "bench --resume out --ollama-endpoint http://host:1 --ollama-endpoint http://host:2"
+
+
 def test_the_exit_code_is_that_of_the_bench_and_the_report_is_written_all_the_same(night: Path) -> None:
     done = run(night, f"{BASE}PROVIDER=mine\n", BENCH_EXIT="130")
     assert done.returncode == 130 and said(night)[-1] == "report out"

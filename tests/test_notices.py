@@ -2,14 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from autoloop.cli.app import app
 from autoloop.core import notices
 from autoloop.core.notices import Notice
 from autoloop.core.reasons import Status
@@ -112,9 +112,9 @@ def test_what_is_said_of_a_bench_and_of_an_experiment() -> None:
 def test_a_bench_tells_people_its_end_and_each_trial(tmp_path: Path) -> None:
     tasks = [{"id": "one", "description": "x", "verification": {"type": "command", "command": "true"}}]
     (tmp_path / "suite.json").write_text(json.dumps({"name": "s", "tasks": tasks}))
-    command = [sys.executable, "-m", "autoloop", "bench", "suite.json", "-m", "nop", "-i", "1", "--min-free-gb", "0"]
+    words = ["-C", str(tmp_path), "bench", "suite.json", "-m", "nop", "-i", "1", "--min-free-gb", "0"]
     line = 'command:echo "$AUTOLOOP_NOTICE_TITLE" >> said'
-    done = subprocess.run([*command, "--notify", line, "--notify-each"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, [*words, "--notify", line, "--notify-each"])
+    assert done.exit_code == 0, done.stderr
     said = (tmp_path / "said").read_text().splitlines()
     assert said == ["autoloop: s one, pass", "autoloop: s ended, done"]

@@ -257,6 +257,7 @@ def test_what_is_too_long_is_cut_at_a_line_and_says_how_much_is_missing(tmp_path
     assert room_for(10_000_000, 0).ordinary == 0
 
 
+@pytest.mark.suites
 def test_a_thousand_experiments_make_a_page_of_less_than_ten_megabytes(tmp_path: Path) -> None:
     long = "+ a <line> & more\n- another\n" * 500
     night = Night(tmp_path).calibrated()

@@ -219,7 +219,7 @@ FASTER = 'echo "x = $((100 - n * 10))" > code.py'
 
 def test_a_run_is_a_table_of_its_experiments(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    checkout.agent(f"{FASTER}; echo works on it; sleep 1.2")
+    checkout.agent(f"{FASTER}; echo works on it; [ $n != 2 ] || sleep 1.2")
     with terminal() as (file, shown):
         done = run(checkout, "--watch", "--max-experiments", "2", stdout=file)
     assert done.returncode == 0, done.stderr
@@ -233,7 +233,7 @@ def test_a_resumed_run_shows_the_experiments_before(checkout: Checkout, monkeypa
     monkeypatch.setenv("COLUMNS", "120")
     checkout.agent(FASTER)
     checkout.run(limits={"max_experiments": 1})
-    checkout.agent('echo "x = 50" > code.py; sleep 1.5')
+    checkout.agent('echo "x = 50" > code.py; sleep 1.2')
     with terminal() as (file, shown):
         done = run(checkout, "--watch", "--resume", "--max-experiments", "2", stdout=file)
     assert done.returncode == 0, done.stderr

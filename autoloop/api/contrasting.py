@@ -41,7 +41,7 @@ def _results(path: Path, name: str) -> Results:
     iteration = int(found["iteration"]) if found["iteration"] else None
     results = state.of(arm=_arm(state, found["arm"], name), iteration=iteration)
     if not results:
-        raise AutoloopError(f"{name} has no results", "See `autoloop status`, or the directory's summary.md.")
+        raise AutoloopError(f"{name} has no results", f"See {place}/summary.md, or go on with the bench: `--resume`.")
     return results
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,11 +132,15 @@ def _carried(ready: Any, around: Any, followed: Followed, carry_on: Callable[...
     return BenchOutcome(ready.directory.path, state, summarise(state))
 
 
-def suite_of(path: Path, suite: str) -> Suite:
-    """The tasks of a suite; nothing is run."""
+def suite_of(path: Path, suite: str, *, tasks: Collection[str] = (), groups: Collection[str] = ()) -> Suite:
+    """The tasks of a suite, or those of these names and groups; nothing is run."""
+    from dataclasses import replace
+
+    from autoloop.bench_planning import tasks_of
     from autoloop.sources import load_suite
 
-    return load_suite(_suite_path(path, suite))
+    found = load_suite(_suite_path(path, suite))
+    return replace(found, tasks=tuple(tasks_of(found, tasks, groups))) if tasks or groups else found
 
 
 def failing_tasks(path: Path, where: Path) -> tuple[str, ...]:

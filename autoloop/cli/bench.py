@@ -209,7 +209,7 @@ def bench(
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
     asked = Asked(
-        suite=suite or suite_option,
+        suite=_only(suite, suite_option),
         output=output,
         arms=(*(_names(arms) or ()), *([model] if model else ())),
         validation_rate=validation_rate,
@@ -231,8 +231,18 @@ def _placed(context: typer.Context, path: Path) -> str:
     return str((context.obj / path.expanduser()).resolve())
 
 
+def _only(suite: str | None, suite_option: str | None) -> str | None:
+    if suite and suite_option:
+        raise typer.BadParameter(f"two suites are named: {suite} and {suite_option}", param_hint="--suite")
+    return suite or suite_option
+
+
 def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    if text is None:
+        return None
+    if names := [name.strip() for name in text.split(",") if name.strip()]:
+        return names
+    raise typer.BadParameter(f"a list of names, a,b, is wanted; {text!r} has none")
 
 
 def _worker_number(text: str) -> Any:

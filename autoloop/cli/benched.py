@@ -102,19 +102,32 @@ def _followed(asked: Asked, signals: Signals, notify: Notify, work: Callable[[ap
 
 
 def _refuse_contradictions(asked: Asked) -> None:
-    if asked.resume is None and asked.suite is None:
+    if asked.resume is not None:
+        _refuse_for_a_resume(asked)
+    elif asked.suite is None:
         raise AutoloopError("no suite is named", "Name one: `autoloop bench SUITE`, or go on with `--resume STATE`.")
+    elif asked.regrade:
+        raise AutoloopError("--regrade needs --resume", "Name the bench whose workspaces are verified once more.")
     if "depends_on" in asked.fields and "reuse" not in asked.fields:
         raise AutoloopError("--depends-on says when results are reused", "Add --reuse DIR, or leave it out.")
-    if asked.resume is None and asked.regrade:
-        raise AutoloopError("--regrade needs --resume", "Name the bench whose workspaces are verified once more.")
+
+
+def _refuse_for_a_resume(asked: Asked) -> None:
     from autoloop.core.suite.config import RESUMABLE
 
-    fixed = [name for name in asked.fields if name not in RESUMABLE] if asked.resume is not None else []
-    if fixed or (asked.resume is not None and (asked.suite or asked.arms or asked.output)):
-        named = ", ".join(fixed) or "the suite, the arms and the output"
-        raise AutoloopError(f"a resume goes on with what the bench began with, so {named} cannot be given",
-                            f"What a resume may set: {', '.join(RESUMABLE)}.")  # fmt: skip
+    for flag, given in (("--list", asked.list_tasks), ("--check", asked.check)):
+        if given:
+            raise AutoloopError(f"{flag} is for a suite, not for a resume", f"Try `autoloop bench SUITE {flag}`.")
+    begun = {
+        "the suite": asked.suite,
+        "the output": asked.output,
+        "the arms": asked.arms or asked.validation_rate,
+        "failing_first": asked.failing_first,
+        **{name: True for name in asked.fields if name not in RESUMABLE},
+    }
+    if named := [name for name, given in begun.items() if given]:
+        said = f"a resume goes on with what the bench began with, so {', '.join(named)} cannot be given"
+        raise AutoloopError(said, f"What a resume may set: {', '.join(RESUMABLE)}.")
 
 
 def _environment(path: Path, file: Path | None) -> Mapping[str, str]:
@@ -132,8 +145,9 @@ def _environment(path: Path, file: Path | None) -> Mapping[str, str]:
 
 def _list(path: Path, asked: Asked) -> int:
     assert asked.suite is not None, "refused before"
-    suite = api.suite_of(path, asked.suite)
-    chosen = [task for task in suite.tasks if not asked.fields.get("groups") or task.group in asked.fields["groups"]]
+    named = {name: asked.fields[name] for name in ("tasks", "groups") if name in asked.fields}
+    suite = api.suite_of(path, asked.suite, **named)
+    chosen = suite.tasks
     if asked.json:
         say_json([{"id": task.id, "name": task.name, "group": task.group, "difficulty": task.difficulty,
                    "repetitions": task.repetitions, "timeout": task.timeout, "max_turns": task.max_turns,

@@ -53,6 +53,12 @@ class BenchDirectory:
         """Whether a bench was begun here."""
         return self.journal.is_file()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to go on with; a kill may have come before the first event was on the disk."""
+        with self.journal.open("rb") as file:
+            return file.readline().endswith(b"\n") or (self.path / "runs").exists()
+
     def iteration(self, number: int) -> Path:
         """The directory of one iteration."""
         return self.path / "iterations" / f"{number:03d}"

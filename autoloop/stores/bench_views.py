@@ -5,6 +5,7 @@ All of them can be made anew from the journal, and no view that finds no room ho
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from autoloop.core.suite.plan import BenchPlan
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import EpisodeRecord, episode, summarise
 from autoloop.core.suite.telling import iteration_text, summary_text
-from autoloop.core.suite.trial import TrialKey, TrialResult
+from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.errors import NoRoom
 from autoloop.stores.bench_directory import BenchDirectory, run_id
 from autoloop.stores.directory import append_text, write_atomically
@@ -37,23 +38,25 @@ class BenchViews:
         self._state = BenchState()
         self._length = 0
         self._due = 0.0
-        self._open: dict[tuple[str, int], int] = {}
-        """How many trials of an arm's iteration are still to be settled."""
+        self._open: Counter[tuple[str, int]] = Counter()
+        """How many trials of an arm's iteration are to be taken before it is complete."""
+        self._complete: set[tuple[str, int]] = set()
+        """What is complete stays so while a resume tries errors again."""
 
     def rebuild(self, state: BenchState) -> None:
         """Write what a process that was killed may not have written any more."""
         self._state = state
-        settled = {key for key in state.results if state.is_settled(key)}
-        for key in self._plan.trials():
-            which = (key.arm, key.iteration)
-            self._open[which] = self._open.get(which, 0) + (key not in settled)
+        trials = list(self._plan.trials())
+        errors = {key for key, result in state.results.items() if result.outcome is Outcome.ERROR}
+        self._open = Counter((key.arm, key.iteration) for key in trials if key not in state.results or key in errors)
+        left = {(key.arm, key.iteration) for key in trials if not state.is_settled(key)}
+        self._complete = {(key.arm, key.iteration) for key in trials} - left
         with suppress(NoRoom):
             for key in state.results:
                 if not self._directory.record(key, self._plan).exists():
                     self._write_record(key, state.results[key])
-            for (arm, iteration), left in self._open.items():
-                if not left:
-                    self._write_iteration(arm, iteration)
+            for which in sorted(self._complete):
+                self._write_iteration(*which)
 
     def on_append(self, event: object, state: BenchState, length: int) -> None:
         """Bring the views up to a state that includes a new event."""
@@ -84,14 +87,16 @@ class BenchViews:
             self._write_state()
 
     def _count(self, event: BenchEvent, key: TrialKey) -> None:
-        """Once an arm's iteration is complete, write what it came to."""
-        which = (key.arm, key.iteration)
+        """Once an arm's iteration is complete, write what it came to, and the delta of the one after it anew."""
+        which, after = (key.arm, key.iteration), (key.arm, key.iteration + 1)
         if isinstance(event, TrialEnded):
             if not self._state.is_settled(key):
                 return
             self._open[which] -= 1
-        if self._open[which] <= 0:
-            self._write_iteration(*which)
+        if which in self._complete or self._open[which] <= 0:
+            self._complete.add(which)
+            for one in self._complete & {which, after}:
+                self._write_iteration(*one)
             self._write_end()
 
     def _write_record(self, key: TrialKey, result: TrialResult) -> None:
@@ -108,7 +113,8 @@ class BenchViews:
         place.mkdir(parents=True, exist_ok=True)
         results = self._state.of(arm=arm, iteration=iteration)
         before = self._state.of(arm=arm, iteration=iteration - 1)
-        changed = delta(before, results, names=(f"iteration {iteration - 1}", f"{iteration}")) if before else None
+        names = (f"iteration {iteration - 1}", f"iteration {iteration}")
+        changed = delta(before, results, names=names) if before else None
         found = self._episode(arm, iteration)
         trials = [{**key.model_dump(), **result.model_dump(mode="json")} for key, result in results.items()]
         write_atomically(place / "results.json", _json({"episode": found.model_dump(mode="json"), "trials": trials}))
@@ -122,21 +128,25 @@ class BenchViews:
         return episode(self._state, arm, iteration, results_path=str(place / "results.json"))
 
     def _add_episode(self, found: EpisodeRecord) -> None:
-        """To the file that all benches share: once, whatever was killed in between."""
+        """To the file that all benches share: once, whatever was killed in between, and as it is now."""
         from filelock import FileLock
 
-        path = self._directory.shared_episodes
+        path, line = self._directory.shared_episodes, found.to_line().decode()
         with FileLock(f"{path}.lock"):
             known = path.read_text(errors="replace") if path.exists() else ""
-            if f'"id":"{found.id}"' not in known:
+            lines = known.splitlines(keepends=True)
+            place = next((number for number, one in enumerate(lines) if f'"id":"{found.id}"' in one), None)
+            if place is None:
                 start = "" if not known or known.endswith("\n") else "\n"  # after a torn line
-                append_text(path, start + found.to_line().decode())
+                append_text(path, start + line)
+            elif lines[place] != line:
+                write_atomically(path, "".join([*lines[:place], line, *lines[place + 1 :]]))
 
     def _write_end(self) -> None:
         """The summary, and all episodes so far."""
         summary = summarise(self._state)
         place = self._directory.path
-        episodes = [self._episode(arm, number) for (arm, number), left in sorted(self._open.items()) if not left]
+        episodes = [self._episode(arm, number) for arm, number in sorted(self._complete)]
         write_atomically(place / "summary.json", summary.model_dump_json(indent=2) + "\n")
         write_atomically(place / "summary.md", summary_text(summary, episodes))
         write_atomically(place / "episodes.json", _json([found.model_dump(mode="json") for found in episodes]))

@@ -66,7 +66,8 @@ class SuiteLoop:
                 break
             if ending is None:
                 self._hand_out()
-            self._take(self.workers.news(_TICK))
+            paced = self.pace.wait(self.machine.now()) if self.idle else 0.0
+            self._take(self.workers.news(min(_TICK, paced) if paced > 0 else _TICK))
             self._look_after()
         reason, detail = ending
         self._end_wait()

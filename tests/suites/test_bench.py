@@ -61,12 +61,12 @@ class Place:
         environ: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> api.BenchOutcome:
-        chosen = {"iterations": 1, "min_free_gb": 0.0, "workers": 2, **fields}
+        chosen = {"iterations": 1, "min_free_gb": 0.0, "workers": 1, **fields}
         options = api.BenchOptions("suite.json", arms or ("half",), rate, Path(output) if output else None, chosen)
         return api.bench(self.root, options, self.followed, **({"environ": environ} if environ else {}))
 
     def resume(self, output: str = "out", **changes: Any) -> api.BenchOutcome:
-        return api.resume_bench(self.root, Path(output), {"min_free_gb": 0.0, **changes}, self.followed)
+        return api.resume_bench(self.root, Path(output), {"min_free_gb": 0.0, "workers": 1, **changes}, self.followed)
 
     def json(self, path: str) -> Any:
         return json.loads((self.root / path).read_text())
@@ -78,7 +78,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_a_bench_writes_everything_that_people_look_for(place: Place) -> None:
-    outcome = place.bench("half", iterations=2)
+    outcome = place.bench("half", iterations=2, workers=2)
     assert outcome.is_complete and outcome.metrics()["pass_rate"] == 0.5
     assert {name: place.json(f"out/{name}") for name in ("config.json",)}["config.json"]["suite"].endswith("suite.json")
     assert place.json("out/summary.json")["arms"][0]["passed"] == 4
@@ -114,8 +114,39 @@ def test_a_resume_goes_on_in_the_same_directory_and_takes_nothing_twice(place: P
     assert len((place.root / "episodes.jsonl").read_text().splitlines()) == 1
 
 
+def test_a_resume_tries_what_was_left_standing_as_an_error(place: Place) -> None:
+    write(place.root, {"prompt.md": "no slot"})
+    with (place.root / "autoloop.toml").open("a") as file:
+        file.write('prompt = "prompt.md"\n')
+    outcome = place.bench("other", tasks=["one"])
+    assert (outcome.is_complete, outcome.summary.totals.error) == (True, 1)
+    write(place.root, {"prompt.md": "$instruction"})
+    assert place.resume().metrics()["passed"] == 1
+    assert json.loads((place.root / "episodes.jsonl").read_text())["status"] == "success"
+
+
+def test_a_bench_that_was_killed_before_its_first_event_is_gone_on_with(place: Place) -> None:
+    place.signals.stop = True
+    place.bench()
+    place.signals.stop = False
+    journal = place.root / "out/journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:20])
+    assert place.resume().metrics()["passed"] == 2
+    journal.write_bytes(b"")
+    with pytest.raises(AutoloopError, match="holds no event"):
+        place.resume()
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"workers": 0}, "workers is 0"), ({"max_hours": -1.0}, "max_hours is")])
+def test_a_resume_says_which_change_does_not_fit(place: Place, changes: dict[str, Any], said: str) -> None:
+    place.signals.stop = True
+    place.bench()
+    with pytest.raises(AutoloopError, match=said):
+        place.resume(**changes)
+
+
 def test_arms_are_compared_on_the_same_tasks(place: Place) -> None:
-    outcome = place.bench("half", "nop", iterations=5)
+    outcome = place.bench("half", "nop", iterations=5, workers=2)
     arms = {arm.arm: arm for arm in outcome.summary.arms}
     assert (arms["half"].planned, arms["nop"].planned) == (20, 20)
     assert (arms["half"].passed, arms["nop"].passed) == (10, 0)

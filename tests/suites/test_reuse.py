@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from autoloop.cli.app import app
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.events import TrialEnded
 from autoloop.core.suite.order import TrialOrder
@@ -137,10 +137,9 @@ def shop(tmp_path: Path) -> Path:
 
 
 def run_bench(shop: Path, *more: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "autoloop", "bench", "suite.json", "-i", "1", "--reuse", "stored", "--json"]
-    command += ["--min-free-gb", "0", *more]
-    done = subprocess.run(command, cwd=shop, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    words = ["-C", str(shop), "bench", "suite.json", "-i", "1", "--reuse", "stored", "--json", "--min-free-gb", "0"]
+    done = CliRunner().invoke(app, [*words, "--workers", "1", *more])
+    assert done.exit_code == 0, done.stderr
     assert f"{json.loads(done.stdout)['model_calls']} model call" in done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
@@ -151,7 +150,7 @@ def test_a_trial_is_not_taken_twice_and_another_prompt_takes_it_anew(shop: Path)
     assert (first["model_calls"], first["reused"]) == (3, 0)
     assert (again["model_calls"], again["reused"], again["cases"]) == (0, 3, first["cases"])
     (shop / "prompt.md").write_text("another: $instruction")
-    assert run_bench(shop)["reused"] == 0
+    assert run_bench(shop, "-t", "one")["reused"] == 0
 
 
 def test_a_minibatch_begins_with_what_failed(shop: Path) -> None:

@@ -190,6 +190,7 @@ def test_the_markdown_has_a_row_for_every_arm_and_every_task(shown: Shown) -> No
     assert {row.count("|") for row in rows} == {7}
 
 
+@pytest.mark.suites
 def test_five_thousand_trials_make_a_page_of_less_than_ten_megabytes(tmp_path: Path) -> None:
     of = plan(tasks(500), "ab", iterations=5)
     shown = Shown(tmp_path / "big", of).tried(drawn(of, {"a": 0.9, "b": 0.7})).ended()

@@ -144,10 +144,10 @@ def test_nights_that_are_alike_rarely_raise_an_alert() -> None:
         draws = rng.random((25, 2)) < chances[:, None]
         return trials({f"t{n}": "".join("fp"[int(passed)] for passed in row) for n, row in enumerate(draws)})
 
-    nights = [played() for _ in range(110)]
-    for at in range(10, 110):
+    nights = [played() for _ in range(60)]
+    for at in range(10, 60):
         raised += bool(alerts(nights[at], nights[at - 10 : at]).sentences())
-    assert raised <= 4, "of 100 nights; alpha bounds each of the two kinds to 2"
+    assert raised <= 2, "of 50 nights; alpha bounds each of the two kinds to 1"
 
 
 def test_a_record_gives_its_trials_back_but_not_their_order() -> None:

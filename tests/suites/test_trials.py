@@ -90,9 +90,9 @@ def test_with_less_than_its_least_reward_a_step_ends_the_trial_and_later_ones_co
 
 def test_the_agents_time_is_over_all_steps_and_nothing_is_verified_then(anywhere: Proving) -> None:
     step = Step(instruction="x", verification=plain("touch verified; true"))
-    result = anywhere.run("sleep 1", task(steps=(step, step)), timeout=1.3)
+    result = anywhere.run("sleep 0.6", task(steps=(step, step)), timeout=0.9)
     assert (result.outcome, result.reward, result.failure_mode) == (Outcome.TIMEOUT, 0.0, "timeout")
-    assert result.agent_seconds == pytest.approx(1.3, abs=0.4)
+    assert result.agent_seconds == pytest.approx(0.9, abs=0.4)
     silent = anywhere.run("sleep 5", task(plain("touch verified; true")), idle_timeout=0.3)
     assert (silent.outcome, silent.failure_mode) == (Outcome.TIMEOUT, "idle")
     assert not (anywhere.directory / "workspace/verified").exists()

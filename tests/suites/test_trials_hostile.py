@@ -88,8 +88,8 @@ def test_more_than_one_file_planted_among_the_verifiers_own_is_gone(rooted: Prov
 
 def test_a_process_that_is_left_behind_does_not_write_the_reward_later(anywhere: Proving) -> None:
     mark = f"left{time.monotonic_ns()}"
-    late = f"(setsid sh -c 'sleep 1; echo hello > out.txt; exec sleep 61.{mark[-4:]}' & ) > /dev/null 2>&1; echo done"
-    result = anywhere.run(late, task(plain("sleep 1.3; grep hello out.txt", timeout=20)))
+    late = f"(setsid sh -c 'sleep 0.5; echo hello > out.txt; exec sleep 61.{mark[-4:]}' & ) > /dev/null 2>&1; echo done"
+    result = anywhere.run(late, task(plain("sleep 0.8; grep hello out.txt", timeout=20)))
     assert result.outcome is Outcome.FAIL
     left = [p for p in psutil.process_iter(["cmdline"]) if f"61.{mark[-4:]}" in " ".join(p.info["cmdline"] or ())]
     assert not left

@@ -138,7 +138,7 @@ def _flips(pairs: Sequence[TrialPair]) -> tuple[TaskFlips, ...]:
 def _interval(pairs: Sequence[TrialPair], judged: Comparison, partial: bool) -> Interval | None:
     if not pairs:
         return None
-    if partial:
+    if partial and any(pair.gain for pair in pairs):  # without any spread there is none to judge by
         known = judged.low is not None and judged.high is not None
         return Interval(low=judged.low, high=judged.high) if known else None
     only_a, only_b = sum(pair.gain < 0 for pair in pairs), sum(pair.gain > 0 for pair in pairs)

@@ -96,7 +96,13 @@ class BenchState:
         self.stopped, self.barren = None, 0
         self.errors.clear()
         self.rounds.clear()
-        self.open = {key: None for key in self.started.plan.trials() if not self.is_settled(key)}
+        self.open = dict.fromkeys(self.to_take())
+
+    def to_take(self) -> list[TrialKey]:
+        """The trials that are left for a process that takes the bench up: errors among them, in the plan's order."""
+        assert self.started is not None, "a journal begins with its bench"
+        taken = {key for key, result in self.results.items() if result.outcome is not Outcome.ERROR}
+        return [key for key in self.started.plan.trials() if key not in taken]
 
     def _take(self, key: TrialKey, result: TrialResult, at: float) -> None:
         self.cost_usd = sum_known(self.cost_usd, result.cost_usd)

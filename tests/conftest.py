@@ -34,7 +34,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    """A command that a test leaves behind would change what later tests see of their own."""
+def _nothing_left_behind() -> Iterator[None]:
+    """A command that still runs, or a signal that is heard by what is gone, would change later tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
+    for number, heard in before.items():
+        signal.signal(number, heard)
     assert not reaper._live

@@ -28,7 +28,7 @@ demo: $(STAMP)  ## what autoloop promises, tried live in under 90 seconds, witho
 
 test: $(DEV_STAMP)  ## the whole test suite, under five minutes on two cores
 	@# Real processes on a busy machine: what fails beside others must fail alone as well.
-	$(BIN)/python -m pytest -n 2 -m $(QUICK) $(ARGS) || \
+	$(BIN)/python -m pytest -n 3 -m $(QUICK) $(ARGS) || \
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none -m $(QUICK) $(ARGS)
 
 check: $(DEV_STAMP)  ## ruff, mypy --strict, and the import directions

@@ -13,9 +13,7 @@ from tests.real_run import Checkout, move_in
 
 def pytest_configure() -> None:
     """Whoever starts the tests in the background has them ignore Ctrl-C and hangups; what is tested must hear them."""
-    for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, heard)
+    _hear_signals_as_python_does()
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +34,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     """A command that still runs, or a signal that is heard by what is gone, would change later tests."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    _hear_signals_as_python_does()
     yield
-    for number, heard in before.items():
-        signal.signal(number, heard)
+    _hear_signals_as_python_does()
     assert not reaper._live
+
+
+def _hear_signals_as_python_does() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -102,10 +102,10 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
 
     With `regrading` no trial is taken: the workspaces that were kept are verified once more.
     """
-    directory, config, plan = ready.directory, ready.config, ready.plan
+    directory, config = ready.directory, ready.config
     with ExitStack() as stack:
         stack.enter_context(directory.held())
-        views = BenchViews(directory, plan)
+        views = BenchViews(directory, ready.plan)
         reuse = None if regrading else _reuse(config, around)
 
         def followed(event: BenchEvent, state: BenchState, length: int) -> None:
@@ -119,18 +119,10 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             around.on_progress(
                 Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal")
             )
-        state = BenchState() if ready.is_new else replay(journal.read())
-        views.rebuild(state)
-        stack.enter_context(awake())
         pulse = stack.enter_context(Pulse())
         machine = ThisMachine(directory.path, still=pulse.still)
-        if state.started is None:
-            started = _started(ready, machine.now())
-            state.fold(started)
-            journal.append(started, state)
-        for event in reuse.over(state.to_take(), partial(order_of, ready), machine.now()) if reuse else ():
-            state.fold(event)
-            journal.append(event, state)
+        state = _taken_up(ready, journal, views, reuse, machine.now())
+        stack.enter_context(awake())
         count = workers_of(config, left=len(state.results if regrading else state.to_take()))
         command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
         pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
@@ -156,6 +148,20 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
         if regrading:
             loop = Regrading(**vars(loop), left=regradable(state.results.items()))
         return loop.run()
+
+
+def _taken_up(ready: Ready, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float) -> BenchState:
+    """The state at the journal's end: begun where that is still to do, and with every result that is shared."""
+    state = BenchState() if ready.is_new else replay(journal.read())
+    views.rebuild(state)
+    if state.started is None:
+        started = _started(ready, now)
+        state.fold(started)
+        journal.append(started, state)
+    for event in reuse.over(state.to_take(), partial(order_of, ready), now) if reuse else ():
+        state.fold(event)
+        journal.append(event, state)
+    return state
 
 
 def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrder:

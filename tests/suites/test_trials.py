@@ -22,7 +22,7 @@ def test_a_task_finds_its_workspace_and_its_verifier_at_their_true_paths(rooted:
 
 
 @pytest.mark.parametrize(
-    "workdir", ["/app", "/work/dir/deep", "/usr/src/app", "/home/someone/code", "/opt/a/b", "/root", "/tmp"]
+    "workdir", ["/app", "/srv/dir/deep", "/usr/src/app", "/home/someone/code", "/opt/a/b", "/root", "/tmp"]
 )
 def test_a_workdir_may_be_anywhere(rooted: Proving, workdir: str) -> None:
     given = task(workdir=workdir, files=(Placed(source="given", target="in.txt"),))

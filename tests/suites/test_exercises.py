@@ -110,6 +110,6 @@ def test_killed_twenty_times_it_ends_with_the_same_results(project: Path, exerci
     assert len(ended) == len(set(ended)) == 60, "no trial is lost or counted twice"
     episodes = [json.loads(line)["id"] for line in (project / "episodes.jsonl").read_text().splitlines()]
     assert len(episodes) == len(set(episodes)) == 2
-    marks = subprocess.run(["pgrep", "-f", "autoloop.worker"], capture_output=True, text=True).stdout.split()
+    marks = subprocess.run(["pgrep", "-f", f"autoloop.worker {project}"], capture_output=True, text=True).stdout.split()
     assert not marks, "no worker is left"
     print(f"\nkilled {kills} times")

@@ -58,8 +58,8 @@ class SuiteLoop:
 
     def run(self) -> BenchState:
         """Go on until every trial is settled or there is a reason to stop; the state at the end."""
-        resumed_at = self.state.worked
-        self.append(events.BenchResumed(at=self.machine.now(), workers=self.count))
+        resumed_at = self.machine.now()
+        self.append(events.BenchResumed(at=resumed_at, workers=self.count))
         while True:
             ending = self._why_end(resumed_at)
             if ending is not None and (not self.in_hand or self.stop_now()):
@@ -82,7 +82,7 @@ class SuiteLoop:
     def _why_end(self, resumed_at: float) -> tuple[BenchStop, str] | None:
         """Why no further trial is begun."""
         free = self.machine.conditions().free_gb
-        around = Around(free, self.stop() or self.stop_now(), resumed_at)
+        around = Around(free, self.stop() or self.stop_now(), self.machine.now() - resumed_at)
         if (found := bench_stop(self.state, self.limits, around)) is not None:
             return found
         done = next(iter(self.waiting()), None) is None

@@ -246,6 +246,13 @@ def test_a_limit_of_hours_ends_it(place: Callable[..., Place]) -> None:
     assert 2 <= len(state.results) < 15
 
 
+def test_a_limit_of_hours_ends_a_wait(place: Callable[..., Place], tmp_path: Path) -> None:
+    began = time.monotonic()
+    state = place(f"limited {tmp_path}/limited 600", "pass").run(workers=1, max_hours=1 / 3600)
+    assert state.stopped is not None and state.stopped.reason is BenchStop.MAX_HOURS
+    assert time.monotonic() - began < 20
+
+
 def test_calls_per_minute_are_shared_by_all_workers(place: Callable[..., Place]) -> None:
     began = time.monotonic()
     place(*["pass"] * 6).run(workers=2, pace=Pace(per_minute=600))

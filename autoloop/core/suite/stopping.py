@@ -28,15 +28,15 @@ class Around:
 
     free_gb: float
     stop_wanted: bool
-    resumed_at: float
-    """Seconds of work when this process took the bench up."""
+    worked: float
+    """Seconds since this process took the bench up, those without an event included."""
 
 
 def bench_stop(state: BenchState, limits: BenchLimits, around: Around) -> tuple[BenchStop, str] | None:
     """Why no further trial is begun, and a sentence about it; None to go on."""
     if around.stop_wanted:
         return BenchStop.STOPPED, "a person or a signal ended it"
-    if limits.max_hours is not None and state.worked - around.resumed_at >= limits.max_hours * 3600:
+    if limits.max_hours is not None and around.worked >= limits.max_hours * 3600:
         return BenchStop.MAX_HOURS, f"max_hours of {limits.max_hours:g} is reached"
     if limits.max_cost_usd is not None and (state.cost_usd or 0.0) >= limits.max_cost_usd:
         return BenchStop.BUDGET, f"${state.cost_usd:.2f} are spent of ${limits.max_cost_usd:.2f}"

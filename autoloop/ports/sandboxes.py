@@ -1,0 +1,81 @@
+"""Where commands run: what each may reach, and how it is started there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Tier = Literal["bwrap", "landlock", "none"]
+
+Network = Literal["off", "loopback", "on"]
+"""`off` has a loopback of its own, `loopback` shares one with the run's services, `on` has no bounds."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Something of this machine that a command finds at another path."""
+
+    real: Path
+    seen: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one command may reach. Everything else it can read at most, and what is private not even that."""
+
+    tree: Path
+    """Its working directory, which it may write."""
+    home: Path
+    """A directory that takes the place of the user's home."""
+    reads: tuple[Path, ...] = ()
+    """What it can read although it lies in a place that is hidden."""
+    writes: tuple[Path, ...] = ()
+    """What it can write beside the tree."""
+    fixed: tuple[Path, ...] = ()
+    """Parts of the tree, from its root, that it can only read."""
+    hides: tuple[Path, ...] = ()
+    """Parts of what it can read that it cannot see after all."""
+    shows: tuple[Path, ...] = ()
+    """What it can read at its own path although it is hidden or secret."""
+    kept: tuple[Path, ...] = ()
+    """Parts of the user's home that it may write, at their own paths: the settings and the sign-in of a client."""
+    network: Network = "off"
+    devices: tuple[str, ...] = ()
+    """Globs of device nodes."""
+    sockets: tuple[str, ...] = ()
+    """Globs of sockets."""
+    tracing: bool = True
+    """Whether its processes may trace each other. What measures must be safe from what it starts."""
+    at: Path | None = None
+    """Where the tree stands; None for the checkout's own path. Like the next two it takes the tier `bwrap`."""
+    ground: Path | None = None
+    """A directory that takes the place of `/`: what a command makes there lasts. All that `/` has is mounted in it."""
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True)
+class Room:
+    """A cell made ready: how to start a command in it, and where the command finds things."""
+
+    prefix: tuple[str, ...]
+    """What stands before the command."""
+    cwd: Path
+    """Where the process is started."""
+    env: Mapping[str, str]
+    """Variables that take the place of the command's own."""
+    seen: Callable[[Path], Path]
+    """Where the command finds a path of the cell, or one below it."""
+    wrappers: int = 0
+    """Processes that stand between ours and the command; what is asked to end is not these."""
+
+
+class Sandbox(Protocol):
+    """What keeps a command in its cell."""
+
+    @property
+    def tier(self) -> Tier:
+        """What it is called in settings and records."""
+
+    def enter(self, cell: Cell) -> Room:
+        """How to start one command in the cell."""

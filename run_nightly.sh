@@ -96,6 +96,27 @@ resumable() { # what a resume may be told; the rest stands in the bench's config
     ((${#left[@]} == 0)) || printf 'run_nightly: a resume goes on with what the bench began with, without: %s\n' "${left[*]}" >&2
 }
 
+carry() { # autoloop's words: in a group of its own, so that an end of this script reaches it once, from here
+    local job told code last
+    set -m
+    autoloop "$@" </dev/null &
+    job=$!
+    set +m
+    trap 'told=1; kill -INT "$job" 2>/dev/null' INT TERM
+    while told=; do
+        code=0
+        wait "$job" || code=$?
+        [[ -n $told ]] && kill -0 "$job" 2>/dev/null || break
+    done
+    if [[ -n $told ]]; then # the wait was cut short, not the bench; 127 is one that told us already
+        last=0
+        wait "$job" 2>/dev/null || last=$?
+        ((last == 127)) || code=$last
+    fi
+    trap - INT TERM
+    return "$code"
+}
+
 [[ -f .env ]] || complain "there is no .env in $PWD" "Copy .env.example to .env, and fill it in."
 load .env
 command -v autoloop >/dev/null || complain "autoloop is not to be found" "Install it, or put its directory into PATH."
@@ -121,11 +142,11 @@ else
 fi
 
 code=0
-autoloop bench "${words[@]}" || code=$?
+carry bench "${words[@]}" || code=$?
 if [[ -f $output/journal.jsonl ]]; then
     case ${EVALUATE:-} in
     "" | 0 | no | false) ;;
-    *) autoloop bench --resume "$output" --regrade ${EVAL_MAX_WORKERS:+--workers "$EVAL_MAX_WORKERS"} || echo "run_nightly: the work could not be verified again" >&2 ;;
+    *) carry bench --resume "$output" --regrade ${EVAL_MAX_WORKERS:+--workers "$EVAL_MAX_WORKERS"} || echo "run_nightly: the work could not be verified again" >&2 ;;
     esac
     autoloop report "$output" || echo "run_nightly: there is no report" >&2
 fi

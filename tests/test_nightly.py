@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -120,3 +124,46 @@ def test_evaluate_verifies_once_more_and_the_environment_comes_first(night: Path
 def test_nothing_in_the_env_file_is_run(night: Path) -> None:
     run(night, f"{BASE}PROVIDER=$(touch {night}/pwned)\nX=`touch {night}/pwned`\ntouch {night}/pwned\n")
     assert not (night / "pwned").exists()
+
+
+WAITING = """#!/bin/sh
+echo "$1" >> said
+[ "$1" = bench ] || exit 0
+mkdir -p out; touch out/journal.jsonl
+trap 'echo told >> said; sleep 0.3; exit 130' INT
+while :; do sleep 0.1; done
+"""
+
+
+@contextmanager
+def under_way(night: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The script in a group of its own, its bench begun."""
+    (night / "bin/autoloop").write_text(WAITING)
+    (night / ".env").write_text(f"{BASE}PROVIDER=mine\n")
+    env = {"PATH": f"{night}/bin:{os.environ['PATH']}"}
+    script = subprocess.Popen(["bash", str(night / "run_nightly.sh")], cwd="/", env=env, start_new_session=True)
+    try:
+        until = time.monotonic() + 10
+        while not (night / "out/journal.jsonl").exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        yield script
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(script.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_the_script_ends_the_bench_once_and_gets_the_report(night: Path, sign: signal.Signals) -> None:
+    with under_way(night) as script:
+        script.send_signal(sign)
+        assert script.wait(10) == 130
+    assert said(night) == ["bench", "told", "report"]
+
+
+def test_an_end_from_the_terminal_reaches_the_bench_once(night: Path) -> None:
+    """A terminal tells every process in the foreground: the script, and what it has there."""
+    with under_way(night) as script:
+        os.killpg(script.pid, signal.SIGINT)
+        assert script.wait(10) == 130
+    assert said(night) == ["bench", "told", "report"]

@@ -56,6 +56,22 @@ def tasks_of(suite: Suite, tasks: Collection[str], groups: Collection[str]) -> l
     return chosen
 
 
+def with_hours(config: BenchConfig, suite: Suite, plan: BenchPlan) -> BenchConfig:
+    """The hours of groups that the suite names, where no others were asked for."""
+    require_groups(config, suite, plan)
+    chosen = {task.group for task in plan.tasks}
+    hours = {group: hours for group, hours in suite.hours.items() if group in chosen}
+    return config.model_copy(update={"group_hours": {**hours, **config.group_hours}})
+
+
+def require_groups(config: BenchConfig, suite: Suite, plan: BenchPlan) -> None:
+    """Refuse hours for a group that is not tried: whoever gives them means another one."""
+    _refuse_unknown(suite, "group", config.group_hours, {task.group for task in suite.tasks})
+    idle = config.group_hours.keys() - {task.group for task in plan.tasks}
+    if idle:
+        raise AutoloopError(f"hours are given for {sorted(idle)[0]!r}, of which no task is chosen", _LISTING)
+
+
 def _refuse_unknown(suite: Suite, what: str, names: Collection[str], known: set[str]) -> None:
     for name in names:
         if name not in known:
@@ -114,6 +130,7 @@ def limits_of(config: BenchConfig) -> BenchLimits:
     """What ends the bench before its last trial."""
     return BenchLimits(
         max_hours=config.max_hours,
+        group_hours=config.group_hours,
         max_cost_usd=config.max_cost_usd,
         max_tokens=config.max_tokens,
         min_free_gb=config.min_free_gb,

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from autoloop.bench_planning import limits_of, plan_of, preflight, workers_of
+from autoloop.bench_planning import limits_of, plan_of, preflight, require_groups, with_hours, workers_of
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
@@ -71,6 +71,7 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
         raise AutoloopError(said, f"Go on with it: `autoloop bench --resume {directory.path}`, or name another output.")
     suite = load_suite(Path(config.suite))
     plan = plan_of(config, suite)
+    config = with_hours(config, suite, plan)
     preflight(config, plan, directory, around.root, around.environ, around.on_progress)
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_config(config.model_dump(mode="json"))
@@ -86,12 +87,14 @@ def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Aroun
         said = f"{directory.config} does not fit: {error.errors()[0]['msg']}"
         raise AutoloopError(said, "Restore it, or begin a new bench.") from None
     wanted = {name: value for name, value in changes.items() if name in RESUMABLE}
-    config = validated(BenchConfig, {**stored, **wanted}, "bench")
+    hours = {"group_hours": {**stored.get("group_hours", {}), **wanted.pop("group_hours", {})}}
+    config = validated(BenchConfig, {**stored, **wanted, **hours}, "bench")
     with closing(BenchJournal(directory.journal)) as journal:
         started = replay(journal.read()).started if directory.has_begun else None
     suite = load_suite(Path(config.suite))
     plan = started.plan if started else plan_of(config, suite)
     _refuse_another(suite, plan, mended=mended)
+    require_groups(config, suite, plan)
     preflight(config, plan, directory, around.root, around.environ, around.on_progress)
     tasks = {task.id: task for task in suite.tasks}
     return Ready(directory, config, suite, plan, is_new=started is None, tasks=tasks)

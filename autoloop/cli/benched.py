@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from autoloop import api
@@ -213,8 +214,10 @@ def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
     )
     if not outcome.is_complete:
         why = f" ({summary.stop_detail})" if summary.stop_detail else ""
+        lines += [one.sentence for one in summary.cut]
         lines.append(f"stopped: {summary.stop_reason}{why}; {count(len(outcome.state.open), 'trial')} left")
-        lines.append(f"go on: autoloop bench --resume {place}")
+        more = ",".join(f"{one.group}={2 * one.hours:g}" for one in summary.cut)
+        lines.append(f"go on: autoloop bench --resume {place}{f' --group-hours {quote(more)}' if more else ''}")
     elif summary.totals.error:
         errors = count(summary.totals.error, "trial")
         lines.append(f"{errors} could not be taken; try again: autoloop bench --resume {place}")

@@ -1,4 +1,4 @@
-"""What is on the disk of this repository's runs, of what was left over, of other repositories. Changes nothing."""
+"""What is on the disk of runs and benches here, of what was left over, of other repositories. Changes nothing."""
 
 import os
 import time
@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoloop.bench_stocktaking import held_by_benches
 from autoloop.core.events import Decided
 from autoloop.core.keeping import CleanOptions, Holding, Part, State
 from autoloop.core.reasons import Status
 from autoloop.creation import has_ended
 from autoloop.errors import AutoloopError
-from autoloop.repository import Repository
+from autoloop.repository import Repository, find
 from autoloop.stores.calibrations import outdated
 from autoloop.stores.directory import RunDirectory, half_written
 from autoloop.stores.journal import read_events
@@ -39,7 +40,9 @@ Sizes = Counter[Part]
 class Holdings:
     """What there is, and what of it may go."""
 
-    repository: Repository
+    root: Path
+    repository: Repository | None
+    """None outside of one, where there may be benches."""
     cache: Path
     options: CleanOptions
     entries: tuple[Holding, ...]
@@ -57,8 +60,24 @@ class Holdings:
         return tuple(entry for entry in self.entries if entry.has_something_to_go(self.options))
 
 
-def survey(repository: Repository, cache: Path, name: str | None, options: CleanOptions) -> Holdings:
-    """Look at everything, or at the runs that `name` names: one by its id, or all of a program."""
+def survey(place: Path, cache: Path, name: str | None, options: CleanOptions) -> Holdings:
+    """Look at everything, or at what `name` names: a run by its id, all of a program, a bench by its directory."""
+    try:
+        repository = find(place)
+    except AutoloopError:
+        here = place.resolve()
+        if not (benches := held_by_benches(place, here, name)):
+            raise
+        return Holdings(here, None, cache, options, benches)
+    benches = held_by_benches(place, repository.root, name)
+    if benches and name is not None:
+        return Holdings(repository.root, repository, cache, options, benches)
+    return _with_runs(repository, cache, name, options, benches)
+
+
+def _with_runs(
+    repository: Repository, cache: Path, name: str | None, options: CleanOptions, benches: tuple[Holding, ...]
+) -> Holdings:
     runs = {run.run_id: run for run in all_runs(repository.root)}
     homes = {home.name: home for home in homes_in(cache) if home.name not in runs}
     refs = pinned(repository)
@@ -70,11 +89,12 @@ def survey(repository: Repository, cache: Path, name: str | None, options: Clean
     )
     if name is None:
         elsewhere = sum(not here.is_looked_into(home) for home in homes.values())
-        return Holdings(repository, cache, options, (*found, *_left_over(repository.root, cache)), elsewhere)
+        entries = (*found, *benches, *_left_over(repository.root, cache))
+        return Holdings(repository.root, repository, cache, options, entries, elsewhere)
     chosen = tuple(entry for entry in found if name in (entry.name, entry.program))
     if not chosen:
         raise AutoloopError(f"there is no run {name!r}", "`autoloop clean` without a name shows what there is.")
-    return Holdings(repository, cache, options, chosen)
+    return Holdings(repository.root, repository, cache, options, chosen)
 
 
 def run_state(run: RunDirectory, home: Home) -> State:

@@ -17,7 +17,7 @@ from autoloop.core.keeping import MADE_AGAIN, Holding, Part, State
 from autoloop.creation import has_ended
 from autoloop.errors import AutoloopError
 from autoloop.repository import find
-from autoloop.stocktaking import REMOVED_RUNS, Holdings, left_over, not_kept, run_of, said_in
+from autoloop.stocktaking import REMOVED_RUNS, Holdings, left_over, run_of
 from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.directory import RunDirectory, half_written
 from autoloop.stores.runs import RUNS
@@ -25,6 +25,7 @@ from autoloop.trees.disk import disk_use, drop_empty, remove_what_goes, set_asid
 from autoloop.trees.homes import REMOVED, Home, vacant
 from autoloop.trees.refs import Refs
 from autoloop.trees.walk import is_real_folder
+from autoloop.weighing import not_kept, said_in
 
 OnEntry = Callable[[Holding, int], None]
 """Told of each entry that was gone through, and how many bytes that freed."""

@@ -50,7 +50,7 @@ def clean(
     workspaces: Workspaces = False,
     json: options.Json = False,
 ) -> None:
-    """Free the disk that runs and benches hold, once you have seen how much.
+    """Free the disk that runs and benches hold.
 
     Removes trees and caches of runs that have ended, and what killed processes left over. Journals, results, refs and
     branches stay, and so does what a run that goes or was killed needs. All that goes by default is made again by a

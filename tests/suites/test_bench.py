@@ -182,6 +182,20 @@ def test_a_timeout_is_the_agents_and_counts(place: Place) -> None:
     assert outcome.metrics()["pass_rate"] == 0.0
 
 
+def test_a_report_says_what_was_missing_of_a_partial_result(place: Place) -> None:
+    tasks = [
+        {"id": "open", "description": "one", "verification": {"type": "expectations", "expected": [
+            {"path": "answer"}, {"path": "README.md", "contains": "Usage"}]}},
+        {"id": "tested", "description": "two",
+         "verification": {"type": "command", "command": "echo '2 of 3 tests failed' >&2; false"}},
+    ]  # fmt: skip
+    write(place.root, {"suite.json": json.dumps(suite(tasks=tasks))})
+    place.bench()
+    report = (place.root / "out/iterations/001/report.md").read_text()
+    assert '| partial_result | 1 of 2 expectations not met: README.md with "Usage" |' in report
+    assert "| wrong_result | 2 of 3 tests failed |" in report
+
+
 def test_within_a_sample_a_bench_goes_on_by_itself(place: Place, tmp_path: Path) -> None:
     import os
 

@@ -22,6 +22,8 @@ from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.trialing import NOP, ORACLE, Trials
 from autoloop.trying import first_usable
 
+_SHIPPED = ("claude-code", "codex", "opencode", "anthropic", ORACLE, NOP)
+"""Profiles that a bench has without a word in any file."""
 _LISTING = "See `autoloop bench SUITE --list`."
 
 
@@ -111,7 +113,7 @@ def preflight(
 def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
     if arm.profile in (ORACLE, NOP):
         return
-    profile = choose(settings, arm.profile)
+    profile = choose(settings, arm.profile, shipped=_SHIPPED)
     found = probe(profile, root, environ)
     if not found.usable:
         raise AutoloopError(f"{arm.profile} cannot be used: {found.problem}", found.remedy)

@@ -237,8 +237,17 @@ def test_what_does_not_fit_is_said_before_anything_is_written(place: Place, fiel
 
 
 def test_an_unknown_profile_is_an_error_and_never_another(place: Place) -> None:
-    with pytest.raises(AutoloopError, match='unknown profile "haf"; did you mean "half"'):
+    with pytest.raises(AutoloopError, match='unknown profile "haf"; did you mean "half"') as refused:
         place.bench("haf")
+    assert refused.value.hint == (
+        "There are: half, other, claude-code, codex, opencode, anthropic, oracle, nop, openai:MODEL, ollama:MODEL."
+    )
+    meant = {"oracel": "oracle", "claud-code": "claude-code", "claude-cod:opus": "claude-code:opus",
+             "olama:qwen3:8b": "ollama:qwen3:8b", "ollama": "ollama:MODEL"}  # fmt: skip
+    for typed, near in meant.items():
+        with pytest.raises(AutoloopError, match=f'unknown profile "{typed}"; did you mean "{near}"'):
+            place.bench(typed)
+    assert not (place.root / "out").exists()
 
 
 def test_a_directory_with_a_bench_is_not_begun_anew(place: Place) -> None:

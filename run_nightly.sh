@@ -88,7 +88,7 @@ resumable() { # what a resume may be told; the rest stands in the bench's config
             shift
             ;;
         --workers=* | --max-hours=* | --group-hours=* | --max-cost-usd=* | --max-tokens=* | --max-rpm=* | --min-free-gb=*) words+=("$1") ;;
-        --notify=* | --notify-each | --env-file=* | --ollama-endpoint=* | --watch | --json) words+=("$1") ;;
+        --notify=* | --notify-each | --env-file=* | --ollama-endpoint=* | --no-preflight | --watch | --json) words+=("$1") ;;
         *) left+=("$1") ;;
         esac
         (($#)) && shift

@@ -1,12 +1,10 @@
-"""Which trials a bench has, and whether they could be taken here: refused before anything is written or started."""
+"""Which trials a bench has, how many workers take them, and what ends it; what makes no plan is refused."""
 
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from autoloop.agents.probing import probe
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.pacing import worker_count
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
@@ -15,15 +13,11 @@ from autoloop.core.suite.stopping import BenchLimits
 from autoloop.core.suite.task import SuiteTask
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean
-from autoloop.machine import free_gb, free_memory_gb
+from autoloop.machine import free_memory_gb
 from autoloop.ports import OnProgress, Progress, Suite
-from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
-from autoloop.stores.bench_directory import BenchDirectory
-from autoloop.trialing import NOP, ORACLE, Trials
+from autoloop.profiles import choose, load_settings, says_which, user_config
 from autoloop.trying import first_usable
 
-_SHIPPED = ("claude-code", "codex", "opencode", "anthropic", ORACLE, NOP)
-"""Profiles that a bench has without a word in any file."""
 _LISTING = "See `autoloop bench SUITE --list`."
 
 
@@ -87,36 +81,6 @@ def _in_order(tasks: list[SuiteTask], config: BenchConfig) -> list[SuiteTask]:
     if config.limit is None:
         return [*(known[name] for name in first), *(task for task in tasks if task.id not in set(first))]
     return [known[name] for name in minibatch(list(known), first, config.limit, config.seed)]
-
-
-def preflight(
-    config: BenchConfig,
-    plan: BenchPlan,
-    directory: BenchDirectory,
-    root: Path,
-    environ: Mapping[str, str],
-    on_progress: OnProgress,
-) -> None:
-    """Refuse what would fail at the first trial: no room, no sandbox, a profile that is unknown or cannot be used."""
-    if (free := free_gb(directory.path)) < config.min_free_gb:
-        said = f"{free:.1f} GB are free for {directory.path}, below min_free_gb of {config.min_free_gb:g}"
-        raise AutoloopError(said, "Make room, choose another output, or lower --min-free-gb.")
-    settings = load_settings(root, environ, user_config(environ))
-    for arm in plan.arms:
-        _require_usable(arm, settings, root, environ)
-    with TemporaryDirectory() as scratch:
-        choice = Trials(Path(scratch), root, environ).sandbox(config.suite)
-    if choice.warning:
-        on_progress(Progress("warning", text=choice.warning))
-
-
-def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
-    if arm.profile in (ORACLE, NOP):
-        return
-    profile = choose(settings, arm.profile, shipped=_SHIPPED)
-    found = probe(profile, root, environ)
-    if not found.usable:
-        raise AutoloopError(f"{arm.profile} cannot be used: {found.problem}", found.remedy)
 
 
 def workers_of(config: BenchConfig, *, left: int) -> int:

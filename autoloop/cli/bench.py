@@ -140,6 +140,7 @@ Keep = Annotated[
         show_default=False,
     ),
 ]
+NoPreflight = Annotated[bool, typer.Option("--no-preflight", help="Do not ask whether the models answer first.")]
 Watch = Annotated[bool, typer.Option("--watch", help="A live table, once a second.")]
 List = Annotated[bool, typer.Option("--list", help="List the tasks, and run nothing.")]
 Check = Annotated[bool, typer.Option("--check", help="Test the suite itself: solutions pass, doing nothing does not.")]
@@ -178,6 +179,7 @@ def bench(
     env_file: EnvFile = None,
     resume: Resume = None,
     regrade: Regrade = False,
+    no_preflight: NoPreflight = False,
     list_tasks: List = False,
     check: Check = False,
     watch: Watch = False,
@@ -229,6 +231,7 @@ def bench(
         env_file=env_file,
         resume=resume,
         regrade=regrade,
+        asks=not no_preflight,
         check=check,
         list_tasks=list_tasks,
         watch=watch,

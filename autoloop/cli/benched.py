@@ -34,6 +34,7 @@ class Asked:
     env_file: Path | None
     resume: Path | None
     regrade: bool
+    asks: bool
     check: bool
     list_tasks: bool
     watch: bool
@@ -73,13 +74,14 @@ def _carried(path: Path, asked: Asked, by: api.Followed, environ: Mapping[str, s
         return api.bench(path, _options(path, asked), by, environ=environ)
     if asked.regrade:
         return api.regrade(path, asked.resume, by, environ=environ)
-    return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ)
+    return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ, asks=asked.asks)
 
 
 def _options(path: Path, asked: Asked) -> api.BenchOptions:
     assert asked.suite is not None, "refused before"
     first = {"failing": api.failing_tasks(path, asked.failing_first)} if asked.failing_first else {}
-    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, {**asked.fields, **first})
+    fields = {**asked.fields, **first}
+    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, fields, asked.asks)
 
 
 def _followed(asked: Asked, signals: Signals, notify: Notify, work: Callable[[api.Followed], Result]) -> Result:

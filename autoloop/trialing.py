@@ -14,7 +14,7 @@ from string import Template
 
 from autoloop.agents.making import make_agent
 from autoloop.agents.redaction import Redaction, secrets_of
-from autoloop.core.suite import needs
+from autoloop.core.suite import grading, needs
 from autoloop.core.suite.grading import Judgement
 from autoloop.core.suite.needs import NOP as NOP
 from autoloop.core.suite.needs import ORACLE as ORACLE
@@ -71,8 +71,9 @@ class Trials:
         order: TrialOrder,
         on_phase: OnPhase = lambda phase, text: None,
         cancelled: Callable[[], bool] = lambda: False,
+        told: Callable[[], bool] = lambda: False,
     ) -> TrialResult:
-        """Take one trial, whatever it comes to."""
+        """Take one trial, whatever it comes to. `told` is whether a signal meanwhile asked everything here to end."""
         began = time.time()
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
@@ -83,7 +84,8 @@ class Trials:
                 judgement = missing
             else:
                 attempt = self._attempt(order, choice, on_phase, cancelled)
-                judgement = attempt.regraded() if order.regrade else attempt.judged()
+                judged = attempt.regraded() if order.regrade else attempt.judged()
+                judgement = grading.unless_told(judged, told())
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
             kept.error = f"{error.hint}\n" if isinstance(error, AutoloopError) else traceback.format_exc()

@@ -32,7 +32,7 @@ class Worker:
         self.trials = Trials(bench, root, dict(os.environ))
         self.out, self.lock = out, threading.Lock()
         self.orders: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self.ended = threading.Event()
+        self.ended, self.told = threading.Event(), threading.Event()
 
     def work(self) -> None:
         """Until there are no more orders, or it has to end."""
@@ -41,13 +41,18 @@ class Worker:
         self.say(kind="ready")
         while (line := self.orders.get()) is not None and not self.ended.is_set():
             order = TrialOrder.model_validate_json(line)
-            result = self.trials.run(order, self._phase, self.ended.is_set)
+            self.told.clear()
+            result = self.trials.run(order, self._phase, self.ended.is_set, self.told.is_set)
             self.say(kind="result", result=result.model_dump(mode="json"))
 
     def end(self, *_: object) -> None:
         """Cut the trial in progress short, and take no other."""
         self.ended.set()
         self.orders.put(None)
+
+    def notice(self, *_: object) -> None:
+        """Ctrl-C reaches the parent alone, so a SIGINT that comes here was sent to everybody, agents too."""
+        self.told.set()
 
     def say(self, **message: Any) -> None:
         """Tell whoever gave the orders; once nobody listens, end."""
@@ -87,7 +92,7 @@ def main(words: list[str]) -> int:
     os.dup2(2, 1)  # whatever an agent's class prints must not look like a message
     worker = Worker(given.directory.resolve(), given.root.resolve(), out)
     signal.signal(signal.SIGTERM, worker.end)
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the parent's; ignored, it would be ignored by agents too
+    signal.signal(signal.SIGINT, worker.notice)  # ignored, it would be ignored by agents too
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

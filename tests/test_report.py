@@ -298,12 +298,12 @@ def test_a_run_is_named_by_its_directory_too(night: Path, tmp_path: Path) -> Non
 
 def test_without_matplotlib_the_page_comes_without_plots_and_names_the_extra(night: Path) -> None:
     hidden = "import sys; sys.modules['matplotlib'] = None\n"
-    run = f"from pathlib import Path; from autoloop import api; api.report(Path({str(night)!r}), None, OPTIONS)"
+    run = f"from pathlib import Path; from autoloop import api; print(api.report(Path({str(night)!r}), None, OPTIONS))"
     options = f"api.ReportOptions(html=Path({str(night / 'bare.html')!r}))"
     done = subprocess.run(
         [sys.executable, "-c", hidden + run.replace("OPTIONS", options)], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "without_plots=True" in done.stdout, done.stderr
     page = Page((night / "bare.html").read_text())
     assert page.wrong == [] and not page.all("svg")
     assert "autoloop-engine[plots]" in page.with_id("no-plots").text

@@ -49,6 +49,8 @@ class Reported:
     written: tuple[Path, ...]
     printed: str = ""
     """What is for standard output."""
+    without_plots: bool = False
+    """Whether a page was made that matplotlib would have had plots for."""
 
 
 def report(path: Path, name: str | None = None, options: ReportOptions = ReportOptions()) -> Reported:
@@ -64,7 +66,7 @@ def _of_run(place: Path, options: ReportOptions) -> Reported:
 
     material = run_material(RunDirectory(place), traces=options.traces, page=options.html)
     made = _made(options, lambda: run_page(material), lambda: run_markdown(material))
-    return _delivered(f"{material.summary.program} {material.summary.run_id}", headline(material).claim, made)
+    return _delivered(f"{material.summary.program} {material.summary.run_id}", headline(material).claim, made, options)
 
 
 def _of_bench(place: Path, options: ReportOptions) -> Reported:
@@ -75,7 +77,7 @@ def _of_bench(place: Path, options: ReportOptions) -> Reported:
 
     material = suite_material(BenchDirectory(place), traces=options.traces, files=link_to(place, options.html))
     made = _made(options, lambda: suite_page(material), lambda: suite_markdown(material))
-    return _delivered(f"bench {material.started.bench_id}", headline(material).claim, made)
+    return _delivered(f"bench {material.started.bench_id}", headline(material).claim, made, options)
 
 
 def _made(options: ReportOptions, page: Callable[[], str], markdown: Callable[[], str]) -> dict[Path, str]:
@@ -83,11 +85,14 @@ def _made(options: ReportOptions, page: Callable[[], str], markdown: Callable[[]
     return {target: make() for target, make in wanted if target is not None}
 
 
-def _delivered(about: str, claim: str, made: Mapping[Path, str]) -> Reported:
+def _delivered(about: str, claim: str, made: Mapping[Path, str], options: ReportOptions) -> Reported:
+    from autoloop.report.plots import can_draw
+
     written = tuple(target for target in made if target != PRINTED)
     for target in written:
         _write(target, made[target])
-    return Reported(about, claim, written, made.get(PRINTED, ""))
+    bare = options.html is not None and not can_draw()
+    return Reported(about, claim, written, made.get(PRINTED, ""), without_plots=bare)
 
 
 def _write(target: Path, text: str) -> None:

@@ -48,6 +48,8 @@ def report(
     say(f"{made.about}: {made.claim}")
     for path in made.written:
         say(f"  {path}")
+    if made.without_plots:
+        say("  without plots, which matplotlib would draw: pip install 'autoloop-engine[plots]'")
     if show and not _opened(made.written):
         complain("no browser could be started here", "Open the page by hand, or leave --open out.")
         raise typer.Exit(2)

@@ -49,7 +49,7 @@ def _draw_staircase(figure: Any, experiments: Sequence[Experiment]) -> None:
     pad = 0.06 * (high - low)
     axes.set(xlabel="experiment", ylabel="gain over the original, %", ylim=(low - pad, high + pad))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="upper left", ncols=3, fontsize=9)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
 
 
 def _groups(experiments: Sequence[Experiment]) -> Iterator[tuple[str, str, str, list[Experiment]]]:
@@ -142,7 +142,7 @@ def _draw_spending(figure: Any, experiments: Sequence[Experiment], costs: bool) 
         _bars(times, numbers, values, bottom, colour, name)
         bottom = [below + value for below, value in zip(bottom, values, strict=True)]
     times.set_ylabel("minutes" if minutes else "seconds")
-    times.legend(loc="upper left", ncols=3, fontsize=9)
+    times.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=9)
     times.margins(y=0.2)
     if costs:
         _bars(rows[1][0], numbers, [one.row.cost_usd or 0.0 for one in experiments], None, ACCENT, None)

@@ -122,7 +122,7 @@ def _draw_durations(figure: Any, results: Results, arms: Sequence[str]) -> None:
             label=["passed", "not"], linewidth=0,
         )  # fmt: skip
         axes.set_ylabel(label(arm, 20) if len(arms) > 1 else "trials")
-    rows[0][0].legend(loc="upper right", ncols=2, fontsize=9.5)
+    rows[0][0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9.5)
     rows[-1][0].set_xlabel("minutes" if minutes else "seconds")
 
 

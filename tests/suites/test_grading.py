@@ -134,3 +134,12 @@ def test_what_a_task_needs_that_is_not_here_is_said() -> None:
     for workdir in ("/", "/usr", "app", "/etc/"):
         assert needs.unsupported(order(workdir=workdir), rooted=True) is not None, workdir
     assert needs.unsupported(order("oracle"), rooted=True) is not None
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_a_failure_is_put_down_to_a_signal_that_everybody_heard(outcome: Outcome) -> None:
+    judged = grading.Judgement(outcome, 0.0, "exited", "killed by SIGINT")
+    assert grading.unless_told(judged, False) == judged
+    heard = grading.unless_told(judged, True)
+    assert heard == judged or (outcome, heard.outcome, heard.reward) == (Outcome.FAIL, Outcome.ERROR, None)
+    assert (heard != judged) == (outcome is Outcome.FAIL)

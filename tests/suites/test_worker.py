@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from autoloop import process
-from autoloop.core.suite.trial import TrialResult
+from autoloop.core.suite.trial import Outcome, TrialResult
 from tests.suites.proving import Proving, plain, task
 
 ROOT = Path(__file__).parent.parent.parent
@@ -172,3 +173,26 @@ def test_an_agent_that_prints_does_not_speak_for_the_worker(tmp_path: Path) -> N
     worker.give(here.order("loud", task(plain())))
     assert result(worker.until(kind="result")).failure_mode == "no_change"
     worker.end()
+
+
+def test_a_signal_to_everybody_is_no_failure_of_the_agent(anywhere: Proving) -> None:
+    """What a supervisor does that ends a whole unit."""
+    worker = Process(anywhere)
+    mark = "8.7654"
+    worker.give(anywhere.order(anywhere.profile(f"echo at work; sleep {mark}"), task(plain("false"))))
+    worker.until(kind="phase", text="at work")
+    for child in psutil.Process(worker.popen.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(signal.SIGINT)
+    worker.popen.send_signal(signal.SIGINT)
+    told = result(worker.until(kind="result"))
+    assert (told.outcome, told.failure_mode, told.reward) == (Outcome.ERROR, "interrupted", None)
+    assert worker.end() == 0
+
+
+def test_who_ends_itself_by_a_signal_has_failed(anywhere: Proving) -> None:
+    worker = Process(anywhere)
+    worker.give(anywhere.order(anywhere.profile("kill -TERM $$; sleep 9"), task(plain("false"))))
+    alone = result(worker.until(kind="result"))
+    assert (alone.outcome, alone.failure_mode) == (Outcome.FAIL, "exited")
+    assert worker.end() == 0

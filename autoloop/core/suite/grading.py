@@ -151,3 +151,12 @@ def of_reward(
     if not changed:
         return Judgement(Outcome.FAIL, reward, "no_change", "the agent changed nothing")
     return Judgement(Outcome.FAIL, reward, "partial_result" if reward > 0 else "wrong_result", detail)
+
+
+def unless_told(judgement: Judgement, told: bool) -> Judgement:
+    """A failure says nothing of the agent when its processes may have been `told` to end by a signal to everybody."""
+    if not told or judgement.outcome is not Outcome.FAIL:
+        return judgement
+    detail = "a signal told everything around it to end"
+    said = f"{detail}; {judgement.detail}" if judgement.detail else detail
+    return Judgement(Outcome.ERROR, None, "interrupted", said)

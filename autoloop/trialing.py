@@ -29,6 +29,8 @@ from autoloop.profiles import Profile, Settings, choose, load_settings, user_con
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
 from autoloop.sandbox.places import survey
+from autoloop.stores.pace_file import NAME as PACE
+from autoloop.stores.pace_file import SharedPace, TrialPace
 from autoloop.workspaces.attempt import Attempt
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.keeping import Kept
@@ -72,9 +74,11 @@ class Trials:
         on_phase: OnPhase = lambda phase, text: None,
         cancelled: Callable[[], bool] = lambda: False,
         told: Callable[[], bool] = lambda: False,
+        on_paced: Callable[[float], object] = lambda seconds: None,
     ) -> TrialResult:
         """Take one trial, whatever it comes to. `told` is whether a signal meanwhile asked everything here to end."""
         began = time.time()
+        pace = TrialPace(SharedPace(self.bench / PACE, order.max_rpm), order.paid_calls, on_paced)
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
         try:
@@ -83,7 +87,7 @@ class Trials:
             if (missing := needs.unsupported(order, rooted=tier == "bwrap", why=choice.warning)) is not None:
                 judgement = missing
             else:
-                attempt = self._attempt(order, choice, on_phase, cancelled)
+                attempt = self._attempt(order, choice, pace, on_phase, cancelled)
                 judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
         except (AutoloopError, OSError) as error:
@@ -92,7 +96,9 @@ class Trials:
         except Exception as error:  # an agent may be somebody else's class
             judgement = Judgement(Outcome.ERROR, None, "fault", f"{type(error).__name__}: {error}")
             kept.error = traceback.format_exc()
-        return kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        result = kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        pace.settle(result.turns or 0)
+        return result
 
     def sandbox(self, suite: str) -> Choice:
         """What keeps the trials of a suite in bounds: the bench, the suite and the checkout are hidden."""
@@ -118,7 +124,9 @@ class Trials:
     def _redacted(self) -> Redaction:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
-    def _attempt(self, order: TrialOrder, choice: Choice, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+    def _attempt(
+        self, order: TrialOrder, choice: Choice, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]
+    ) -> Attempt:
         task, sandbox = order.task, choice.sandbox
         if choice.warning and not self.warned:
             self.warned = True
@@ -138,6 +146,7 @@ class Trials:
             network="on" if task.network or (profile and profile.agent in CLIENTS) else "off",
             shows=self._shown(profile, order) if profile else (),
             root=str(self.root),
+            pace=pace,
         )
         return Attempt(
             order,

@@ -1,19 +1,16 @@
-"""`bench`: a suite, its arms and this machine put together around a journal, whether that is empty or long."""
+"""A bench that can be carried on: begun, or taken up where it was left, and refused where it could not work."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from autoloop.agents import OWN_CALLS
-from autoloop.bench_planning import limits_of, plan_of, require_groups, with_hours, workers_of
+from autoloop.bench_planning import plan_of, require_groups, with_hours
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
-from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.plan import BUILT_IN, ArmPlan, BenchPlan
 from autoloop.core.suite.state import BenchState, replay
@@ -21,22 +18,12 @@ from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
 from autoloop.errors import AutoloopError
 from autoloop.fields import validated
-from autoloop.machine import ThisMachine, awake
-from autoloop.ports import OnProgress, OnWorker, Progress, Suite
+from autoloop.ports import OnProgress, OnWorker, Suite
 from autoloop.preflight import Preflight
-from autoloop.pulse import Pulse
-from autoloop.reusing import Reuse
 from autoloop.sources import load_suite
 from autoloop.steering import Signals
 from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.bench_journal import BenchJournal
-from autoloop.stores.bench_views import BenchViews
-from autoloop.stores.pace_file import NAME as PACE
-from autoloop.stores.pace_file import SharedPace
-from autoloop.stores.shared_results import SharedResults
-from autoloop.suites.loop import SuiteLoop
-from autoloop.suites.regrading import Regrading, regradable
-from autoloop.workers import Pool
 
 OnState = Callable[[BenchState], None]
 
@@ -120,75 +107,6 @@ def _require_fit(
     return frozenset(arm.name for arm in arms if arm.profile in BUILT_IN or profiles[arm.name].agent in OWN_CALLS)
 
 
-def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:
-    """Go on with a bench from wherever its journal ends, until it is done or there is a reason to stop.
-
-    With `regrading` no trial is taken: the workspaces that were kept are verified once more.
-    """
-    directory, config = ready.directory, ready.config
-    with ExitStack() as stack:
-        stack.enter_context(directory.held())
-        views = BenchViews(directory, ready.plan)
-        reuse = None if regrading else _reuse(config, around)
-
-        def followed(event: BenchEvent, state: BenchState, length: int) -> None:
-            views.on_append(event, state, length)
-            if reuse is not None:
-                reuse.keep(event, partial(order_of, ready))
-            around.on_state(state)
-
-        journal = stack.enter_context(closing(BenchJournal(directory.journal, followed)))
-        if journal.repaired:
-            around.on_progress(
-                Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal")
-            )
-        pulse = stack.enter_context(Pulse())
-        machine = ThisMachine(directory.path, still=pulse.still)
-        pace = SharedPace(directory.path / PACE, config.max_rpm)
-        pace.begin_anew()
-        state = _taken_up(ready, journal, views, reuse, machine.now())
-        stack.enter_context(awake())
-        count = workers_of(config, left=len(state.results if regrading else state.to_take()))
-        command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
-        pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
-
-        def on_worker(worker: int, key: TrialKey | None, phase: str, text: str) -> None:
-            views.on_worker(worker, key, phase, text)
-            around.on_worker(worker, key, phase, text)
-
-        loop = SuiteLoop(
-            state=state,
-            ledger=journal,
-            workers=pool,
-            machine=machine,
-            order=lambda key: order_of(ready, key, regrade=regrading),
-            limits=limits_of(config),
-            count=count,
-            pace=pace,
-            stop=lambda: around.signals.stop,
-            stop_now=lambda: around.signals.stop_now,
-            on_worker=on_worker,
-            say=lambda text: around.on_progress(Progress("waiting", text=text)),
-        )
-        if regrading:
-            loop = Regrading(**vars(loop), left=regradable(state.results.items()))
-        return loop.run()
-
-
-def _taken_up(ready: Ready, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float) -> BenchState:
-    """The state at the journal's end: begun where that is still to do, and with every result that is shared."""
-    state = BenchState() if ready.is_new else replay(journal.read())
-    views.rebuild(state)
-    if state.started is None:
-        started = _started(ready, now)
-        state.fold(started)
-        journal.append(started, state)
-    for event in reuse.over(state.to_take(), partial(order_of, ready), now) if reuse else ():
-        state.fold(event)
-        journal.append(event, state)
-    return state
-
-
 def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrder:
     """What a worker is told of one trial."""
     order = ready.config.order(
@@ -200,25 +118,6 @@ def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrde
     )
     paid = 0 if regrade or key.arm in ready.unpaid else 1
     return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep, "paid_calls": paid})
-
-
-def _reuse(config: BenchConfig, around: Around) -> Reuse | None:
-    """What shares results with other benches, where that was asked for."""
-    if config.reuse is None:
-        return None
-    files = tuple(Path(path) for path in config.depends_on)
-    return Reuse(SharedResults(Path(config.reuse)), around.root, around.environ, files)
-
-
-def _started(ready: Ready, at: float) -> BenchStarted:
-    return BenchStarted(
-        at=at,
-        bench_id=ready.config.bench_id,
-        suite=ready.suite.name,
-        suite_path=str(ready.suite.root),
-        suite_version=ready.suite.version,
-        plan=ready.plan,
-    )
 
 
 def _refuse_another(suite: Suite, plan: BenchPlan, *, mended: bool) -> None:

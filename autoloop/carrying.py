@@ -20,7 +20,7 @@ from autoloop.creation import cache_directory, home_of, trees_of
 from autoloop.errors import AutoloopError
 from autoloop.loop import Loop
 from autoloop.machine import ThisMachine, awake
-from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress, Sandbox
+from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress
 from autoloop.preparation import build_trees, prepare_trees, require_room, services, vacant_slots
 from autoloop.prompts import prompt
 from autoloop.pulse import Pulse
@@ -62,7 +62,8 @@ def carry_on(
     With `until_prepared` only what happens once per tree is done: for a run that another process will carry.
     """
     record, cache = directory.read_record(), cache_directory(environ)
-    with held(directory), occupied(home_of(record.run_id, cache), repository.root):
+    home = home_of(record.run_id, cache)
+    with held(directory), occupied(home, repository.root):
         process.sweep_run(record.run_id)
         views = Views(directory, record.program.limits, record.sandbox, on_news)
 
@@ -71,37 +72,36 @@ def carry_on(
             on_progress(sign)
 
         with closing(FileJournal(directory.journal, views.on_append)) as journal:
-            if journal.repaired:
-                on_progress(Progress("repaired", text=f"{journal.repaired} bytes of a torn last line of the journal"))
+            journal.say_repaired(on_progress)
             state = views.rebuild(journal.read(), RunState(record.program.criteria))
             ask(directory, stop=None)
             steering = FileSteering(directory, signals)
-            trees = trees_of(repository, record, cache)
-            sealed = SealedProgram(directory.sealed, record.seal)
-            sandbox = sandbox_of_run(record, repository, cache, environ, progress)
-            bench = _bench(repository, record, trees, sealed, environ, steering.now, sandbox)
+            trees, bench = _opened(repository, directory, record, environ, steering.now, progress)
             _make_ready(record, state, trees, bench, environ, progress)
             with awake(), Pulse() as pulse, services(bench, repository.root):
-                if state.baseline is None:
-                    _ask_canary(repository, record, trees, bench, environ, progress)
+                _ask_canary(repository, record, state, trees, bench, environ, progress)
                 if until_prepared:
                     return None
-                home = home_of(record.run_id, cache)
                 build_trees(bench, state.head, home, progress, vacant_slots(state))
                 known = Calibrations(cache, record.program, record.seal, tree_of(repository, record.start))
                 state = _recalled(state, known, record, journal, progress)
                 agent = make_agent(record.profile, repository.root, environ, record.fallback)
-                cell = agents_cell(trees, home, record.program)
                 machine = ThisMachine(directory.path, home, repository.common_dir / "objects", still=pulse.still)
+                cell = agents_cell(trees, home, record.program)
                 parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell, machine)
                 state = work(Loop(record.program, parts, state))
-                with suppress(AutoloopError, OSError):
-                    known.remember(journal.read(), record.seed)
-                if views.behind:
-                    text = "no space left: results.tsv and ideas.md lack what is newest until the run is resumed"
-                    progress(Progress("warning", text=text))
+                _leave(known, journal, views, record, progress)
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
     return Outcome(summary, diagnose(state))
+
+
+def _leave(known: Calibrations, journal: FileJournal, views: Views, record: RunRecord, progress: OnProgress) -> None:
+    """What is left to do once the loop has ended: a dear calibration is remembered, and what lags behind is said."""
+    with suppress(AutoloopError, OSError):
+        known.remember(journal.read(), record.seed)
+    if views.behind:
+        text = "no space left: results.tsv and ideas.md lack what is newest until the run is resumed"
+        progress(Progress("warning", text=text))
 
 
 def _parts(
@@ -146,17 +146,20 @@ def _recalled(
     return state
 
 
-def _bench(
+def _opened(
     repository: Repository,
+    directory: RunDirectory,
     record: RunRecord,
-    trees: GitTrees,
-    sealed: SealedProgram,
     environ: Mapping[str, str],
     cancelled: Callable[[], bool],
-    sandbox: Sandbox,
-) -> SlotBench:
-    home = home_of(record.run_id, cache_directory(environ))
-    return SlotBench(
+    progress: OnProgress,
+) -> tuple[GitTrees, SlotBench]:
+    """The trees of a run, and its bench in them."""
+    cache = cache_directory(environ)
+    trees, home = trees_of(repository, record, cache), home_of(record.run_id, cache)
+    sealed = SealedProgram(directory.sealed, record.seal)
+    sandbox = sandbox_of_run(record, repository, cache, environ, progress)
+    bench = SlotBench(
         record.program,
         trees,
         sealed,
@@ -168,6 +171,7 @@ def _bench(
         sandbox=sandbox,
         holdout_paths=withheld(repository, record.program, environ),
     )
+    return trees, bench
 
 
 def _make_ready(
@@ -192,6 +196,7 @@ def _make_ready(
 def _ask_canary(
     repository: Repository,
     record: RunRecord,
+    state: RunState,
     trees: GitTrees,
     bench: SlotBench,
     environ: Mapping[str, str],
@@ -199,7 +204,7 @@ def _ask_canary(
 ) -> None:
     """Before the first measurement; where the program wants it."""
     program, scripts = record.program, bench.sealed.directory
-    if not program.measuring.canary:
+    if state.baseline is not None or not program.measuring.canary:
         return
     on_progress(Progress("canary"))
     texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)

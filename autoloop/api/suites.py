@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autoloop.errors import AutoloopError
 
 if TYPE_CHECKING:
-    from autoloop.benching import Around
+    from autoloop.benching import Around, Ready
     from autoloop.core.suite.state import BenchState
     from autoloop.core.suite.summary import BenchSummary
     from autoloop.core.suite.trial import TrialKey
@@ -80,7 +80,7 @@ def bench(
 ) -> BenchOutcome:
     """Try every task of a suite with every arm."""
     from autoloop.bench_planning import arms_of, default_arm, new_bench_id
-    from autoloop.benching import begin, carry_on, take_up
+    from autoloop.benching import begin, take_up
     from autoloop.core.suite.config import BenchConfig
     from autoloop.creation import versions
     from autoloop.fields import validated
@@ -91,7 +91,7 @@ def bench(
     around = _around(root, environ, followed, asks=asks)
     directory = BenchDirectory(output_of(path, options.output, environ))
     if directory.exists and options.output is None and environ.get(SAMPLE_DIR):
-        return _carried(take_up(directory, options.fields, around), around, followed, carry_on)
+        return _carried(take_up(directory, options.fields, around), around, followed)
     arms = arms_of(options.arms or (default_arm(root, environ, followed.on_progress),), options.validation_rate)
     config = validated(
         BenchConfig,
@@ -99,7 +99,7 @@ def bench(
          "arms": [arm.model_dump() for arm in arms], **options.fields},
         "bench",
     )  # fmt: skip
-    return _carried(begin(directory, config, around), around, followed, carry_on)
+    return _carried(begin(directory, config, around), around, followed)
 
 
 def resume_bench(
@@ -112,26 +112,24 @@ def resume_bench(
     asks: bool = True,
 ) -> BenchOutcome:
     """Go on with a bench in its directory, or by its `state.json`; `asks` is as in `BenchOptions`."""
-    from autoloop.benching import carry_on, take_up
+    from autoloop.benching import take_up
     from autoloop.stores.bench_directory import directory_of
 
     root = root_or_here(path)
     around = _around(root, environ, followed, asks=asks)
     ready = take_up(directory_of(path / where.expanduser()), changes, around)
-    return _carried(ready, around, followed, carry_on)
+    return _carried(ready, around, followed)
 
 
 def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str, str] = os.environ) -> BenchOutcome:
     """Verify the kept workspaces of a bench once more, after its verifiers were mended."""
-    from functools import partial
-
-    from autoloop.benching import carry_on, take_up
+    from autoloop.benching import take_up
     from autoloop.stores.bench_directory import directory_of
 
     root = root_or_here(path)
     around = _around(root, environ, followed)
     ready = take_up(directory_of(path / where.expanduser()), {}, around, mended=True)
-    return _carried(ready, around, followed, partial(carry_on, regrading=True))
+    return _carried(ready, around, followed, regrading=True)
 
 
 def _around(root: Path, environ: Mapping[str, str], followed: Followed, *, asks: bool = True) -> Around:
@@ -142,11 +140,12 @@ def _around(root: Path, environ: Mapping[str, str], followed: Followed, *, asks:
     )
 
 
-def _carried(ready: Any, around: Any, followed: Followed, carry_on: Callable[..., BenchState]) -> BenchOutcome:
+def _carried(ready: Ready, around: Around, followed: Followed, *, regrading: bool = False) -> BenchOutcome:
+    from autoloop.bench_carrying import carry_on
     from autoloop.core.suite.summary import summarise
 
     followed.on_begin(ready.directory)
-    state = carry_on(ready, around)
+    state = carry_on(ready, around, regrading=regrading)
     return BenchOutcome(ready.directory.path, state, summarise(state))
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from autoloop.core.events import VERSION, Event, RunStarted, from_line, known_kinds, to_line
 from autoloop.core.run import RunState
 from autoloop.errors import AutoloopError, refused
+from autoloop.ports import OnProgress, Progress
 
 E = TypeVar("E")
 S = TypeVar("S")
@@ -54,6 +55,11 @@ class JournalFile(Generic[E, S]):
         """Whether part of a line could not be taken back yet."""
         if created:
             _flush_directory(path.parent)
+
+    def say_repaired(self, on_progress: OnProgress) -> None:
+        """Say that a torn last line is gone, where there was one."""
+        if self.repaired:
+            on_progress(Progress("repaired", text=f"{self.repaired} bytes of a torn last line of the journal"))
 
     def append(self, event: E, state: S) -> None:
         """Make the event durable, then show the views the state that includes it."""

@@ -4,19 +4,17 @@ What is told may come from any thread, and the table is drawn by one of its own.
 more than a copy of a few tables in memory: the figures are made by who draws.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from copy import copy
 from itertools import zip_longest
 from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from autoloop.cli import tables
-from autoloop.cli.live import SPOKEN, Watcher, one_line, say_if_there_is_room, started_live
+from autoloop.cli.live import Watcher
 from autoloop.cli.render import STYLES, Cells, clean
+from autoloop.cli.screen import SPOKEN, Screen, one_line
 from autoloop.cli.tables import AtWork
 from autoloop.core.results import Row
 from autoloop.core.suite.state import BenchState
@@ -27,7 +25,6 @@ from autoloop.ports import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
-    from rich.live import Live
     from rich.table import Table
 
 REFRESHES_PER_SECOND = 1
@@ -37,14 +34,14 @@ _FRAME_LINES = 6
 """Of a terminal that are not rows of experiments."""
 
 
-class BenchWatch:
+class BenchWatch(Screen):
     """Shows a bench while it goes."""
 
+    refreshes_per_second = REFRESHES_PER_SECOND
+
     def __init__(self, file: TextIO, *, live: bool = True, now: Callable[[], float] = time.monotonic) -> None:
-        self._file = file
-        self._wanted = live
+        super().__init__(file, live=live)
         self._now = now
-        self._live: Live | None = None
         self._lock = Lock()
         self._state: BenchState | None = None
         """A copy that nobody folds events into."""
@@ -52,20 +49,11 @@ class BenchWatch:
         self._workers: dict[int, AtWork] = {}
         self._told: Sequence[TrialResult] | None = None
         self._planned = 0
+        self._cut: set[str] = set()
         self._summary: BenchSummary | None = None
         self._summary_of: BenchState | None = None
         self._next_summary = float("-inf")
         self._stopping = ""
-
-    def __enter__(self) -> Self:
-        self._live = started_live(self, self._file, REFRESHES_PER_SECOND) if self._wanted else None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def on_state(self, state: BenchState) -> None:
         """Take the state after an event, from the thread that folds."""
@@ -89,21 +77,10 @@ class BenchWatch:
         if sign.text and sign.phase in SPOKEN:
             self.on_line(f"{sign.phase}: {one_line(sign.text)}")
 
-    def on_line(self, text: str) -> None:
-        """Print a line above the table."""
-        if self._live is None:
-            say_if_there_is_room(text, self._file)
-            return
-        from rich.text import Text
-
-        self._live.console.print(Text(clean(text)))
-
     def on_first_interrupt(self) -> None:
         """Say that a Ctrl-C was heard. Runs inside a signal handler, where no lock may be waited for."""
         self._stopping = "finishing the trials in hand; Ctrl-C again cuts them short"
-        if self._live is None:
-            with suppress(OSError):
-                os.write(self._file.fileno(), f"{self._stopping}\n".encode())
+        self.say_at_once(self._stopping)
 
     def _say_news(self, state: BenchState) -> None:
         """A line for each trial that ended since the last state. What an earlier process did is one line."""
@@ -117,6 +94,9 @@ class BenchWatch:
                 if result is not old:
                     self.on_line(tables.trial_line(key, result, len(state.results), self._planned))
         self._told = tuple(state.results.values())
+        for group in state.cut.keys() - self._cut:
+            self.on_line(f"{group} is cut short: its {state.cut[group]:g} hours are used up")
+        self._cut = set(state.cut)
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         from rich.text import Text

@@ -162,6 +162,7 @@ def test_hours_of_levels_are_told_on_the_command_line(leveled: Place) -> None:
     said = bench(leveled.root, "suite.json", "-m", "half", "-i", "1", "-o", "out", "--workers", "1",
                  "--group-hours", "hard=0.0001,easy=2")  # fmt: skip
     assert json.loads((leveled.root / "out/config.json").read_text())["group_hours"] == {"hard": 0.0001, "easy": 2.0}
+    assert said.count("hard is cut short: its 0.0001 hours are used up\n") == 1, "while it goes"
     assert "hard was cut short: its 0.0001 hours are used up, 1 of 6 planned trials taken" in said
     assert said.rstrip().endswith("--group-hours hard=0.0002")
 

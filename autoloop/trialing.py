@@ -8,23 +8,27 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from string import Template
 
 from autoloop.agents.making import make_agent
 from autoloop.agents.redaction import Redaction, secrets_of
+from autoloop.containers import Found, contained, find_engine
 from autoloop.core.suite import grading, needs
 from autoloop.core.suite.grading import Judgement
 from autoloop.core.suite.needs import NOP as NOP
 from autoloop.core.suite.needs import ORACLE as ORACLE
+from autoloop.core.suite.needs import Here
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Step
 from autoloop.core.suite.trial import Outcome, TrialResult
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError, as_fixable, is_full
 from autoloop.fields import quoted
-from autoloop.ports import Agent, Network, Progress
+from autoloop.ports import Agent, Network, Progress, Sandbox
 from autoloop.profiles import Profile, Settings, choose, load_settings, user_config
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
@@ -57,6 +61,15 @@ def run_trial(
     return Trials(bench, root, environ).run(order, on_phase, cancelled)
 
 
+@dataclass(frozen=True)
+class Ground:
+    """Where one trial is tried."""
+
+    order: TrialOrder
+    workspace: Workspace
+    sandbox: Sandbox
+
+
 class Trials:
     """What the trials of one process share."""
 
@@ -79,12 +92,15 @@ class Trials:
         attempt, tier = None, ""
         try:
             choice = self.sandbox(order.suite)
-            tier = choice.sandbox.tier
-            if (missing := needs.unsupported(order, rooted=tier == "bwrap", why=choice.warning)) is not None:
+            here, tier = self._here(order, choice), choice.sandbox.tier
+            if (missing := needs.unsupported(order, here)) is not None:
                 judgement = missing
             else:
-                attempt = self._attempt(order, choice, on_phase, cancelled)
-                judged = attempt.regraded() if order.regrade else attempt.judged()
+                ground = self._ground(order, choice, here, on_phase)
+                tier = ground.sandbox.tier
+                attempt = self._attempt(ground, on_phase, cancelled)
+                with closing(ground.workspace):
+                    judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
@@ -118,14 +134,28 @@ class Trials:
     def _redacted(self) -> Redaction:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
-    def _attempt(self, order: TrialOrder, choice: Choice, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
-        task, sandbox = order.task, choice.sandbox
+    def _here(self, order: TrialOrder, choice: Choice) -> Here:
+        """What there is for a task; an engine is looked for only where one could be used."""
+        found = find_engine(self.environ) if order.task.container and order.containers != "never" else Found()
+        rooted = choice.sandbox.tier == "bwrap"
+        return Here(rooted, choice.warning, found.engine.name if found.engine else "", found.why)
+
+    def _ground(self, order: TrialOrder, choice: Choice, here: Here, on_phase: OnPhase) -> Ground:
+        """Where a trial is tried: in a container, or in a directory under the sandbox."""
+        engine = find_engine(self.environ).engine
+        if engine is not None and needs.in_container(order, here):
+            made = contained(order, engine, self.bench, lambda text: on_phase("setup", text))
+            return Ground(made.order, made.workspace, made.sandbox)
         if choice.warning and not self.warned:
             self.warned = True
             on_phase("setup", choice.warning)
-        rooted = sandbox.tier == "bwrap"
-        directory = Path(order.directory).resolve()
-        workspace = Workspace(directory, Path(os.path.normpath(task.workdir)), Path(order.suite), rooted)
+        workdir = Path(os.path.normpath(order.task.workdir))
+        workspace = Workspace(Path(order.directory).resolve(), workdir, Path(order.suite), here.rooted)
+        return Ground(order, workspace, choice.sandbox)
+
+    def _attempt(self, ground: Ground, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+        order, workspace, sandbox = ground.order, ground.workspace, ground.sandbox
+        task = order.task
         online: Network = "on" if task.network and order.network == "on" else "off"
         commands = Commands(workspace, sandbox, order.bench_id, self.environ, task.env, online, cancelled)
         profile = self._profile(order)

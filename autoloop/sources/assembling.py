@@ -12,8 +12,6 @@ from autoloop.fields import quoted
 from autoloop.ports import Suite
 from autoloop.sources.contents import digest
 
-ENGINE = "a container engine would be needed"
-"""The end of every reason that is about containers."""
 _TAKEN = frozenset({"results.json", "report.md", "delta.json"})
 """What stands beside the directories of tasks in an iteration's directory."""
 _LONGEST_ID = 120

@@ -1,6 +1,6 @@
 """Task directories of Harbor and Terminal-Bench: a dataset of them, or one.
 
-What needs a container makes a task unsupported, with the reason; a container engine is not used.
+What takes a container is said, with the reason: it is for others to have one, or not.
 """
 
 import os
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoloop.core.suite.task import Placed, Solution, Step, SuiteTask, Verification
+from autoloop.core.suite.task import Container, Healthcheck, Placed, Solution, Step, SuiteTask, Verification
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted, read_values
 from autoloop.ports import Suite
-from autoloop.sources.assembling import ENGINE, assemble, make_task
+from autoloop.sources.assembling import assemble, make_task
 from autoloop.sources.containers.bases import without_it
 from autoloop.sources.containers.context import context_of
 from autoloop.sources.containers.image import WORKDIR, Image, read_image, why_no_place
@@ -88,7 +88,9 @@ class _Reading:
             network=table.network,
             timeout=self._timeout(),
             solution=self._solution(),
-            unsupported=self._unsupported(image, workdir),
+            unsupported=self._unsupported(workdir),
+            container=self._container(),
+            contained=self._contained(image, workdir),
             digest=digest((), [self.directory]),
         )
 
@@ -140,7 +142,7 @@ class _Reading:
         file = directory / "Dockerfile"
         if not file.is_file():
             named = self.table.environment.docker_image
-            return Image(unsupported=without_it(named, self.has) if named else "")
+            return Image(contained=without_it(named, self.has) if named else "")
         context = context_of(self.root, directory)
         return read_image(text_of(file, self.root), context, self.environ, self.has, str(file))
 
@@ -159,17 +161,44 @@ class _Reading:
             env=self._filled(env),
         )
 
-    def _unsupported(self, image: Image, workdir: str) -> str:
+    def _container(self) -> Container | None:
+        """None where nothing is said of an image."""
+        environment, directory = self.table.environment, self.directory / "environment"
+        built = (directory / "Dockerfile").is_file() and not environment.docker_image
+        if not built and not environment.docker_image:
+            return None
+        check = environment.healthcheck
+        return Container(
+            image=environment.docker_image,
+            context=directory.relative_to(self.root).as_posix() if built else "",
+            digest=digest((), [directory]) if built else "",
+            workdir=environment.workdir,
+            env=self._filled(environment.env),
+            cpus=environment.cpus,
+            memory_mb=environment.megabytes,
+            healthcheck=Healthcheck(**check.as_fields()) if check else None,
+        )
+
+    def _unsupported(self, workdir: str) -> str:
+        """What not even a container would give."""
         compose = next((name for name in _COMPOSE if (self.directory / "environment" / name).is_file()), "")
         return (
             needs(self.table)
-            or (f"its environment is a compose file; {ENGINE}" if compose else "")
-            or image.unsupported
+            or ("its environment is a compose file: several containers are not supported" if compose else "")
             or ("" if workdir.startswith("/") else f"its workdir {quoted(workdir)} is not absolute")
-            or why_no_place(workdir, "its workdir")
+            or ("its workdir is / itself" if workdir == "/" else "")
             or self._hooks()
-            or self._installing()
             or self._missing()
+        )
+
+    def _contained(self, image: Image, workdir: str) -> str:
+        """Why its files and lines of setup alone will not do."""
+        checked = self.table.environment.healthcheck is not None
+        return (
+            image.contained
+            or why_no_place(workdir, "its workdir")
+            or self._installing()
+            or ("it has a healthcheck" if checked else "")
         )
 
     def _hooks(self) -> str:
@@ -179,7 +208,7 @@ class _Reading:
     def _installing(self) -> str:
         scripts = [*self.directory.glob("tests/test.sh"), *self.directory.glob("steps/*/tests/test.sh")]
         found = next((match for script in scripts if (match := _INSTALLS.search(text_of(script, self.root)))), None)
-        return f"its test.sh installs packages ({found[1]}); {ENGINE}" if found else ""
+        return f"its test.sh installs packages ({found[1]})" if found else ""
 
     def _missing(self) -> str:
         verifiers = [self.table.of_step(step, self.source) for step in self.steps] or [self.table.verifier]

@@ -3,6 +3,7 @@
 Others write these files, so a field that is not known is passed over, unless it looks like a slip of the pen.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
@@ -11,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted, validated
-from autoloop.sources.assembling import ENGINE
 
 Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -51,8 +51,23 @@ class VerifierTable(_Table):
     environment_mode: str = "shared"
 
 
+class HealthcheckTable(_Table):
+    """`[environment.healthcheck]`."""
+
+    command: Annotated[str, Field(min_length=1)]
+    interval_sec: Seconds = 5.0
+    timeout_sec: Seconds = 30.0
+    start_period_sec: Annotated[float, Field(ge=0)] = 0.0
+    start_interval_sec: Seconds = 5.0
+    retries: Annotated[int, Field(ge=1)] = 3
+
+    def as_fields(self) -> dict[str, Any]:
+        """By the names that are used here."""
+        return {name.removesuffix("_sec"): value for name, value in self.model_dump().items()}
+
+
 class EnvironmentTable(_Table):
-    """`[environment]`. Cores, memory and storage are read, and nothing enforces them."""
+    """`[environment]`. Cores and memory are enforced in a container, storage nowhere."""
 
     build_timeout_sec: Seconds = 600.0
     docker_image: str = ""
@@ -67,13 +82,21 @@ class EnvironmentTable(_Table):
     network_mode: Network | None = None
     allow_internet: bool = True
     env: dict[str, str] = {}
-    healthcheck: dict[str, Any] | None = None
+    healthcheck: HealthcheckTable | None = None
     mcp_servers: tuple[Any, ...] = ()
 
     @field_validator("cpus", mode="before")
     @classmethod
     def _any_number(cls, value: object) -> object:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def megabytes(self) -> float | None:
+        """Of memory, in either form; None where nothing is said."""
+        if self.memory_mb is not None or self.memory is None:
+            return self.memory_mb
+        number, unit = re.fullmatch(r"([\d.]+)\s*([a-z]?).*", self.memory.lower()).groups()  # type: ignore[union-attr]
+        return float(number) * {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}.get(unit, 1 / 1024**2)
 
 
 class SolutionTable(_Table):
@@ -136,7 +159,7 @@ def needs(table: TaskToml) -> str:
     reasons = {
         "its network is an allow-list": "allowlist" in table.networks,
         "its agent and its verifier differ in their network": len(table.networks) > 1,
-        "it has a healthcheck": bool(environment.healthcheck or any(step.healthcheck for step in table.steps)),
+        "a step has a healthcheck of its own": any(step.healthcheck for step in table.steps),
         "it needs a GPU": environment.gpus > 0,
         f"it needs {environment.os}": environment.os.lower() != "linux",
         "it has MCP servers": bool(environment.mcp_servers),
@@ -144,7 +167,7 @@ def needs(table: TaskToml) -> str:
     }
     found = next((reason for reason, there in reasons.items() if there), "")
     if found:
-        return f"{found}; {ENGINE}"
+        return f"{found}, which no trial can have"
     if table.multi_step_reward_strategy != "mean":
         return f"its steps count as {quoted(table.multi_step_reward_strategy)}; only their mean is known"
     if any(isinstance(step.min_reward, dict) for step in table.steps):

@@ -4,7 +4,7 @@ Each is a fresh command: nothing of the agent's processes, home or variables is 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from autoloop import process
@@ -62,10 +62,11 @@ class Commands:
         deadline: float,
         env: Mapping[str, str] | None = None,
         logs: bool = False,
+        user: str = "",
         on_output: Callable[[bytes], object] | None = None,
     ) -> Ran:
         """Run a line from the workdir."""
-        cell = self.workspace.cell(home, network=self.network, logs=logs, tracing=False)
+        cell = replace(self.workspace.cell(home, network=self.network, logs=logs, tracing=False), user=user)
         room = self.sandbox.enter(cell)
         own = {"HOME": str(cell.home), **room.env, "AUTOLOOP_RUN": self.bench_id}
         done = process.run(

@@ -50,7 +50,9 @@ def verify(step: Step, task: SuiteTask, commands: Commands) -> Verified:
 
 def _run(step: Step, commands: Commands) -> Ran:
     judging = step.verification
-    return commands.run(judging.command, "verifier", deadline=judging.timeout, env=judging.env, logs=True)
+    return commands.run(
+        judging.command, "verifier", deadline=judging.timeout, env=judging.env, logs=True, user=judging.user
+    )
 
 
 def _graded(step: Step, ran: Ran, logs: Path) -> Graded:

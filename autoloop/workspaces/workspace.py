@@ -79,6 +79,9 @@ class Workspace:
             self._where(file.target)
         return True
 
+    def close(self) -> None:
+        """No command runs here any more."""
+
     def tidy(self) -> None:
         """Remove what goes with the trial, and not with what it left at its absolute paths."""
         for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():

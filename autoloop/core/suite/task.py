@@ -69,6 +69,39 @@ class Solution(Frozen):
     env: dict[str, str] = {}
 
 
+class Healthcheck(Frozen):
+    """What must succeed before anything is done in a container."""
+
+    command: str
+    """A line for sh."""
+    interval: Seconds = 5.0
+    timeout: Seconds = 30.0
+    """Seconds for one try."""
+    start_period: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds from the container's start in which a failure does not count."""
+    start_interval: Seconds = 5.0
+    """Seconds between two tries in that time."""
+    retries: Annotated[int, Field(ge=1)] = 3
+
+
+class Container(Frozen):
+    """The container that a task has where there is an engine for it."""
+
+    image: str = ""
+    """An image by name; empty when it is built."""
+    context: str = ""
+    """The directory of the suite that it is built from, with a Dockerfile."""
+    digest: str = ""
+    """Of that directory."""
+    workdir: str = ""
+    """Empty for the image's own."""
+    env: dict[str, str] = {}
+    """Over those of the image."""
+    cpus: float | None = None
+    memory_mb: float | None = None
+    healthcheck: Healthcheck | None = None
+
+
 class SuiteTask(Frozen):
     """One task of a suite."""
 
@@ -99,6 +132,9 @@ class SuiteTask(Frozen):
     solution: Solution | None = None
     unsupported: str = ""
     """What it needs that nothing here can give; empty when it can be tried."""
+    container: Container | None = None
+    contained: str = ""
+    """Why it can be tried in its container alone; empty when its files and lines of setup will do."""
     digest: str = ""
     """Of everything that it consists of."""
 

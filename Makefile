@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not containers'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser
+.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser test-containers
 .PHONY: bench bench-decision bench-loop bench-suites bench-contrasts bench-soak format clean help
 
 help:  ## what can be made
@@ -53,6 +53,13 @@ test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 
 test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI; large reports
 	$(BIN)/python -m pytest -m suites -v tests/suites tests/test_report.py $(ARGS)
+
+test-containers: $(DEV_STAMP)  ## trials of a suite in real containers; starts an engine of its own where none answers
+	@docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || command -v dockerd >/dev/null || \
+	  { $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io || \
+	    { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io; }; } >/dev/null || \
+	  echo "no container engine is here, and none can be installed: its tests are skipped"
+	$(BIN)/python -m pytest -m containers -rs tests/containers $(ARGS)
 
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai

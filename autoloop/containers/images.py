@@ -14,6 +14,8 @@ from autoloop.errors import AutoloopError
 
 TAG = "autoloop-suite"
 """The repository of what is built here: `docker images autoloop-suite` lists it."""
+SUITE_LABEL = "autoloop.suite"
+"""Of every image that is built here: the directory of its suite."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,16 @@ def ready_image(
             engine.do(f"pull the image {name}", "pull", "--quiet", name, deadline=seconds)
         else:
             say("building the image")
-            what = f"build the image of {wanted.context}"
-            engine.do(what, "build", "--quiet", "--tag", name, str(suite / wanted.context), deadline=seconds)
+            words = (
+                "--quiet",
+                "--force-rm",
+                "--tag",
+                name,
+                "--label",
+                f"{SUITE_LABEL}={suite}",
+                str(suite / wanted.context),
+            )
+            engine.do(f"build the image of {wanted.context}", "build", *words, deadline=seconds)
     found = _inspected(engine, name)
     if found is None:
         raise AutoloopError(f"{engine.name} has no image {name} after it was made", f"Try `{engine.name} images`.")

@@ -83,12 +83,12 @@ resumable() { # what a resume may be told; the rest stands in the bench's config
     local left=()
     while (($#)); do
         case $1 in
-        --workers | --max-hours | --max-cost-usd | --max-tokens | --max-rpm | --min-free-gb | --notify | --env-file | --ollama-endpoint)
+        --workers | --max-hours | --group-hours | --max-cost-usd | --max-tokens | --max-rpm | --min-free-gb | --notify | --env-file | --ollama-endpoint)
             words+=("$1" "${@:2:1}")
             shift
             ;;
-        --workers=* | --max-hours=* | --max-cost-usd=* | --max-tokens=* | --max-rpm=* | --min-free-gb=*) words+=("$1") ;;
-        --notify=* | --notify-each | --env-file=* | --ollama-endpoint=* | --watch | --json) words+=("$1") ;;
+        --workers=* | --max-hours=* | --group-hours=* | --max-cost-usd=* | --max-tokens=* | --max-rpm=* | --min-free-gb=*) words+=("$1") ;;
+        --notify=* | --notify-each | --env-file=* | --ollama-endpoint=* | --no-preflight | --watch | --json) words+=("$1") ;;
         *) left+=("$1") ;;
         esac
         (($#)) && shift

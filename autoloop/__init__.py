@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         RunOptions,
         audit,
         bench_events,
+        benches,
         clean,
         compare,
         detach,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from autoloop.steering import Signals
 
 _HOMES = {
-    "api": "RunOptions audit bench_events clean compare detach events follow guide holdings ideas init "
+    "api": "RunOptions audit bench_events benches clean compare detach events follow guide holdings ideas init "
     "limit look packet results resume run show status stop validate verify",
     "core.candidate": "Candidate Change",
     "core.evidence": "Judgement NoisePool PairedRule judge judge_cases",

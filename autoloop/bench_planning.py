@@ -1,12 +1,10 @@
-"""Which trials a bench has, and whether they could be taken here: refused before anything is written or started."""
+"""Which trials a bench has, how many workers take them, and what ends it; what makes no plan is refused."""
 
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from autoloop.agents.probing import probe
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.pacing import worker_count
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
@@ -15,11 +13,9 @@ from autoloop.core.suite.stopping import BenchLimits
 from autoloop.core.suite.task import SuiteTask
 from autoloop.errors import AutoloopError
 from autoloop.fields import did_you_mean
-from autoloop.machine import free_gb, free_memory_gb
+from autoloop.machine import free_memory_gb
 from autoloop.ports import OnProgress, Progress, Suite
-from autoloop.profiles import Settings, choose, load_settings, says_which, user_config
-from autoloop.stores.bench_directory import BenchDirectory
-from autoloop.trialing import NOP, ORACLE, Trials
+from autoloop.profiles import choose, load_settings, says_which, user_config
 from autoloop.trying import first_usable
 
 _LISTING = "See `autoloop bench SUITE --list`."
@@ -56,6 +52,22 @@ def tasks_of(suite: Suite, tasks: Collection[str], groups: Collection[str]) -> l
     return chosen
 
 
+def with_hours(config: BenchConfig, suite: Suite, plan: BenchPlan) -> BenchConfig:
+    """The hours of groups that the suite names, where no others were asked for."""
+    require_groups(config, suite, plan)
+    chosen = {task.group for task in plan.tasks}
+    hours = {group: hours for group, hours in suite.hours.items() if group in chosen}
+    return config.model_copy(update={"group_hours": {**hours, **config.group_hours}})
+
+
+def require_groups(config: BenchConfig, suite: Suite, plan: BenchPlan) -> None:
+    """Refuse hours for a group that is not tried: whoever gives them means another one."""
+    _refuse_unknown(suite, "group", config.group_hours, {task.group for task in suite.tasks})
+    idle = config.group_hours.keys() - {task.group for task in plan.tasks}
+    if idle:
+        raise AutoloopError(f"hours are given for {sorted(idle)[0]!r}, of which no task is chosen", _LISTING)
+
+
 def _refuse_unknown(suite: Suite, what: str, names: Collection[str], known: set[str]) -> None:
     for name in names:
         if name not in known:
@@ -71,36 +83,6 @@ def _in_order(tasks: list[SuiteTask], config: BenchConfig) -> list[SuiteTask]:
     return [known[name] for name in minibatch(list(known), first, config.limit, config.seed)]
 
 
-def preflight(
-    config: BenchConfig,
-    plan: BenchPlan,
-    directory: BenchDirectory,
-    root: Path,
-    environ: Mapping[str, str],
-    on_progress: OnProgress,
-) -> None:
-    """Refuse what would fail at the first trial: no room, no sandbox, a profile that is unknown or cannot be used."""
-    if (free := free_gb(directory.path)) < config.min_free_gb:
-        said = f"{free:.1f} GB are free for {directory.path}, below min_free_gb of {config.min_free_gb:g}"
-        raise AutoloopError(said, "Make room, choose another output, or lower --min-free-gb.")
-    settings = load_settings(root, environ, user_config(environ))
-    for arm in plan.arms:
-        _require_usable(arm, settings, root, environ)
-    with TemporaryDirectory() as scratch:
-        choice = Trials(Path(scratch), root, environ).sandbox(config.suite)
-    if choice.warning:
-        on_progress(Progress("warning", text=choice.warning))
-
-
-def _require_usable(arm: ArmPlan, settings: Settings, root: Path, environ: Mapping[str, str]) -> None:
-    if arm.profile in (ORACLE, NOP):
-        return
-    profile = choose(settings, arm.profile)
-    found = probe(profile, root, environ)
-    if not found.usable:
-        raise AutoloopError(f"{arm.profile} cannot be used: {found.problem}", found.remedy)
-
-
 def workers_of(config: BenchConfig, *, left: int) -> int:
     """How many workers there will be: none where every result is there already."""
     if not left:
@@ -114,6 +96,7 @@ def limits_of(config: BenchConfig) -> BenchLimits:
     """What ends the bench before its last trial."""
     return BenchLimits(
         max_hours=config.max_hours,
+        group_hours=config.group_hours,
         max_cost_usd=config.max_cost_usd,
         max_tokens=config.max_tokens,
         min_free_gb=config.min_free_gb,

@@ -1,7 +1,7 @@
 """`bench`: a suite, its arms and this machine put together around a journal, whether that is empty or long."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from autoloop.bench_planning import limits_of, plan_of, preflight, workers_of
+from autoloop.bench_planning import limits_of, plan_of, require_groups, with_hours, workers_of
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.pacing import Pace
-from autoloop.core.suite.plan import BenchPlan
+from autoloop.core.suite.plan import ArmPlan, BenchPlan
 from autoloop.core.suite.state import BenchState, replay
 from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
@@ -23,6 +23,7 @@ from autoloop.errors import AutoloopError
 from autoloop.fields import validated
 from autoloop.machine import ThisMachine, awake
 from autoloop.ports import OnProgress, OnWorker, Progress, Suite
+from autoloop.preflight import Preflight
 from autoloop.pulse import Pulse
 from autoloop.reusing import Reuse
 from autoloop.sources import load_suite
@@ -50,6 +51,8 @@ class Around:
     on_state: OnState = lambda state: None
     """Told after each event."""
     on_worker: OnWorker = lambda worker, key, phase, text: None
+    asks: bool = True
+    """Whether models are asked for a token before anything begins."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
         raise AutoloopError(said, f"Go on with it: `autoloop bench --resume {directory.path}`, or name another output.")
     suite = load_suite(Path(config.suite))
     plan = plan_of(config, suite)
-    preflight(config, plan, directory, around.root, around.environ, around.on_progress)
+    config = with_hours(config, suite, plan)
+    _require_fit(config, plan.arms, directory, around, plan.arms)
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_config(config.model_dump(mode="json"))
     return Ready(directory, config, suite, plan, is_new=True, tasks={task.id: task for task in suite.tasks})
@@ -86,15 +90,28 @@ def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Aroun
         said = f"{directory.config} does not fit: {error.errors()[0]['msg']}"
         raise AutoloopError(said, "Restore it, or begin a new bench.") from None
     wanted = {name: value for name, value in changes.items() if name in RESUMABLE}
-    config = validated(BenchConfig, {**stored, **wanted}, "bench")
+    hours = {"group_hours": {**stored.get("group_hours", {}), **wanted.pop("group_hours", {})}}
+    config = validated(BenchConfig, {**stored, **wanted, **hours}, "bench")
     with closing(BenchJournal(directory.journal)) as journal:
-        started = replay(journal.read()).started if directory.has_begun else None
+        state = replay(journal.read()) if directory.has_begun else BenchState()
+    started = state.started
     suite = load_suite(Path(config.suite))
     plan = started.plan if started else plan_of(config, suite)
     _refuse_another(suite, plan, mended=mended)
-    preflight(config, plan, directory, around.root, around.environ, around.on_progress)
+    require_groups(config, suite, plan)
+    left = {key.arm for key in state.to_take()} if started else {arm.name for arm in plan.arms}
+    asked = [arm for arm in plan.arms if arm.name in left and not mended]
+    _require_fit(config, plan.arms, directory, around, asked)
     tasks = {task.id: task for task in suite.tasks}
     return Ready(directory, config, suite, plan, is_new=started is None, tasks=tasks)
+
+
+def _require_fit(
+    config: BenchConfig, arms: Sequence[ArmPlan], directory: BenchDirectory, around: Around, asked: Sequence[ArmPlan]
+) -> None:
+    """Refuse what would fail at the first trial; `asked` are the arms that have trials left to take."""
+    check = Preflight(config, arms, directory.path, around.root, around.environ, around.on_progress)
+    check.require(asked if around.asks else ())
 
 
 def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:

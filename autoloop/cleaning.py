@@ -1,4 +1,4 @@
-"""Removing what may go: trees and caches, and of a run as much as was asked for.
+"""Removing what may go: trees and caches, and of a run or a bench as much as was asked for.
 
 What goes is moved aside in one step, under the locks of whoever would use it, and only then taken apart. So a crash in
 the middle leaves a run with its trees or without, never with half of them, and a resume makes what is missing.
@@ -11,17 +11,21 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from autoloop import process
+from autoloop import bench_stocktaking, process
+from autoloop.bench_stocktaking import bench_state, kept_workspaces
 from autoloop.core.keeping import MADE_AGAIN, Holding, Part, State
 from autoloop.creation import has_ended
 from autoloop.errors import AutoloopError
 from autoloop.repository import find
-from autoloop.stocktaking import REMOVED_RUNS, Holdings, left_over, not_kept, run_of, said_in
+from autoloop.stocktaking import REMOVED_RUNS, Holdings, left_over, run_of
+from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.directory import RunDirectory, half_written
 from autoloop.stores.runs import RUNS
 from autoloop.trees.disk import disk_use, drop_empty, remove_what_goes, set_aside
 from autoloop.trees.homes import REMOVED, Home, vacant
 from autoloop.trees.refs import Refs
+from autoloop.trees.walk import is_real_folder
+from autoloop.weighing import not_kept, said_in
 
 OnEntry = Callable[[Holding, int], None]
 """Told of each entry that was gone through, and how many bytes that freed."""
@@ -74,11 +78,14 @@ class _Cleaning:
         if self.entry.what == "files":
             self._take_apart(left_over(self._root, self.found.cache)[self.entry.name], MADE_AGAIN)
             return
+        if self.entry.what == "bench":
+            self._take_apart(self._workspaces_aside(parts), parts)
+            return
         run = self._run
         if run is None:
             self._take_apart(self._home_aside(), MADE_AGAIN)
         else:
-            with _unused(run):
+            with _unused(run.lock):
                 if has_ended(run) is not (self.entry.state is State.FINISHED):
                     raise TakenUpError
                 said = self._said(run, parts)
@@ -89,7 +96,19 @@ class _Cleaning:
 
     @property
     def _root(self) -> Path:
-        return self.found.repository.root
+        return self.found.root
+
+    def _workspaces_aside(self, parts: frozenset[Part]) -> list[Path]:
+        """The workspaces of a bench, where no other grade finds half of one. Nobody resumes it meanwhile."""
+        bench = BenchDirectory(self._root / self.entry.name)
+        removed = bench.path / bench_stocktaking.REMOVED
+        with _unused(bench.lock):
+            if Part.WORKSPACES in parts:
+                if bench_state(bench, held=True) is not State.FINISHED:
+                    raise TakenUpError
+                for path in list(kept_workspaces(bench)):
+                    set_aside(path, bench.path, removed.name)
+            return [removed] if is_real_folder(bytes(removed)) else []
 
     @property
     def _run(self) -> RunDirectory | None:
@@ -137,7 +156,8 @@ class _Cleaning:
 
     def _unpin(self, parts: frozenset[Part]) -> None:
         """Drop the refs, and the branch where that was asked for."""
-        common_dir = self.found.repository.common_dir if self.entry.own else _common_dir(self.entry.repository)
+        own = self.found.repository if self.entry.own else None
+        common_dir = own.common_dir if own else _common_dir(self.entry.repository)
         if common_dir is None:
             return
         refs = Refs(common_dir, self.entry.name, self.entry.branch)
@@ -151,9 +171,9 @@ class _Cleaning:
 
 
 @contextmanager
-def _unused(run: RunDirectory) -> Iterator[None]:
-    """Hold a run, so that nobody takes it up meanwhile."""
-    lock = FileLock(run.lock, timeout=0)
+def _unused(path: Path) -> Iterator[None]:
+    """Hold the lock of a run or a bench, so that nobody takes it up meanwhile."""
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -6,7 +6,7 @@ is pure data and goes into the journal's run.json, so it holds names of variable
 
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -122,8 +122,13 @@ def says_which(settings: Settings) -> bool:
     return bool(settings.default_profile or settings.overrides.get("agent")) or len(settings.profiles) == 1
 
 
-def choose(settings: Settings, name: str | None, *, has_knobs: bool = False) -> Profile:
-    """The profile that was named, else the default one, else what goes without saying."""
+def choose(
+    settings: Settings, name: str | None, *, has_knobs: bool = False, shipped: Sequence[str] = WITHOUT_SETTINGS
+) -> Profile:
+    """The profile that was named, else the default one, else what goes without saying.
+
+    `shipped` are the names that someone who errs is told of beside the user's own.
+    """
     wanted = name or settings.default_profile or _implied(settings, has_knobs)
     known = settings.profiles
     if wanted in known:
@@ -133,12 +138,12 @@ def choose(settings: Settings, name: str | None, *, has_knobs: bool = False) -> 
     elif name is None and wanted == settings.overrides.get("agent"):
         profile = Profile(name=wanted, agent=wanted)
     else:
-        raise _unknown(wanted, known, "" if name else " (default_profile)")
+        raise _unknown(wanted, [*known, *shipped], "" if name else " (default_profile)")
     said = _of_a_flag(profile) if name and wanted not in known else ()
     overrides = {field: value for field, value in settings.overrides.items() if field not in said}
     chosen = profile.model_copy(update={**overrides, "prices": settings.prices})
     if chosen.fallback and chosen.fallback not in known and _named_agent(chosen.fallback) is None:
-        raise _unknown(chosen.fallback, known, f" (fallback of {quoted(chosen.name)})")
+        raise _unknown(chosen.fallback, [*known, *shipped], f" (fallback of {quoted(chosen.name)})")
     return chosen
 
 
@@ -231,6 +236,8 @@ def _implied(settings: Settings, has_knobs: bool) -> str:
 
 
 def _unknown(name: str, known: Iterable[str], origin: str) -> AutoloopError:
-    names = list(dict.fromkeys([*known, *WITHOUT_SETTINGS, *(f"{agent}:MODEL" for agent in WITH_A_MODEL)]))
-    near = did_you_mean(name, names)
+    names = list(dict.fromkeys([*known, *(f"{agent}:MODEL" for agent in WITH_A_MODEL)]))
+    model = name.partition(":")[2]
+    agents = [f"{one}:{model}" for one in (*AGENTS, *ALIASES)] if model else ALIASES
+    near = did_you_mean(name, [*names, *agents])
     return AutoloopError(f"unknown profile {quoted(name)}{origin}{near}", f"There are: {', '.join(names)}.")

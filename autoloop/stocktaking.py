@@ -1,45 +1,39 @@
-"""What is on the disk of this repository's runs, of what was left over, of other repositories. Changes nothing."""
+"""What is on the disk of runs and benches here, of what was left over, of other repositories. Changes nothing."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoloop.core.events import Decided
+from autoloop.bench_stocktaking import held_by_benches
 from autoloop.core.keeping import CleanOptions, Holding, Part, State
-from autoloop.core.reasons import Status
 from autoloop.creation import has_ended
 from autoloop.errors import AutoloopError
-from autoloop.repository import Repository
+from autoloop.repository import Repository, find
 from autoloop.stores.calibrations import outdated
-from autoloop.stores.directory import RunDirectory, half_written
-from autoloop.stores.journal import read_events
+from autoloop.stores.directory import RunDirectory
 from autoloop.stores.runs import RUNS, all_runs, is_alive
-from autoloop.trees.disk import BLOCK, disk_use
-from autoloop.trees.git_trees import SLOTS
+from autoloop.trees.disk import disk_use
 from autoloop.trees.homes import DEMO, REMOVED, WORKSHOP, Home, homes_in, trials_in
 from autoloop.trees.pinned import Pinned, pinned, worktrees
-from autoloop.trees.walk import entries, is_real_folder
+from autoloop.trees.walk import is_real_folder
+from autoloop.weighing import Sizes, cache_paths_of, home_sizes, run_sizes
 
 REMOVED_RUNS = ".removed"
 """Beside the runs: what is being removed of them."""
 _LONG_DEAD = 3600.0
 """Seconds after which what has no owner that could be asked is taken for dead."""
-PATCH = "diff.patch"
-_PARTS = {b"homes": Part.CACHES, b"caches": Part.CACHES, b"scratch": Part.SCRATCH}
 _WHAT = {"validate": "validation", "compare": "comparison"}
-
-Sizes = Counter[Part]
 
 
 @dataclass(frozen=True)
 class Holdings:
     """What there is, and what of it may go."""
 
-    repository: Repository
+    root: Path
+    repository: Repository | None
+    """None outside of one, where there may be benches."""
     cache: Path
     options: CleanOptions
     entries: tuple[Holding, ...]
@@ -57,8 +51,24 @@ class Holdings:
         return tuple(entry for entry in self.entries if entry.has_something_to_go(self.options))
 
 
-def survey(repository: Repository, cache: Path, name: str | None, options: CleanOptions) -> Holdings:
-    """Look at everything, or at the runs that `name` names: one by its id, or all of a program."""
+def survey(place: Path, cache: Path, name: str | None, options: CleanOptions) -> Holdings:
+    """Look at everything, or at what `name` names: a run by its id, all of a program, a bench by its directory."""
+    try:
+        repository = find(place)
+    except AutoloopError:
+        here = place.resolve()
+        if not (benches := held_by_benches(place, here, name)):
+            raise
+        return Holdings(here, None, cache, options, benches)
+    benches = held_by_benches(place, repository.root, name)
+    if benches and name is not None:
+        return Holdings(repository.root, repository, cache, options, benches)
+    return _with_runs(repository, cache, name, options, benches)
+
+
+def _with_runs(
+    repository: Repository, cache: Path, name: str | None, options: CleanOptions, benches: tuple[Holding, ...]
+) -> Holdings:
     runs = {run.run_id: run for run in all_runs(repository.root)}
     homes = {home.name: home for home in homes_in(cache) if home.name not in runs}
     refs = pinned(repository)
@@ -70,11 +80,12 @@ def survey(repository: Repository, cache: Path, name: str | None, options: Clean
     )
     if name is None:
         elsewhere = sum(not here.is_looked_into(home) for home in homes.values())
-        return Holdings(repository, cache, options, (*found, *_left_over(repository.root, cache)), elsewhere)
+        entries = (*found, *benches, *_left_over(repository.root, cache))
+        return Holdings(repository.root, repository, cache, options, entries, elsewhere)
     chosen = tuple(entry for entry in found if name in (entry.name, entry.program))
     if not chosen:
         raise AutoloopError(f"there is no run {name!r}", "`autoloop clean` without a name shows what there is.")
-    return Holdings(repository, cache, options, chosen)
+    return Holdings(repository.root, repository, cache, options, chosen)
 
 
 def run_state(run: RunDirectory, home: Home) -> State:
@@ -86,21 +97,6 @@ def run_state(run: RunDirectory, home: Home) -> State:
     except AutoloopError:
         return State.NEWER
     return State.FINISHED if has_ended(run) else State.KILLED
-
-
-def not_kept(run: RunDirectory) -> set[str]:
-    """The names of the directories of experiments that were decided and not kept."""
-    decided = (event for event in read_events(run.journal) if isinstance(event, Decided))
-    dropped = (event.experiment for event in decided if event.decision.reason.status is not Status.KEEP)
-    return {run.experiment(number).name for number in dropped}
-
-
-def said_in(run: RunDirectory, names: set[str]) -> Iterator[Path]:
-    """Packets and transcripts of some experiments: whatever lies in their directories beside the diff."""
-    folder = run.path / "experiments"
-    for path in (folder / name for name in sorted(names)):
-        if is_real_folder(bytes(folder)) and is_real_folder(bytes(path)):
-            yield from (inner for inner in path.iterdir() if inner.name != PATCH)
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class _Here:
     def run(self, run: RunDirectory) -> Holding:
         """A run of this repository."""
         home = Home(self.cache / run.run_id)
-        sizes = _home_sizes(home, _cache_paths(run)) + _run_sizes(run, self.options)
+        sizes = home_sizes(home, cache_paths_of(run)) + run_sizes(run, self.options)
         return self._holding(run.run_id, run_state(run, home), sizes, self.repository.root, run.slug)
 
     def is_looked_into(self, home: Home) -> bool:
@@ -134,7 +130,7 @@ class _Here:
             state = State.ALIVE
         else:
             state = State.LEFT_OVER if WORKSHOP.fullmatch(home.name) else State.GONE
-        return self._holding(home.name, state, _home_sizes(home), home.owner, run.slug if run else "")
+        return self._holding(home.name, state, home_sizes(home), home.owner, run.slug if run else "")
 
     def in_git_alone(self, name: str) -> Holding:
         """What only refs are left of."""
@@ -196,43 +192,3 @@ def _left_over(root: Path, cache: Path) -> Iterator[Holding]:
         if paths:
             size = sum(disk_use(bytes(path)).total for path in paths)
             yield Holding(name, State.LEFT_OVER, "files", sizes={Part.SCRATCH: size})
-
-
-def _home_sizes(home: Home, cache_paths: tuple[str, ...] = ()) -> Sizes:
-    found: Sizes = Counter()
-    apart = {os.fsencode(f"/{slot}/{path}") for slot in SLOTS.values() for path in cache_paths}
-    for path in home.paths:
-        found[Part.TREES] += BLOCK * path.lstat().st_blocks
-        for entry in _listed(path):
-            use = disk_use(entry, frozenset(entry + below for below in apart))
-            found[_PARTS.get(os.path.basename(entry), Part.TREES)] += use.total - use.apart
-            found[Part.CACHES] += use.apart
-    return found
-
-
-def _run_sizes(run: RunDirectory, options: CleanOptions) -> Sizes:
-    found: Sizes = Counter()
-    parts = {b"sealed": Part.SEALED, b"experiments": Part.SESSIONS}
-    with suppress(OSError):
-        found[Part.LITTER] = sum(disk_use(bytes(path)).total for path in half_written(run.path))
-    for path in _listed(run.path):
-        found[parts.get(os.path.basename(path), Part.JOURNAL)] += disk_use(path).total
-    found[Part.JOURNAL] -= found[Part.LITTER]
-    if options.transcripts:
-        with suppress(AutoloopError, OSError):
-            found[Part.TRANSCRIPTS] = sum(disk_use(bytes(path)).total for path in said_in(run, not_kept(run)))
-            found[Part.SESSIONS] -= found[Part.TRANSCRIPTS]
-    return found
-
-
-def _listed(folder: Path) -> list[bytes]:
-    """What is in a folder; nothing when it is closed."""
-    with suppress(OSError):
-        return [entry.path for entry in entries(bytes(folder))]
-    return []
-
-
-def _cache_paths(run: RunDirectory) -> tuple[str, ...]:
-    with suppress(AutoloopError):
-        return run.read_record().program.scope.cache_paths
-    return ()

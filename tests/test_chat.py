@@ -63,6 +63,8 @@ class Script:
             raise step
         return step() if callable(step) else step
 
+    def sign_of_life(self) -> None: ...
+
     def close(self) -> None:
         self.closed.set()
 

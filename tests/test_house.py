@@ -14,7 +14,8 @@ JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "less
 """Know protocols, not vendors."""
 WIRING = {
     "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "differing", "demo",
-    "comparing", "auditing", "stocktaking", "trying", "benching", "bench_planning", "trialing", "worker",
+    "comparing", "auditing", "stocktaking", "bench_stocktaking", "trying", "benching", "bench_planning", "preflight",
+    "trialing", "worker",
 }  # fmt: skip
 """Put both together."""
 IMPURE = {"os", "sys", "time", "subprocess", "socket", "random", "shutil", "tempfile", "datetime", "signal"}

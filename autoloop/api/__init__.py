@@ -7,7 +7,7 @@ from autoloop.api.agents import Checked, agents_at_hand, check_agent
 from autoloop.api.contrasting import contrast_results
 from autoloop.api.judging import audit, compare, verify
 from autoloop.api.keeping import clean, holdings
-from autoloop.api.looking import Found, Shown, events, ideas, look, packet, results, root_of, show, status
+from autoloop.api.looking import Found, Shown, benches, events, ideas, look, packet, results, root_of, show, status
 from autoloop.api.reporting import Reported, ReportOptions, report
 from autoloop.api.running import RunOptions, demo, detach, init, resume, run, validate
 from autoloop.api.steering import guide, limit, stop
@@ -43,6 +43,7 @@ __all__ = [
     "audit",
     "bench",
     "bench_events",
+    "benches",
     "check_agent",
     "check_suite",
     "clean",

@@ -1,4 +1,4 @@
-"""What runs hold on the disk, and removing it."""
+"""What runs and benches hold on the disk, and removing it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 def holdings(
     path: Path, name: str | None = None, options: CleanOptions | None = None, *, environ: Mapping[str, str] = os.environ
 ) -> Holdings:
-    """What there is on the disk of runs and leftovers, and what of it may go; changes nothing.
+    """What there is on the disk of runs, benches and leftovers, and what of it may go; changes nothing.
 
-    `name` is a run's id, or a program's name for all its runs.
+    `name` is a run's id, a program's name for all its runs, or the directory of a bench.
     """
     from autoloop.core.keeping import CleanOptions
     from autoloop.creation import cache_directory
-    from autoloop.repository import find
     from autoloop.stocktaking import survey
 
-    return survey(find(path), cache_directory(environ), name, options or CleanOptions())
+    return survey(path, cache_directory(environ), name, options or CleanOptions())
 
 
 def clean(found: Holdings, on_entry: OnEntry = lambda entry, freed: None) -> Cleaned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,25 @@ def status(path: Path, name: str | None = None) -> dict[str, Any]:
     if not alive and found["phase"] != "stopped":
         found["phase"] = "killed"
     return {**found, "alive": alive, "path": str(directory.path), "last": last_result(directory)}
+
+
+def benches(path: Path, name: str | None = None) -> list[dict[str, Any]]:
+    """The benches among the results here that go now, else the latest one; or the one whose directory `name` is.
+
+    Each in one look, from its `state.json`. None for the name of anything else.
+    """
+    from autoloop.stores.benches import bench_at, looked_at, to_tell
+
+    named = None if name is None else bench_at(path / name)
+    found = to_tell(path, *_roots(path)) if name is None else [named] if named else []
+    return [facts for facts in map(looked_at, found) if facts is not None]
+
+
+def _roots(path: Path) -> list[Path]:
+    """The root of the work tree; none outside of one."""
+    with suppress(AutoloopError):
+        return [root_of(path)]
+    return []
 
 
 def results(path: Path, name: str | None = None) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autoloop.errors import AutoloopError
 
 if TYPE_CHECKING:
+    from autoloop.benching import Around
     from autoloop.core.suite.state import BenchState
     from autoloop.core.suite.summary import BenchSummary
     from autoloop.core.suite.trial import TrialKey
@@ -34,6 +35,8 @@ class BenchOptions:
     output: Path | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `config.json`, only those that were given."""
+    asks: bool = True
+    """Whether models are asked for a token first. A bench that is a sample of a measurement never asks."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,15 @@ def bench(
 ) -> BenchOutcome:
     """Try every task of a suite with every arm."""
     from autoloop.bench_planning import arms_of, default_arm, new_bench_id
-    from autoloop.benching import Around, begin, carry_on, take_up
+    from autoloop.benching import begin, carry_on, take_up
     from autoloop.core.suite.config import BenchConfig
     from autoloop.creation import versions
     from autoloop.fields import validated
     from autoloop.stores.bench_directory import BenchDirectory
 
     root = root_or_here(path)
-    around = Around(root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker)
+    asks = options.asks and not environ.get(SAMPLE_DIR)
+    around = _around(root, environ, followed, asks=asks)
     directory = BenchDirectory(output_of(path, options.output, environ))
     if directory.exists and options.output is None and environ.get(SAMPLE_DIR):
         return _carried(take_up(directory, options.fields, around), around, followed, carry_on)
@@ -99,14 +103,20 @@ def bench(
 
 
 def resume_bench(
-    path: Path, where: Path, changes: Mapping[str, Any], followed: Followed, *, environ: Mapping[str, str] = os.environ
+    path: Path,
+    where: Path,
+    changes: Mapping[str, Any],
+    followed: Followed,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    asks: bool = True,
 ) -> BenchOutcome:
-    """Go on with a bench in its directory, or by its `state.json`."""
-    from autoloop.benching import Around, carry_on, take_up
+    """Go on with a bench in its directory, or by its `state.json`; `asks` is as in `BenchOptions`."""
+    from autoloop.benching import carry_on, take_up
     from autoloop.stores.bench_directory import directory_of
 
     root = root_or_here(path)
-    around = Around(root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker)
+    around = _around(root, environ, followed, asks=asks)
     ready = take_up(directory_of(path / where.expanduser()), changes, around)
     return _carried(ready, around, followed, carry_on)
 
@@ -115,13 +125,21 @@ def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str
     """Verify the kept workspaces of a bench once more, after its verifiers were mended."""
     from functools import partial
 
-    from autoloop.benching import Around, carry_on, take_up
+    from autoloop.benching import carry_on, take_up
     from autoloop.stores.bench_directory import directory_of
 
     root = root_or_here(path)
-    around = Around(root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker)
+    around = _around(root, environ, followed)
     ready = take_up(directory_of(path / where.expanduser()), {}, around, mended=True)
     return _carried(ready, around, followed, partial(carry_on, regrading=True))
+
+
+def _around(root: Path, environ: Mapping[str, str], followed: Followed, *, asks: bool = True) -> Around:
+    from autoloop.benching import Around
+
+    return Around(
+        root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker, asks=asks
+    )
 
 
 def _carried(ready: Any, around: Any, followed: Followed, carry_on: Callable[..., BenchState]) -> BenchOutcome:

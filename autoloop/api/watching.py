@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoloop.errors import AutoloopError
+from autoloop.stores.benches import RESULTS, first_kind
 from autoloop.stores.runs import find_run
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from autoloop.following import BenchFollower, RunFollower
 
 JOURNAL = "journal.jsonl"
-RESULTS = "results"
-"""Where benches lie unless they were told otherwise."""
 
 
 def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
@@ -58,7 +56,11 @@ def place_of(path: Path, name: str | None) -> Path:
 
 def is_bench(directory: Path) -> bool:
     """Whether the journal there is that of a bench."""
-    return _first_kind(directory / JOURNAL) == "bench_started"
+    kind = first_kind(directory / JOURNAL)
+    if not kind:
+        said = f"{directory / JOURNAL} does not begin with an event"
+        raise AutoloopError(said, "Try again once its run or bench has begun.")
+    return kind == "bench_started"
 
 
 def _run(path: Path, name: str | None) -> Path:
@@ -83,11 +85,3 @@ def _newest(path: Path) -> Path:
 def _nearby(folder: Path) -> str:
     inside = sorted(journal.parent.name for journal in folder.glob(f"*/{JOURNAL}"))
     return f"In it are {', '.join(inside[-5:])}." if inside else "Name the directory that a bench was given as -o."
-
-
-def _first_kind(journal: Path) -> str:
-    with suppress(ValueError), journal.open("rb") as lines:
-        found = json.loads(lines.readline())
-        if isinstance(found, dict):
-            return str(found.get("kind", ""))
-    raise AutoloopError(f"{journal} does not begin with an event", "Try again once its run or bench has begun.")

@@ -52,6 +52,15 @@ Tasks = Annotated[
 Group = Annotated[
     str | None, typer.Option("--group", metavar="A,B", help="Only these levels or categories.", show_default=False)
 ]
+GroupHours = Annotated[
+    str | None,
+    typer.Option(
+        "--group-hours",
+        metavar="A=H,B=H",
+        help="Hours of work for a level or category; the others go on when they are used up.",
+        show_default=False,
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(
@@ -131,6 +140,7 @@ Keep = Annotated[
         show_default=False,
     ),
 ]
+NoPreflight = Annotated[bool, typer.Option("--no-preflight", help="Do not ask whether the models answer first.")]
 Watch = Annotated[bool, typer.Option("--watch", help="A live table, once a second.")]
 List = Annotated[bool, typer.Option("--list", help="List the tasks, and run nothing.")]
 Check = Annotated[bool, typer.Option("--check", help="Test the suite itself: solutions pass, doing nothing does not.")]
@@ -153,6 +163,7 @@ def bench(
     max_turns: MaxTurns = None,
     workers: WorkersOption = "auto",
     max_hours: options.MaxHours = None,
+    group_hours: GroupHours = None,
     max_cost_usd: options.MaxCost = None,
     max_tokens: options.MaxTokens = None,
     max_rpm: MaxRpm = None,
@@ -168,6 +179,7 @@ def bench(
     env_file: EnvFile = None,
     resume: Resume = None,
     regrade: Regrade = False,
+    no_preflight: NoPreflight = False,
     list_tasks: List = False,
     check: Check = False,
     watch: Watch = False,
@@ -194,6 +206,7 @@ def bench(
         "max_turns": max_turns,
         "workers": _worker_number(workers),
         "max_hours": max_hours,
+        "group_hours": _hours(group_hours),
         "max_cost_usd": max_cost_usd,
         "max_tokens": max_tokens,
         "max_rpm": max_rpm,
@@ -218,6 +231,7 @@ def bench(
         env_file=env_file,
         resume=resume,
         regrade=regrade,
+        asks=not no_preflight,
         check=check,
         list_tasks=list_tasks,
         watch=watch,
@@ -243,6 +257,28 @@ def _names(text: str | None) -> list[str] | None:
     if names := [name.strip() for name in text.split(",") if name.strip()]:
         return names
     raise typer.BadParameter(f"a list of names, a,b, is wanted; {text!r} has none")
+
+
+def _hours(text: str | None) -> dict[str, Any] | None:
+    """Hours by group. What is no number of hours is refused with the other fields."""
+    if text is None:
+        return None
+    found = {}
+    for pair in _names(text) or ():
+        group, sign, hours = pair.rpartition("=")
+        if not sign or not group:
+            raise typer.BadParameter(
+                f"hours by level, L1=4,L2=1.5, are wanted, not {pair!r}", param_hint="--group-hours"
+            )
+        found[group.strip()] = _number(hours)
+    return found
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _worker_number(text: str) -> Any:

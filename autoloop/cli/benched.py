@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from autoloop import api
@@ -33,6 +34,7 @@ class Asked:
     env_file: Path | None
     resume: Path | None
     regrade: bool
+    asks: bool
     check: bool
     list_tasks: bool
     watch: bool
@@ -72,13 +74,14 @@ def _carried(path: Path, asked: Asked, by: api.Followed, environ: Mapping[str, s
         return api.bench(path, _options(path, asked), by, environ=environ)
     if asked.regrade:
         return api.regrade(path, asked.resume, by, environ=environ)
-    return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ)
+    return api.resume_bench(path, asked.resume, asked.fields, by, environ=environ, asks=asked.asks)
 
 
 def _options(path: Path, asked: Asked) -> api.BenchOptions:
     assert asked.suite is not None, "refused before"
     first = {"failing": api.failing_tasks(path, asked.failing_first)} if asked.failing_first else {}
-    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, {**asked.fields, **first})
+    fields = {**asked.fields, **first}
+    return api.BenchOptions(asked.suite, asked.arms, asked.validation_rate, asked.output, fields, asked.asks)
 
 
 def _followed(asked: Asked, signals: Signals, notify: Notify, work: Callable[[api.Followed], Result]) -> Result:
@@ -213,8 +216,10 @@ def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
     )
     if not outcome.is_complete:
         why = f" ({summary.stop_detail})" if summary.stop_detail else ""
+        lines += [one.sentence for one in summary.cut]
         lines.append(f"stopped: {summary.stop_reason}{why}; {count(len(outcome.state.open), 'trial')} left")
-        lines.append(f"go on: autoloop bench --resume {place}")
+        more = ",".join(f"{one.group}={2 * one.hours:g}" for one in summary.cut)
+        lines.append(f"go on: autoloop bench --resume {place}{f' --group-hours {quote(more)}' if more else ''}")
     elif summary.totals.error:
         errors = count(summary.totals.error, "trial")
         lines.append(f"{errors} could not be taken; try again: autoloop bench --resume {place}")

@@ -1,4 +1,4 @@
-"""`clean`: what runs hold on the disk, and removing it once a person has seen it. Parse, two calls of `api`, render.
+"""`clean`: what is held on the disk, and removing it once a person has seen it. Parse, two calls of `api`, render.
 
 Only typer and the standard library are loaded here.
 """
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 Runs = Annotated[
     str | None,
-    typer.Argument(metavar="RUN", help="A run's id, or a program's name for all its runs.", show_default=False),
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, a program for all its runs, a bench's directory.",
+        show_default=False,
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Remove it without asking.")]
 Killed = Annotated[bool, typer.Option("--killed", help="Trees of killed runs too; a resume builds them again.")]
@@ -28,6 +32,9 @@ Transcripts = Annotated[
 ]
 WholeRuns = Annotated[bool, typer.Option("--runs", help="Whole runs: directory, journal and refs.")]
 Branches = Annotated[bool, typer.Option("--branches", help="With --runs: their branches too.")]
+Workspaces = Annotated[
+    bool, typer.Option("--workspaces", help="Workspaces of benches that are done too, but for the latest's.")
+]
 
 
 def clean(
@@ -40,9 +47,10 @@ def clean(
     transcripts: Transcripts = False,
     runs: WholeRuns = False,
     branches: Branches = False,
+    workspaces: Workspaces = False,
     json: options.Json = False,
 ) -> None:
-    """Free the disk that runs hold, once you have seen how much.
+    """Free the disk that runs and benches hold.
 
     Removes trees and caches of runs that have ended, and what killed processes left over. Journals, results, refs and
     branches stay, and so does what a run that goes or was killed needs. All that goes by default is made again by a
@@ -54,7 +62,7 @@ def clean(
 
     if branches and not runs:
         raise typer.BadParameter("--branches goes with --runs")
-    chosen = CleanOptions(killed or all_, everywhere or all_, transcripts, runs, branches)
+    chosen = CleanOptions(killed or all_, everywhere or all_, transcripts, runs, branches, workspaces)
     found = api.holdings(context.obj, run, chosen)
     done = None
     try:

@@ -15,8 +15,11 @@ _COLUMNS = {
     "sealed": (Part.SEALED,),
     "journal": (Part.JOURNAL, Part.LITTER),
     "sessions": (Part.SESSIONS, Part.TRANSCRIPTS),
+    "workspaces": (Part.WORKSPACES,),
+    "records": (Part.RECORDS,),
 }
 _REBUILT = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH})
+_TELLING = _REBUILT | {Part.WORKSPACES}
 
 
 def show(found: Holdings) -> None:
@@ -25,7 +28,7 @@ def show(found: Holdings) -> None:
     if shown:
         _table(shown, found.options)
         say()
-    for line in _sentences(found, len(found.entries) - len(shown)):
+    for line in _sentences(found, [entry for entry in found.entries if entry not in shown]):
         say(line)
 
 
@@ -76,7 +79,7 @@ def size(amount: int) -> str:
 
 def _is_worth_a_row(entry: Holding, options: CleanOptions) -> bool:
     """What holds nothing but what stays is only counted."""
-    holds = any(entry.sizes.get(part, 0) for part in _REBUILT)
+    holds = any(entry.sizes.get(part, 0) for part in _TELLING)
     return holds or entry.state is State.ALIVE or entry.has_something_to_go(options)
 
 
@@ -96,11 +99,12 @@ def _table(entries: Sequence[Holding], options: CleanOptions) -> None:
     table([header[n] for n in shown], [[row[n] for n in shown] for row in rows], [""] * len(rows))
 
 
-def _sentences(found: Holdings, unseen: int) -> Iterator[str]:
+def _sentences(found: Holdings, unseen: Sequence[Holding]) -> Iterator[str]:
     options, entries = found.options, found.entries
     yield _headline(found)
-    if unseen:
-        yield f"{count(unseen, 'more run')}: nothing but journal, results and refs; --runs removes whole runs"
+    if runs := sum(entry.what != "bench" for entry in unseen):
+        yield f"{count(runs, 'more run')}: nothing but journal, results and refs; --runs removes whole runs"
+    yield from _of_benches(found)
     killed = [entry for entry in entries if entry.state is State.KILLED and (entry.here or options.everywhere)]
     kept = sum(entry.sizes.get(part, 0) for entry in killed for part in _REBUILT)
     if kept and not options.killed:
@@ -111,10 +115,24 @@ def _sentences(found: Holdings, unseen: int) -> Iterator[str]:
         yield "a run is going: what is removed beside it may show in its samples"
 
 
+def _of_benches(found: Holdings) -> Iterator[str]:
+    """What holds workspaces, and how they would go."""
+    benches = [entry for entry in found.entries if entry.sizes.get(Part.WORKSPACES, 0)]
+    old = [entry for entry in benches if not entry.is_latest]
+    if old and not found.options.workspaces:
+        held = size(sum(entry.sizes[Part.WORKSPACES] for entry in old))
+        yield f"benches that are done: {held} of workspaces; --workspaces frees that"
+    if found.options.workspaces:
+        for latest in (entry for entry in benches if entry.is_latest):
+            yield f"{latest.name} is the latest bench and keeps its workspaces; name it to free them"
+
+
 def _headline(found: Holdings) -> str:
     if not found.to_go:
         return "Nothing to free."
     stays = "journals, results, refs and branches stay"
+    if all(entry.what == "bench" for entry in found.to_go):
+        stays = "results and records stay"
     if found.options.runs:
         stays = f"whole runs go with their results{'' if found.options.branches else ', their branches stay'}"
     return f"This frees {size(found.frees)} (the table is in MB); {stays}."

@@ -1,4 +1,4 @@
-"""`status`: a run in one look. Reads a small file, and loads neither models nor tables for it."""
+"""`status`: a run and its benches in one look. Reads small files, and loads neither models nor tables for it."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from autoloop import api
 from autoloop.cli.render import count, duration, money, number, percent, say, say_json
+from autoloop.errors import AutoloopError
 
 Facts = dict[str, Any]
 
@@ -21,12 +22,55 @@ _OPEN = {
 
 
 def status(path: Path, run: str | None, as_json: bool) -> None:
-    """Print the status of a run."""
-    facts = api.status(path, run)
+    """Print the status of a run, and of the benches beside it; or of a bench that is named."""
+    benches = api.benches(path, run)
+    facts = _of_run(path, run, benches)
     if as_json:
-        say_json(facts)
+        say_json({**(facts or {"run_id": None}), "benches": benches})
     else:
-        say("\n".join(lines(facts, time.time())))
+        run_lines = lines(facts, time.time()) if facts else []
+        say("\n".join([*run_lines, *(line for bench in benches for line in bench_lines(bench))]))
+
+
+def _of_run(path: Path, run: str | None, benches: list[Facts]) -> Facts | None:
+    """The run that is meant; None where a bench is, or where there are benches alone."""
+    if run is not None and benches:
+        return None
+    try:
+        return api.status(path, run)
+    except AutoloopError:
+        if not benches:
+            raise
+        return None
+
+
+def bench_lines(facts: Facts) -> list[str]:
+    """A bench in lines."""
+    arms = ", ".join(f"{arm['arm']} {_rate(arm)}" for arm in facts["arms"])
+    shown = {
+        "state": _bench_state(facts),
+        "done": f"{facts['done']} of {count(facts['planned'], 'trial')}",
+        "passed": arms,
+        "cost": "" if facts["cost_usd"] is None else money(facts["cost_usd"]),
+        "files": facts["path"],
+    }
+    title = f"bench {facts['suite']} {facts['bench_id']}"
+    return [title, *(f"  {name:8} {text}" for name, text in shown.items() if text)]
+
+
+def _rate(arm: Facts) -> str:
+    return "nothing yet" if arm["pass_rate"] is None else f"{100 * arm['pass_rate']:.1f} %"
+
+
+def _bench_state(facts: Facts) -> str:
+    if facts["alive"]:
+        left = facts["eta_seconds"]
+        return "alive" if left is None else f"alive, about {duration(left)} to go"
+    go_on = "" if facts["done"] == facts["planned"] else f"; to go on: `autoloop bench --resume {facts['path']}`"
+    if facts["stop_reason"]:
+        detail = f" ({facts['stop_detail']})" if facts["stop_detail"] else ""
+        return f"not running; it ended: {facts['stop_reason']}{detail}{go_on}"
+    return f"not running; it was killed{go_on}"
 
 
 def lines(facts: Facts, now: float) -> list[str]:

@@ -40,7 +40,10 @@ def bench_line(summary: BenchSummary, since: float) -> str:
     elapsed, eta = summary.worked_seconds + since, summary.eta_seconds
     to_go = "" if eta is None or summary.stop_reason else f"{duration(max(0.0, round(eta - since)))} to go"
     lost = f"{summary.replaced_workers} workers replaced" if summary.replaced_workers else ""
-    return "  ".join(filter(None, (f"elapsed {duration(elapsed)}", to_go, f"cost {money(summary.cost_usd)}", lost)))
+    cut = ", ".join(f"{one.group} cut short at {one.taken}/{one.planned}" for one in summary.cut)
+    return "  ".join(
+        filter(None, (f"elapsed {duration(elapsed)}", to_go, f"cost {money(summary.cost_usd)}", cut, lost))
+    )
 
 
 def worker_rows(workers: Mapping[int, AtWork], now: float) -> list[Cells]:

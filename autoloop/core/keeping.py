@@ -1,4 +1,4 @@
-"""What runs and leftovers hold on the disk, and what of it may go. Judged here, removed elsewhere."""
+"""What runs, benches and leftovers hold on the disk, and what of it may go. Judged here, removed elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +15,8 @@ class State(StrEnum):
     """The journal has no end: a resume goes on from where it was."""
     GONE = "gone"
     """A run whose directory or repository does not exist any more."""
+    UNFINISHED = "unfinished"
+    """A bench with trials left, or of which that cannot be told."""
     NEWER = "newer"
     """Written by a newer version, which alone knows what may go."""
     LEFT_OVER = "left over"
@@ -39,6 +41,10 @@ class Part(StrEnum):
     """Packets and transcripts of experiments that were not kept; told apart only when they are asked for."""
     LITTER = "litter"
     """Half-written files of processes that are dead."""
+    WORKSPACES = "workspaces"
+    """Of a bench: what trials left, kept for people to look at and for another grade."""
+    RECORDS = "records"
+    """Of a bench: journal, results, transcripts, reports."""
     REFS = "refs"
     BRANCH = "branch"
 
@@ -63,16 +69,18 @@ class CleanOptions:
     """Whole runs: directory, journal and refs."""
     branches: bool = False
     """With `runs`: their branches."""
+    workspaces: bool = False
+    """Workspaces of benches that are done, but for the latest of them."""
 
 
 @dataclass(frozen=True)
 class Holding:
-    """One run, or one leftover."""
+    """One run, one bench, or one leftover."""
 
     name: str
     state: State
     what: str = "run"
-    """What it is: a run, or what left it over."""
+    """What it is: a run, a bench, or what left it over."""
     program: str = ""
     repository: str = ""
     """The checkout that it belongs to; empty when that is not known."""
@@ -87,6 +95,8 @@ class Holding:
     """The run's branch, while there is one."""
     tip: str = ""
     """The commit that it is at."""
+    is_latest: bool = False
+    """Whether it is the latest bench that is done, whose workspaces people may still want to see."""
 
     def parts_to_go(self, options: CleanOptions) -> frozenset[Part]:
         """What of it may go."""
@@ -94,6 +104,9 @@ class Holding:
             return frozenset()
         if not self.here and not options.everywhere:
             return frozenset()
+        if self.what == "bench":
+            is_old = self.state is State.FINISHED and not self.is_latest
+            return frozenset({Part.LITTER, Part.WORKSPACES} if options.workspaces and is_old else {Part.LITTER})
         parts: frozenset[Part] = MADE_AGAIN
         if self.state is State.LEFT_OVER:
             return parts | {Part.REFS}

@@ -70,6 +70,8 @@ def of_bench(event: BenchEvent) -> Message:
             return _notice(event.at, f"worker {event.worker} was replaced: {event.why}")
         case suite.BenchWaited():
             return _notice(event.at, f"waited {event.seconds:.0f} s: {event.why}")
+        case suite.GroupCut():
+            return _notice(event.at, f"{event.group} is cut short: its {event.hours:g} hours are used up")
         case suite.BenchStopped():
             return message("run_completed", event.at, reason=event.reason.value, detail=cut(event.detail))
 

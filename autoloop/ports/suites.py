@@ -1,7 +1,7 @@
 """Suites as they lie on the disk, and the processes that take their trials."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +20,8 @@ class Suite:
     root: Path
     """What the paths of its tasks are relative to."""
     tasks: tuple[SuiteTask, ...]
+    hours: Mapping[str, float] = field(default_factory=dict)
+    """Of some groups: how long their trials may run, all together."""
 
 
 class TaskSource(Protocol):

@@ -75,6 +75,7 @@ def facts(material: SuiteMaterial) -> list[tuple[str, str]]:
     known = [
         ("state", how_it_stands(material)),
         ("suite", f"{summary.suite} {summary.suite_version[:16]}, {count(len(plan.tasks), 'task')}"),
+        ("cut short", "; ".join(one.sentence for one in summary.cut)),
         ("trials", f"{summary.totals.done} of {summary.totals.planned} done, {summary.totals.retries} retried"),
         ("iterations", f"{plan.iterations}, {count(plan.attempts, 'attempt')} each"),
         ("time", f"{duration(summary.worked_seconds)}{_waited(summary.waited_seconds)}"),

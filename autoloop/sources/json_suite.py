@@ -4,6 +4,7 @@ What a task is made of stands in the file; files that it names lie beside it.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -67,14 +68,15 @@ class _Task(Frozen):
 
 
 class _Level(Frozen):
-    repetitions: Count
+    repetitions: Count | None = None
+    hours: Seconds | None = None
 
 
 class _Suite(Frozen):
     name: Text = Field(description="text that is not empty")
     version: str = Field("", description='text such as "1.0"')
     description: str = Field("", description="text")
-    levels: dict[str, _Level] = Field({}, description='a table such as {"L1": {"repetitions": 10}}')
+    levels: dict[str, _Level] = Field({}, description='a table such as {"L1": {"repetitions": 10, "hours": 2}}')
     tasks: tuple[_Task, ...] = Field(description="a list of tasks, each with id, description and verification")
 
 
@@ -91,7 +93,8 @@ class JsonSuites:
         source = str(file)
         read = validated(_Suite, read_values(file, source), source)
         tasks = [_made(task, read, file.parent, f"{source}: tasks[{number}]") for number, task in enumerate(read.tasks)]
-        return assemble(read.name, read.version, file.parent, tasks, source)
+        hours = {name: level.hours for name, level in read.levels.items() if level.hours is not None}
+        return replace(assemble(read.name, read.version, file.parent, tasks, source), hours=hours)
 
 
 def _file(path: Path) -> Path:

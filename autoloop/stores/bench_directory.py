@@ -1,16 +1,23 @@
-"""The directory of a bench: its journal, its views, and the records of its trials."""
+"""The directory of a bench: its journal, its views, and the records of its trials.
+
+`status` loads it, so it loads no models.
+"""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autoloop.core.suite.plan import BenchPlan
-from autoloop.core.suite.trial import TrialKey
 from autoloop.errors import AutoloopError
 from autoloop.stores.directory import write_atomically
+
+if TYPE_CHECKING:
+    from autoloop.core.suite.plan import BenchPlan
+    from autoloop.core.suite.trial import TrialKey
 
 JOURNAL = "journal.jsonl"
 EPISODES = "episodes.jsonl"

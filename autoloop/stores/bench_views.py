@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from autoloop.core.suite.delta import delta
-from autoloop.core.suite.events import BenchEvent, BenchStopped, Regraded, TrialEnded
+from autoloop.core.suite.events import BenchEvent, BenchStopped, GroupCut, Regraded, TrialEnded
 from autoloop.core.suite.plan import BenchPlan
 from autoloop.core.suite.state import BenchState
-from autoloop.core.suite.summary import EpisodeRecord, episode, summarise
+from autoloop.core.suite.summary import EpisodeRecord, cut_in, episode, summarise
 from autoloop.core.suite.telling import iteration_text, summary_text
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.errors import NoRoom
@@ -66,6 +66,8 @@ class BenchViews:
                 case TrialEnded(key=key) | Regraded(key=key):
                     self._write_record(key, state.results[key])
                     self._count(event, key)
+                case GroupCut(group=group):
+                    self._cut_short(group)
                 case BenchStopped():
                     self._workers.clear()
                     self._write_end()
@@ -92,12 +94,21 @@ class BenchViews:
         if isinstance(event, TrialEnded):
             if not self._state.is_settled(key):
                 return
-            self._open[which] -= 1
+            self._open[which] -= self._state.group_of(key) not in self._state.cut
         if which in self._complete or self._open[which] <= 0:
             self._complete.add(which)
             for one in self._complete & {which, after}:
                 self._write_iteration(*one)
             self._write_end()
+
+    def _cut_short(self, group: str) -> None:
+        """An arm's iteration of which nothing more is to be taken is as complete as it will be."""
+        cut = Counter((key.arm, key.iteration) for key in self._state.open if self._state.group_of(key) == group)
+        self._open -= cut
+        for arm, iteration in sorted(cut):
+            if self._open[arm, iteration] <= 0 and self._state.of(arm=arm, iteration=iteration):
+                self._complete.add((arm, iteration))
+                self._write_iteration(arm, iteration)
 
     def _write_record(self, key: TrialKey, result: TrialResult) -> None:
         """`runs/<run_id>.json`."""
@@ -119,7 +130,9 @@ class BenchViews:
         trials = [{**key.model_dump(), **result.model_dump(mode="json")} for key, result in results.items()]
         write_atomically(place / "results.json", _json({"episode": found.model_dump(mode="json"), "trials": trials}))
         write_atomically(place / "delta.json", _json(changed.model_dump(mode="json") if changed else _FIRST))
-        write_atomically(place / "report.md", iteration_text(found, results, changed))
+        write_atomically(
+            place / "report.md", iteration_text(found, results, changed, cut_in(self._state, arm, iteration))
+        )
         self._add_episode(found)
 
     def _episode(self, arm: str, iteration: int) -> EpisodeRecord:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from autoloop.core.suite import events
 from autoloop.core.suite.events import BenchEvent, BenchStop
+from autoloop.core.suite.hours import used_up
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.pacing import Pace
 from autoloop.core.suite.state import LOST, BenchState
-from autoloop.core.suite.stopping import SILENT, Around, BenchLimits, bench_stop, stuck
+from autoloop.core.suite.stopping import SILENT, Around, BenchLimits, bench_stop, end_of, stuck
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.ports import Ledger, Machine, News, OnWorker, Workers
 
@@ -61,6 +62,7 @@ class SuiteLoop:
         resumed_at = self.machine.now()
         self.append(events.BenchResumed(at=resumed_at, workers=self.count))
         while True:
+            self._cut_short()
             ending = self._why_end(resumed_at)
             if ending is not None and (not self.in_hand or self.stop_now()):
                 break
@@ -86,7 +88,14 @@ class SuiteLoop:
         if (found := bench_stop(self.state, self.limits, around)) is not None:
             return found
         done = next(iter(self.waiting()), None) is None
-        return (BenchStop.DONE, "") if done else None
+        return end_of(self.state) if done else None
+
+    def _cut_short(self) -> None:
+        """Begin nothing more of groups whose hours are used up."""
+        now, hours = self.machine.now(), self.limits.group_hours
+        in_hand = {held.key: held.since for held in self.in_hand.values()}
+        for group in sorted(used_up(self.state, hours, in_hand, now)):
+            self.append(events.GroupCut(at=now, group=group, hours=hours[group]))
 
     def waiting(self) -> Iterable[TrialKey]:
         """The trials that are still to be taken, those in hand included."""

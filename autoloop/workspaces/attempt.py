@@ -51,8 +51,9 @@ class Attempt:
                 break
         reward, _ = grading.combined(steps, self.rewards)
         known, last = self.verified[-1].graded, self.worked[-1]
+        detail = known.error or last.detail or self._why()
         judgement = grading.of_reward(
-            reward, last.failure, changed=self.changed, known=known.failure_mode, detail=known.error or last.detail
+            reward, last.failure, changed=self.changed, known=known.failure_mode, detail=detail
         )
         return self._unless_full(judgement)
 
@@ -68,7 +69,17 @@ class Attempt:
         if (failed := self._verify(steps[0])) is not None:
             return failed
         known, reward = self.verified[-1].graded, self.rewards[-1].value
-        return grading.of_reward(reward, None, changed=True, known=known.failure_mode, detail=known.error)
+        return grading.of_reward(reward, None, changed=True, known=known.failure_mode, detail=known.error or known.why)
+
+    def _why(self) -> str:
+        """What the first verification that gave less than the full reward says of it."""
+        several = len(self.order.task.steps) > 1
+        said = (
+            f"{step.name or f'step {number}'}: {verified.graded.why}" if several else verified.graded.why
+            for number, (step, verified) in enumerate(zip(self.order.task.steps, self.verified, strict=False), 1)
+            if verified.graded.why
+        )
+        return next(said, "")
 
     def _staged(self) -> Judgement | None:
         """A fresh workspace; why there is none, if so."""

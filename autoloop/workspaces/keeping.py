@@ -56,6 +56,7 @@ class Kept:
             self._tidy(attempt, stays)
         return _result(order, judgement, attempt, sessions).model_copy(
             update={
+                "detail": one_line(self.redacted(judgement.detail), 500),
                 "started": self.began,
                 "seconds": time.time() - self.began,
                 "sandbox": tier,
@@ -117,7 +118,6 @@ def _result(order: TrialOrder, judgement: Judgement, attempt: Attempt | None, se
         outcome=judgement.outcome,
         reward=judgement.reward,
         failure_mode=judgement.failure_mode,
-        detail=one_line(judgement.detail, 500),
         started=0.0,
         seconds=0.0,
     )

@@ -7,10 +7,10 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoloop.core.suite.grading import Graded, Reward, read_reward
+from autoloop.core.suite.grading import Graded, Reward, read_reward, why_less, why_not
 from autoloop.core.suite.task import Step, SuiteTask
 from autoloop.workspaces.commands import Commands, Ran
 from autoloop.workspaces.expecting import holding
@@ -62,13 +62,14 @@ def _graded(step: Step, ran: Ran, logs: Path) -> Graded:
     if step.verification.reward == "exit_code":
         if ran.done.timed_out:
             return Graded(Reward(0.0), error=limit, failure_mode="verifier_timeout")
-        return Graded(Reward(1.0 if ran.done.exit_code == 0 else 0.0))
+        reward = Reward(1.0 if ran.done.exit_code == 0 else 0.0)
+        return Graded(reward, why=why_less(reward, ran.last_words))
     if ran.done.timed_out:
         return Graded(error=limit, failure_mode="verifier_timeout")
     graded = read_reward(_read(logs / "reward.json"), _read(logs / "reward.txt"))
-    if graded.reward is None and ran.last_words:
-        return Graded(error=f"{graded.error}; the verifier ended with: {ran.last_words}")
-    return graded
+    if graded.reward is not None:
+        return replace(graded, why=why_less(graded.reward, ran.last_words))
+    return Graded(error=f"{graded.error}; the verifier ended with: {ran.last_words}") if ran.last_words else graded
 
 
 def _expected(step: Step, tree: Path) -> tuple[Graded, str]:
@@ -79,8 +80,8 @@ def _expected(step: Step, tree: Path) -> tuple[Graded, str]:
         held = holding(tree, expectations, step.verification.timeout)
     except re.error as error:
         return Graded(error=f"the task expects what is no regular expression: {error}"), ""
-    lines = [f"{'holds' if ok else 'fails'}: {wanted}" for ok, wanted in zip(held, expectations, strict=True)]
-    return Graded(Reward(sum(held) / len(held))), "\n".join(lines) + "\n"
+    lines = [f"{'holds' if ok else 'fails'}: {wanted.sentence}" for ok, wanted in zip(held, expectations, strict=True)]
+    return Graded(Reward(sum(held) / len(held)), why=why_not(expectations, held)), "\n".join(lines) + "\n"
 
 
 def _read(file: Path) -> str | None:

@@ -20,6 +20,8 @@ from autoloop.workspaces import placing
 LOGS = Path("/logs/verifier")
 WORKSPACE = "workspace"
 _SCRATCH = ".work"
+PLACES = (WORKSPACE, _SCRATCH)
+"""What stays in a trial's directory of a workspace that is kept."""
 _LASTING = ("root", "outside")
 """What of it belongs to the workspace."""
 _OTHER_ATTEMPT = re.compile(r"attempt-\d+")

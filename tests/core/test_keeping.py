@@ -1,4 +1,4 @@
-"""What of a run or a leftover may go, by what became of it and what was asked for."""
+"""What of a run, a bench or a leftover may go, by what became of it and what was asked for."""
 
 import pytest
 
@@ -7,6 +7,8 @@ from autoloop.core.keeping import LASTING, MADE_AGAIN, CleanOptions, Holding, Pa
 NOTHING: frozenset[Part] = frozenset()
 ALL = CleanOptions(killed=True, everywhere=True, transcripts=True, runs=True, branches=True)
 RUNS = CleanOptions(runs=True)
+WORKSPACES = CleanOptions(workspaces=True)
+OF_A_RUN = frozenset(Part) - {Part.WORKSPACES, Part.RECORDS}
 KILLED = CleanOptions(killed=True)
 EVERYWHERE = CleanOptions(everywhere=True)
 
@@ -23,11 +25,11 @@ def holding(state: State, whose: str = "own") -> Holding:
         (State.FINISHED, "own", KILLED, MADE_AGAIN),
         (State.FINISHED, "own", CleanOptions(transcripts=True), MADE_AGAIN | {Part.TRANSCRIPTS}),
         (State.FINISHED, "own", RUNS, MADE_AGAIN | LASTING),
-        (State.FINISHED, "own", ALL, frozenset(Part)),
+        (State.FINISHED, "own", ALL, OF_A_RUN),
         (State.KILLED, "own", CleanOptions(), NOTHING),
         (State.KILLED, "own", RUNS, NOTHING),
         (State.KILLED, "own", KILLED, MADE_AGAIN),
-        (State.KILLED, "own", ALL, frozenset(Part)),
+        (State.KILLED, "own", ALL, OF_A_RUN),
         (State.ALIVE, "own", ALL, NOTHING),
         (State.NEWER, "own", ALL, NOTHING),
         (State.GONE, "own", CleanOptions(), MADE_AGAIN),
@@ -51,6 +53,22 @@ def test_what_goes(state: State, whose: str, options: CleanOptions, goes: frozen
     assert entry.parts_to_go(options) == goes
     assert entry.frees(options) == len(goes)
     assert entry.has_something_to_go(options) is bool(goes)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_latest", "options", "goes"),
+    [
+        (State.FINISHED, False, CleanOptions(), {Part.LITTER}),
+        (State.FINISHED, False, ALL, {Part.LITTER}),
+        (State.FINISHED, False, WORKSPACES, {Part.LITTER, Part.WORKSPACES}),
+        (State.FINISHED, True, WORKSPACES, {Part.LITTER}),
+        (State.UNFINISHED, False, WORKSPACES, {Part.LITTER}),
+        (State.ALIVE, False, WORKSPACES, NOTHING),
+    ],
+)
+def test_what_goes_of_a_bench(state: State, is_latest: bool, options: CleanOptions, goes: set[Part]) -> None:
+    entry = Holding("b", state, "bench", own=True, sizes=dict.fromkeys(Part, 1), is_latest=is_latest)
+    assert entry.parts_to_go(options) == goes
 
 
 def test_what_git_alone_holds_is_something_to_go() -> None:

@@ -182,6 +182,20 @@ def test_a_timeout_is_the_agents_and_counts(place: Place) -> None:
     assert outcome.metrics()["pass_rate"] == 0.0
 
 
+def test_a_report_says_what_was_missing_of_a_partial_result(place: Place) -> None:
+    tasks = [
+        {"id": "open", "description": "one", "verification": {"type": "expectations", "expected": [
+            {"path": "answer"}, {"path": "README.md", "contains": "Usage"}]}},
+        {"id": "tested", "description": "two",
+         "verification": {"type": "command", "command": "echo '2 of 3 tests failed' >&2; false"}},
+    ]  # fmt: skip
+    write(place.root, {"suite.json": json.dumps(suite(tasks=tasks))})
+    place.bench()
+    report = (place.root / "out/iterations/001/report.md").read_text()
+    assert '| partial_result | 1 of 2 expectations not met: README.md with "Usage" |' in report
+    assert "| wrong_result | 2 of 3 tests failed |" in report
+
+
 def test_within_a_sample_a_bench_goes_on_by_itself(place: Place, tmp_path: Path) -> None:
     import os
 
@@ -223,8 +237,17 @@ def test_what_does_not_fit_is_said_before_anything_is_written(place: Place, fiel
 
 
 def test_an_unknown_profile_is_an_error_and_never_another(place: Place) -> None:
-    with pytest.raises(AutoloopError, match='unknown profile "haf"; did you mean "half"'):
+    with pytest.raises(AutoloopError, match='unknown profile "haf"; did you mean "half"') as refused:
         place.bench("haf")
+    assert refused.value.hint == (
+        "There are: half, other, claude-code, codex, opencode, anthropic, oracle, nop, openai:MODEL, ollama:MODEL."
+    )
+    meant = {"oracel": "oracle", "claud-code": "claude-code", "claude-cod:opus": "claude-code:opus",
+             "olama:qwen3:8b": "ollama:qwen3:8b", "ollama": "ollama:MODEL"}  # fmt: skip
+    for typed, near in meant.items():
+        with pytest.raises(AutoloopError, match=f'unknown profile "{typed}"; did you mean "{near}"'):
+            place.bench(typed)
+    assert not (place.root / "out").exists()
 
 
 def test_a_directory_with_a_bench_is_not_begun_anew(place: Place) -> None:

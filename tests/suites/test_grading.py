@@ -4,9 +4,9 @@ import pytest
 
 from autoloop.core.session import SessionFailure
 from autoloop.core.suite import grading, needs
-from autoloop.core.suite.grading import Reward, combined, of_reward, of_session, read_reward
+from autoloop.core.suite.grading import Reward, combined, of_reward, of_session, read_reward, why_less, why_not
 from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.task import Placed, Step, SuiteTask, Verification
+from autoloop.core.suite.task import Expectation, Placed, Step, SuiteTask, Verification
 from autoloop.core.suite.trial import Outcome, TrialKey
 
 CHECK = Verification(reward="exit_code", command="true")
@@ -88,6 +88,29 @@ def test_the_failure_mode_says_why_it_did_not_pass(
     reward: float, failure: SessionFailure | None, changed: bool, known: str, mode: str
 ) -> None:
     assert of_reward(reward, failure, changed=changed, known=known).failure_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("reward", "last_words", "why"),
+    [
+        (Reward(1.0), "3 passed", ""),
+        (Reward(0.5), "1 failed, 1 passed", "1 failed, 1 passed"),
+        (Reward(0.5, (("style", 0.25), ("tests", 1.0))), "", "style 0.25"),
+        (Reward(0.0, (("style", 0.0),)), "no such file", "style 0: no such file"),
+        (Reward(0.0), "", ""),
+    ],
+)
+def test_what_a_verifier_says_of_less_than_the_full_reward(reward: Reward, last_words: str, why: str) -> None:
+    assert why_less(reward, last_words) == why
+
+
+def test_what_does_not_hold_is_named_and_many_are_counted() -> None:
+    wanted = [Expectation(path=f"{name}.txt") for name in "abcde"]
+    assert why_not(wanted, [True] * 5) == ""
+    assert why_not(wanted, [False] * 5) == "5 of 5 expectations not met: a.txt, b.txt, c.txt and 2 more"
+    assert why_not([Expectation(path="README.md", contains="Usage", matches="^#")], [False]) == (
+        '1 of 1 expectation not met: README.md with "Usage" matching ^#'
+    )
 
 
 def order(profile: str = "mine", **fields: object) -> TrialOrder:

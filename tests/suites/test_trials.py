@@ -85,6 +85,7 @@ def test_with_less_than_its_least_reward_a_step_ends_the_trial_and_later_ones_co
     result = anywhere.run("echo again; touch out.txt", task(steps=(first, second, third)))
     assert result.rewards == {"one": 0.5, "two": 0.5} and result.reward == pytest.approx(1 / 3)
     assert (result.outcome, result.failure_mode) == (Outcome.FAIL, "partial_result")
+    assert result.detail == "one: 1 of 2 expectations not met: never.txt"
     assert anywhere.record("output.txt") == "again\nagain\n"
 
 

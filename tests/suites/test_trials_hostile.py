@@ -141,7 +141,9 @@ def test_expectations_give_partial_credit_and_an_endless_expression_does_not_hol
     made = "mkdir src; printf 'def f():\\nreturn 42\\n' > src/a.py; printf 'a%.0s' $(seq 40) > long.txt"
     result = anywhere.run(f"{made}; printf b >> long.txt", task(wanted))
     assert result.reward == 0.5 and result.failure_mode == "partial_result"
-    assert "fails: path='long.txt'" in anywhere.record("verification.txt")
+    said = "2 of 4 expectations not met: *.py, long.txt matching ^(a+)+$"
+    assert result.detail == said
+    assert "fails: long.txt matching ^(a+)+$\n" in anywhere.record("verification.txt")
 
 
 def test_a_suite_does_not_say_where_keys_are_sent(anywhere: Proving) -> None:

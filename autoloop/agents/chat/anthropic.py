@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoloop.agents.chat.service import (
+    QUESTION,
     Answer,
     Answered,
     Asked,
@@ -87,6 +88,10 @@ class AnthropicService:
         if self.effort:
             wanted["output_config"] = {"effort": self.effort}
         return _read(self._ask(wanted))
+
+    def sign_of_life(self) -> None:
+        """One token is asked for."""
+        self._ask({"model": self.model, "max_tokens": 1, "messages": [{"role": "user", "content": QUESTION}]})
 
     def _ask(self, wanted: dict[str, Any]) -> Any:
         sdk = self._sdk

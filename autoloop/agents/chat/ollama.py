@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autoloop.agents.chat.openai import declared, without_tools
-from autoloop.agents.chat.service import Answer, Answered, Asked, ServiceFailed, Stop, Tool, Turn
+from autoloop.agents.chat.service import QUESTION, Answer, Answered, Asked, ServiceFailed, Stop, Tool, Turn
 from autoloop.agents.chat.streams import Endpoint, parsed
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
@@ -63,6 +63,17 @@ class OllamaService:
         if not last.get("done"):
             raise ServiceFailed(SessionFailure.MALFORMED, "the answer was cut off in the middle of the stream")
         return self._whole(text, reasoning, found, last)
+
+    def sign_of_life(self) -> None:
+        """One token is asked for; the model is loaded for it as it is for a session."""
+        options = {"num_ctx": self.num_ctx, "num_predict": 1}
+        question = [{"role": "user", "content": QUESTION}]
+        body = {"model": self.model, "messages": question, "stream": True, "options": options}
+        try:
+            if not any(parsed(line) for line in self._endpoint.lines("/api/chat", body) if line.strip()):
+                raise ServiceFailed(SessionFailure.MALFORMED, f"{self._endpoint.base_url} gives no answer of Ollama's")
+        except ServiceFailed as failed:
+            raise _explained(failed, self.model) from failed
 
     def _whole(self, text: str, reasoning: str, found: list[dict[str, Any]], last: dict[str, Any]) -> Answer:
         usage = Usage(input=last.get("prompt_eval_count") or 0, output=last.get("eval_count") or 0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autoloop.agents.chat.service import Answer, Answered, Asked, NoTools, ServiceFailed, Stop, Tool, Turn
+from autoloop.agents.chat.service import QUESTION, Answer, Answered, Asked, NoTools, ServiceFailed, Stop, Tool, Turn
 from autoloop.agents.chat.streams import Endpoint, parsed
 from autoloop.agents.trajectory import Call
 from autoloop.core.session import SessionFailure
@@ -55,6 +55,14 @@ class OpenAIService:
         except ServiceFailed as failed:
             raise without_tools(failed, bool(tools)) from failed
         return whole.answer()
+
+    def sign_of_life(self) -> None:
+        """The stream is left at its first token: no field that bounds an answer is known to all servers and models."""
+        body = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}], "stream": True}
+        for line in self._endpoint.lines("/chat/completions", body):
+            if line.startswith("data:") and (data := line[5:].strip()) != "[DONE]" and parsed(data).get("choices"):
+                return
+        raise ServiceFailed(SessionFailure.MALFORMED, f"{self._endpoint.base_url} gives no chat completion")
 
 
 @dataclass

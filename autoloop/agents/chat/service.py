@@ -15,6 +15,8 @@ Result = TypeVar("Result")
 _LOOK = 0.1
 """Seconds between two looks at whether a call has to end."""
 
+QUESTION = "Are you there? Answer with one word."
+
 Stop = Literal["end", "tools", "length", "refused", "paused", "context"]
 
 
@@ -80,6 +82,9 @@ class Service(Protocol):
 
     def answer(self, system: str, turns: Sequence[Turn], tools: Sequence[Tool]) -> Answer:
         """The next answer. ServiceFailed for whatever goes wrong."""
+
+    def sign_of_life(self) -> None:
+        """Return at the first token of an answer to `QUESTION`. ServiceFailed for whatever goes wrong."""
 
     def close(self) -> None:
         """Drop the connection, also in the middle of an answer."""

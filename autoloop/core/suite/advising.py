@@ -37,6 +37,11 @@ def advise(state: BenchState) -> tuple[Advice, ...]:
 
 def _outstanding(state: BenchState) -> Iterator[Advice]:
     left = sum(1 for _ in state.outstanding())
+    if state.cut and state.stopped is not None:
+        cut = listed(sorted(state.cut))
+        unmet = sum(state.group_of(key) in state.cut for key in state.open)
+        text = f"{counted(unmet, 'trial was', 'trials were')} not begun, for want of hours of {cut}: resume with more"
+        yield _step(About.OUTSTANDING, "", text)
     if left and state.stopped is not None:
         done = len(state.results)
         text = f"{counted(left, 'trial is', 'trials are')} outstanding, {done:,} have a result: resume the bench"

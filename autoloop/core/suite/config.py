@@ -43,6 +43,8 @@ class BenchConfig(Frozen):
     """None for as many as cores and memory carry."""
     max_hours: Positive | None = None
     """Of work in one process's life."""
+    group_hours: dict[str, Positive] = {}
+    """Of some groups: how long trials of theirs may run in all, over all processes' lives."""
     max_cost_usd: Positive | None = None
     max_tokens: Count | None = None
     max_rpm: Positive | None = None
@@ -76,5 +78,5 @@ class BenchConfig(Frozen):
         )
 
 
-RESUMABLE = ("workers", "max_hours", "max_cost_usd", "max_tokens", "max_rpm", "min_free_gb")
+RESUMABLE = ("workers", "max_hours", "group_hours", "max_cost_usd", "max_tokens", "max_rpm", "min_free_gb")
 """The fields that a resume may set anew."""

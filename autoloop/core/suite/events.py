@@ -20,6 +20,8 @@ class BenchStop(StrEnum):
 
     DONE = "done"
     MAX_HOURS = "max_hours"
+    GROUP_HOURS = "group_hours"
+    """All trials that are left belong to groups whose hours are used up."""
     BUDGET = "budget"
     STOPPED = "stopped"
     AGENT_UNAVAILABLE = "agent_unavailable"
@@ -87,6 +89,15 @@ class BenchWaited(_Event):
     seconds: float
 
 
+class GroupCut(_Event):
+    """The hours of a group are used up: no further trial of it is begun until a resume gives it more."""
+
+    kind: Literal["group_cut"] = "group_cut"
+    group: str
+    hours: float
+    """Those that it had."""
+
+
 class BenchStopped(_Event):
     """The process ended its work; a resume goes on from here."""
 
@@ -95,7 +106,9 @@ class BenchStopped(_Event):
     detail: str = ""
 
 
-BenchEvent = BenchStarted | BenchResumed | TrialEnded | Regraded | WorkerReplaced | BenchWaited | BenchStopped
+BenchEvent = (
+    BenchStarted | BenchResumed | TrialEnded | Regraded | WorkerReplaced | BenchWaited | GroupCut | BenchStopped
+)
 
 _ADAPTER: TypeAdapter[BenchEvent] = TypeAdapter(Annotated[BenchEvent, Field(discriminator="kind")])
 

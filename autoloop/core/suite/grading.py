@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoloop.core.session import SessionFailure
-from autoloop.core.suite.task import Step
+from autoloop.core.suite.saying import counted
+from autoloop.core.suite.task import Expectation, Step
 from autoloop.core.suite.trial import Outcome
+from autoloop.core.texts import listed
 
 _PASSING = 1 - 1e-9
 MAIN = "reward"
@@ -33,6 +35,8 @@ class Graded:
     error: str = ""
     failure_mode: str = ""
     """What is known already of why it is not 1."""
+    why: str = ""
+    """For people, where the reward is less than 1: what did not hold, or what the verifier said last."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,22 @@ def _from_json(text: str) -> Graded:
         return Graded(error=f"reward.json holds {text.strip()[:40]!r}; needed are finite numbers")
     main = known.get(MAIN, sum(known.values()) / len(known))
     return Graded(Reward(main, tuple((name, value) for name, value in known.items() if name != MAIN)))
+
+
+def why_less(reward: Reward, last_words: str) -> str:
+    """Why a verifier's reward is not 1, as far as it says so: what else it graded below 1, and its last words."""
+    if reward.value >= _PASSING:
+        return ""
+    low = [f"{name} {value:.3g}" for name, value in reward.others if value < _PASSING]
+    return ": ".join(filter(None, (listed(low), last_words)))
+
+
+def why_not(expectations: Sequence[Expectation], held: Sequence[bool]) -> str:
+    """Which of what was expected does not hold."""
+    failing = [expectation.sentence for expectation, ok in zip(expectations, held, strict=True) if not ok]
+    if not failing:
+        return ""
+    return f"{len(failing)} of {counted(len(held), 'expectation')} not met: {listed(failing, 3)}"
 
 
 def _number(text: str) -> float | None:

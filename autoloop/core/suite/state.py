@@ -12,10 +12,12 @@ from autoloop.core.suite.events import (
     BenchStarted,
     BenchStopped,
     BenchWaited,
+    GroupCut,
     Regraded,
     TrialEnded,
     WorkerReplaced,
 )
+from autoloop.core.suite.hours import AtWork
 from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, turned_away
 from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
@@ -49,6 +51,12 @@ class BenchState:
     """Workers that were replaced since one last brought a result."""
     open: dict[TrialKey, None] = field(default_factory=dict)
     """The trials that are not settled, in the order of the plan."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Of each task."""
+    at_work: dict[str, AtWork] = field(default_factory=dict)
+    """How long trials of each group ran."""
+    cut: dict[str, float] = field(default_factory=dict)
+    """The groups of which nothing more is begun, with the hours that they had."""
     events: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
@@ -72,6 +80,7 @@ class BenchState:
         match event:
             case BenchStarted():
                 self.started = event
+                self.groups = {task.id: task.group for task in event.plan.tasks}
                 self.open = dict.fromkeys(event.plan.trials())
             case BenchResumed():
                 self._begin_anew()
@@ -87,6 +96,8 @@ class BenchState:
                 self.barren += 1
             case BenchWaited():
                 self.waited += event.seconds
+            case GroupCut():
+                self.cut[event.group] = event.hours
             case BenchStopped():
                 self.stopped = event
 
@@ -96,6 +107,9 @@ class BenchState:
         self.stopped, self.barren = None, 0
         self.errors.clear()
         self.rounds.clear()
+        self.cut.clear()
+        for at_work in self.at_work.values():
+            at_work.begin_anew()
         self.open = dict.fromkeys(self.to_take())
 
     def to_take(self) -> list[TrialKey]:
@@ -105,6 +119,7 @@ class BenchState:
         return [key for key in self.started.plan.trials() if key not in taken]
 
     def _take(self, key: TrialKey, result: TrialResult, at: float) -> None:
+        self.at_work.setdefault(self.group_of(key), AtWork()).add(at - result.seconds, at)
         self.cost_usd = sum_known(self.cost_usd, result.cost_usd)
         self.tokens = sum_known(self.tokens, result.tokens)
         self.calls[key.arm] = self.calls.get(key.arm, 0) + self._calls_of(key, result)
@@ -146,9 +161,13 @@ class BenchState:
         return result.outcome is not Outcome.ERROR or self.errors.get(key, 0) >= MOST_TRIES
 
     def outstanding(self) -> Iterator[TrialKey]:
-        """The trials that are still to be taken, in the order of the plan."""
+        """The trials that are still to be taken, in the order of the plan; none of a group that was cut short."""
         assert self.started is not None, "a journal begins with its bench"
-        return iter(self.open)
+        return (key for key in self.open if self.group_of(key) not in self.cut) if self.cut else iter(self.open)
+
+    def group_of(self, key: TrialKey) -> str:
+        """The level or category of a trial."""
+        return self.groups.get(key.task, "")
 
     def of(self, *, arm: str | None = None, iteration: int | None = None) -> dict[TrialKey, TrialResult]:
         """The results of one arm, of one iteration, or of both."""

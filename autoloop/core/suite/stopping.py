@@ -1,10 +1,12 @@
 """When a bench ends, and when a worker is stuck."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.events import BenchStop
 from autoloop.core.suite.state import BenchState
+from autoloop.core.texts import listed
 
 SILENT = 30.0
 """Seconds without a sign of life after which a worker counts as dead: it gives one each second."""
@@ -17,6 +19,8 @@ class BenchLimits(Frozen):
     """What ends a bench before its last trial."""
 
     max_hours: float | None = None
+    group_hours: Mapping[str, float] = {}
+    """Of some groups."""
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     min_free_gb: float = 5.0
@@ -50,10 +54,17 @@ def bench_stop(state: BenchState, limits: BenchLimits, around: Around) -> tuple[
     return _given_up(state)
 
 
+def end_of(state: BenchState) -> tuple[BenchStop, str]:
+    """What it came to when there is nothing left to begin."""
+    if not state.cut:
+        return BenchStop.DONE, ""
+    return BenchStop.GROUP_HOURS, f"the hours of {listed(sorted(state.cut))} are used up"
+
+
 def _given_up(state: BenchState) -> tuple[BenchStop, str] | None:
     """Whether every arm that has trials left is one whose agent is out of reach for good."""
     gone = {arm: pause.why for arm, pause in state.pauses().items() if pause.until is None}
-    left = {key.arm for key in state.open} if gone else set()
+    left = {key.arm for key in state.outstanding()} if gone else set()
     if not left or left - gone.keys():
         return None
     said = "; ".join(f"{arm}: {gone[arm]}" for arm in sorted(left))

@@ -6,6 +6,7 @@ from typing import Any
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.episode import EpisodeRecord, EpisodeStatus, episode
+from autoloop.core.suite.hours import CutShort
 from autoloop.core.suite.plan import ArmPlan
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tally import Planned, Tally, score, tally, total_cost
@@ -50,6 +51,8 @@ class BenchSummary(Frozen):
     """What the outstanding trials will take; None while nothing is known of trials, 0 when there is nothing to do."""
     stop_reason: str | None
     stop_detail: str
+    cut: tuple[CutShort, ...] = ()
+    """The groups whose hours were used up."""
     replaced_workers: int
     arms: tuple[ArmSummary, ...]
     totals: Tally
@@ -72,9 +75,10 @@ def summarise(state: BenchState) -> BenchSummary:
         finished=stopped.at if stopped else None,
         worked_seconds=state.worked,
         waited_seconds=state.waited,
-        eta_seconds=_eta([one for one in trials if one.key not in state.reused], state.worked - state.waited),
+        eta_seconds=_eta(_to_expect(trials, state), state.worked - state.waited),
         stop_reason=stopped.reason.value if stopped else None,
         stop_detail=stopped.detail if stopped else "",
+        cut=cut_short(state, trials),
         replaced_workers=state.replaced,
         arms=tuple(_arm(arm, [one for one in trials if one.key.arm == arm.name]) for arm in started.plan.arms),
         totals=tally(trials),
@@ -109,6 +113,25 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
     }
 
 
+def cut_short(state: BenchState, trials: Iterable[Planned]) -> tuple[CutShort, ...]:
+    """The groups of which some of these trials will not be taken, because their hours are used up."""
+    of_group: dict[str, list[bool]] = {}
+    for trial in trials:
+        if trial.group in state.cut:
+            of_group.setdefault(trial.group, []).append(trial.settled)
+    return tuple(
+        CutShort(group=group, hours=state.cut[group], taken=sum(settled), planned=len(settled))
+        for group, settled in of_group.items()
+        if not all(settled)
+    )
+
+
+def cut_in(state: BenchState, arm: str, iteration: int) -> tuple[CutShort, ...]:
+    """What was cut short of one arm's iteration."""
+    trials = planned_trials(state) if state.cut else []
+    return cut_short(state, (one for one in trials if (one.key.arm, one.key.iteration) == (arm, iteration)))
+
+
 def planned_trials(state: BenchState) -> list[Planned]:
     """Every trial of the plan, with what came of it so far."""
     assert state.started is not None, "a journal begins with its bench"
@@ -133,6 +156,11 @@ def _arm(arm: ArmPlan, trials: Sequence[Planned]) -> ArmSummary:
         groups={name: tally(of_group) for name, of_group in groups.items()},
         **dict(tally(trials)),
     )
+
+
+def _to_expect(trials: Iterable[Planned], state: BenchState) -> list[Planned]:
+    """The trials that tell how long the others take, and those others: what is reused or cut short takes no time."""
+    return [one for one in trials if one.key not in state.reused and (one.settled or one.group not in state.cut)]
 
 
 def _eta(trials: Sequence[Planned], worked: float) -> float | None:

@@ -4,6 +4,7 @@ A path of the suite is relative to the suite's directory. A place in the workspa
 workdir.
 """
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -35,6 +36,12 @@ class Expectation(Frozen):
     """A text that one of them must hold."""
     matches: str = ""
     """A regular expression that must be found in one of them."""
+
+    @property
+    def sentence(self) -> str:
+        """For people: `README.md with "Usage"`."""
+        holds = f" with {json.dumps(self.contains, ensure_ascii=False)}" if self.contains else ""
+        return f"{self.path}{holds}{f' matching {self.matches}' if self.matches else ''}"
 
 
 class Verification(Frozen):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from autoloop.core.suite.delta import Delta
 from autoloop.core.suite.episode import EpisodeRecord
+from autoloop.core.suite.hours import CutShort
 from autoloop.core.suite.rates import Rate
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
 from autoloop.core.suite.tally import Tally
@@ -18,6 +19,7 @@ def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> st
         "",
         f"Suite version {summary.suite_version}. It ended: {ended}{_because(summary.stop_detail)}. "
         f"{summary.worked_seconds / 3600:.2f} hours of work, cost {_money(summary.cost_usd)}.",
+        *(f"{one.sentence}." for one in summary.cut),
         "",
         *_table(
             ("arm", "done", "pass rate", "passed", "failed", "timeout", "error", "unsupported", "retries", "mean time"),
@@ -34,7 +36,12 @@ def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> st
     return "\n".join(lines) + "\n"
 
 
-def iteration_text(found: EpisodeRecord, results: Mapping[TrialKey, TrialResult], changed: Delta | None) -> str:
+def iteration_text(
+    found: EpisodeRecord,
+    results: Mapping[TrialKey, TrialResult],
+    changed: Delta | None,
+    cut: Sequence[CutShort] = (),
+) -> str:
     """`report.md` of one iteration."""
     counts = found.summary
     not_passed = [(key, result) for key, result in results.items() if result.outcome is not Outcome.PASS]
@@ -43,6 +50,7 @@ def iteration_text(found: EpisodeRecord, results: Mapping[TrialKey, TrialResult]
         "",
         f"{counts.passed} of {counts.passed + counts.failed + counts.timeout} passed ({_share(counts.passRate)}), "
         f"{counts.timeout} ran out of time, {counts.error} errors, {counts.unsupported} unsupported.",
+        *(f"{one.sentence}." for one in cut),
         "",
         f"Against the iteration before: {changed.sentence}" if changed else "There is no iteration before it.",
     ]

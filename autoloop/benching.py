@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autoloop.bench_planning import limits_of, plan_of, require_groups, with_hours, workers_of
+from autoloop.containers import find_engine, swept
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
@@ -141,6 +142,7 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
         state = _taken_up(ready, journal, views, reuse, machine.now())
         stack.enter_context(awake())
         count = workers_of(config, left=len(state.results if regrading else state.to_take()))
+        stack.enter_context(_without_containers(ready, around))
         command = [sys.executable, "-P", "-m", "autoloop.worker", str(directory.path), "--root", str(around.root)]
         pool = stack.enter_context(Pool(command, count, cwd=directory.path, env=around.environ, run_id=config.bench_id))
 
@@ -165,6 +167,19 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
         if regrading:
             loop = Regrading(**vars(loop), left=regradable(state.results.items()))
         return loop.run()
+
+
+def _without_containers(ready: Ready, around: Around) -> AbstractContextManager[None]:
+    """Containers of its trials are gone before and after, where some of them take one; which engine makes them."""
+    tasks = [ready.tasks[task.id] for task in ready.plan.tasks]
+    if ready.config.containers == "never" or not any(task.container for task in tasks):
+        return nullcontext()
+    if needing := sum(bool(task.contained and not task.unsupported) for task in tasks):
+        found = find_engine(around.environ)
+        here = f"made by {found.engine.name}" if found.engine else f"unsupported here, because {found.why}"
+        text = f"{needing} of {len(tasks)} tasks need a container: {here}"
+        around.on_progress(Progress("notice", text=text))
+    return swept(around.environ, ready.config.bench_id)
 
 
 def _taken_up(ready: Ready, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float) -> BenchState:

@@ -131,6 +131,15 @@ DependsOn = Annotated[
         show_default=False,
     ),
 ]
+Containers = Annotated[
+    str | None,
+    typer.Option(
+        "--containers",
+        metavar="WHEN",
+        help="Tasks that have a container use it: needed, always or never.  [default: needed]",
+        show_default=False,
+    ),
+]
 Keep = Annotated[
     str | None,
     typer.Option(
@@ -171,6 +180,7 @@ def bench(
     validation_rate: Validation = 0.0,
     ollama_endpoint: options.OllamaEndpoint = None,
     keep: Keep = None,
+    containers: Containers = None,
     seed: options.Seed = None,
     limit: Limit = None,
     failing_first: FailingFirst = None,
@@ -212,6 +222,7 @@ def bench(
         "max_rpm": max_rpm,
         "min_free_gb": min_free_gb,
         "keep": keep,
+        "containers": containers,
         "seed": seed,
         "limit": limit,
         "reuse": None if reuse is None else _placed(context, reuse),

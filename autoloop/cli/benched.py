@@ -154,14 +154,18 @@ def _list(path: Path, asked: Asked) -> int:
     if asked.json:
         say_json([{"id": task.id, "name": task.name, "group": task.group, "difficulty": task.difficulty,
                    "repetitions": task.repetitions, "timeout": task.timeout, "max_turns": task.max_turns,
-                   "has_solution": task.solution is not None, "unsupported": task.unsupported or None}
+                   "has_solution": task.solution is not None, "unsupported": task.unsupported or None,
+                   "container": task.contained or None}
                   for task in chosen])  # fmt: skip
         return DONE
     width = max((len(task.id) for task in chosen), default=0)
     for task in chosen:
-        notes = f"  unsupported: {task.unsupported}" if task.unsupported else ""
-        say(f"{task.id:{width}}  {task.group:12}  {task.name}{notes}".rstrip())
+        why = f"  unsupported: {task.unsupported}" if task.unsupported else ""
+        why = why or (f"  in a container: {task.contained}" if task.contained else "")
+        say(f"{task.id:{width}}  {task.group:12}  {task.name}{why}".rstrip())
     say(f"{count(len(chosen), 'task')} in {suite.name}, version {suite.version[:12]}", sys.stderr)
+    if any(task.contained and not task.unsupported for task in chosen):
+        say(api.container_engine(), sys.stderr)
     return DONE
 
 

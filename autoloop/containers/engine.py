@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,10 +94,20 @@ def last_words(done: Finished) -> str:
     return lines[-1][:300] if lines else f"exit code {done.exit_code}"
 
 
-def sweep_bench(engine: Engine, bench_id: str) -> int:
-    """Remove every container of a bench, in whatever state; how many there were."""
+@contextmanager
+def swept(environ: Mapping[str, str], bench_id: str) -> Iterator[None]:
+    """No container of a bench before and after, whatever became of those who made them."""
+    engine = find_engine(environ).engine
+    try:
+        if engine is not None:
+            _sweep(engine, bench_id)
+        yield
+    finally:
+        if engine is not None:
+            _sweep(engine, bench_id)
+
+
+def _sweep(engine: Engine, bench_id: str) -> None:
     listed = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={bench_id}")
-    names = listed.stdout.split() if listed.ok else []
-    if names:
+    if listed.ok and (names := listed.stdout.split()):
         engine.run("rm", "--force", "--volumes", *names, deadline=120.0)
-    return len(names)

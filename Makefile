@@ -55,7 +55,7 @@ test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed;
 	$(BIN)/python -m pytest -m suites -v tests/suites tests/test_report.py $(ARGS)
 
 test-containers: $(DEV_STAMP)  ## trials of a suite in real containers; starts an engine of its own where none answers
-	@docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || command -v dockerd >/dev/null || \
+	@docker info >/dev/null 2>&1 || command -v dockerd >/dev/null || \
 	  { $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io || \
 	    { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io; }; } >/dev/null || \
 	  echo "no container engine is here, and none can be installed: its tests are skipped"

@@ -28,7 +28,7 @@ from autoloop.core.suite.trial import Outcome, TrialResult
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError, as_fixable, is_full
 from autoloop.fields import quoted
-from autoloop.ports import Agent, Network, Progress, Sandbox
+from autoloop.ports import Agent, Network, Progress, Sandbox, Tier
 from autoloop.profiles import Profile, Settings, choose, load_settings, user_config
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
@@ -41,6 +41,7 @@ from autoloop.workspaces.workspace import Workspace
 
 CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
+CONTAINER: Tier = "container"
 SLOT = "instruction"
 """Of a profile's `prompt`, when it is for trials."""
 _PRIVATE = (".autoloop", ".autoauto", ".git", ".env")
@@ -92,12 +93,12 @@ class Trials:
         attempt, tier = None, ""
         try:
             choice = self.sandbox(order.suite)
-            here, tier = self._here(order, choice), choice.sandbox.tier
+            here = self._here(order, choice)
+            tier = CONTAINER if needs.in_container(order, here) else choice.sandbox.tier
             if (missing := needs.unsupported(order, here)) is not None:
                 judgement = missing
             else:
                 ground = self._ground(order, choice, here, on_phase)
-                tier = ground.sandbox.tier
                 attempt = self._attempt(ground, on_phase, cancelled)
                 with closing(ground.workspace):
                     judged = attempt.regraded() if order.regrade else attempt.judged()

@@ -1,4 +1,4 @@
-"""Containers of tasks, by the command line of Docker or Podman."""
+"""Containers of tasks, by Docker's command line."""
 
 from autoloop.containers.engine import Engine, Found, find_engine, swept
 from autoloop.containers.staging import Contained, contained

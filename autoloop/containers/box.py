@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoloop.containers.engine import LABEL, Engine
+from autoloop.containers.engine import LABEL, NETWORK, Engine
 from autoloop.containers.images import Image
 from autoloop.core.suite.task import Container, Healthcheck
 from autoloop.errors import AutoloopError
@@ -58,7 +58,7 @@ class Box:
             self._start()
         if self.online != online:
             verb = "connect" if online else "disconnect"
-            self.engine.do(f"{verb} the network", "network", verb, self.engine.network, self.name)
+            self.engine.do(f"{verb} the network", "network", verb, NETWORK, self.name)
             self.online = online
 
     def halt(self) -> None:

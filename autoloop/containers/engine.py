@@ -1,4 +1,8 @@
-"""The engine that makes containers: Docker or Podman, whichever answers, asked by its command line."""
+"""The engine that makes containers, asked by Docker's command line: Docker itself, or what speaks for it on a socket.
+
+Podman does the latter. Its own command line will not do: it leaves a process behind for each container, and what our
+commands leave behind is ended with them.
+"""
 
 import os
 import shutil
@@ -11,12 +15,14 @@ from autoloop import process
 from autoloop.errors import AutoloopError
 from autoloop.process import Finished
 
-PROGRAMS = ("docker", "podman")
+PROGRAM = "docker"
 LABEL = "autoloop.bench"
 """Of every container: the bench that it belongs to."""
 _ANSWERING = 15.0
 """Seconds for an engine to say that it is there."""
-_DEFAULT_NETWORK = {"docker": "bridge", "podman": "podman"}
+_ADVICE = ("Run 'docker", "See 'docker")
+NETWORK = "bridge"
+"""The one that a container has when nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,8 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """Docker or Podman."""
+        """How it is called in sentences."""
         return Path(self.program).name
-
-    @property
-    def network(self) -> str:
-        """The network that a container has when nothing is said."""
-        return _DEFAULT_NETWORK.get(self.name, "bridge")
 
     def run(self, *words: str, deadline: float = 60.0, env: Mapping[str, str] | None = None) -> Finished:
         """Run one command of the engine to its end, whatever that is."""
@@ -67,7 +68,7 @@ _FOUND: dict[tuple[str, ...], Found] = {}
 
 
 def find_engine(environ: Mapping[str, str] = os.environ) -> Found:
-    """The first engine that answers; each is asked once in a process's life."""
+    """The engine, if it answers; it is asked once in a process's life."""
     asked = tuple(environ.get(name, "") for name in ("PATH", "DOCKER_HOST", "DOCKER_CONTEXT"))
     if asked not in _FOUND:
         _FOUND[asked] = _find(environ)
@@ -75,23 +76,19 @@ def find_engine(environ: Mapping[str, str] = os.environ) -> Found:
 
 
 def _find(environ: Mapping[str, str]) -> Found:
-    why = []
-    for name in PROGRAMS:
-        program = shutil.which(name, path=environ.get("PATH"))
-        if program is None:
-            continue
-        engine = Engine(program, dict(environ))
-        done = engine.run("info", "--format", "ok", deadline=_ANSWERING)
-        if done.ok:
-            return Found(engine)
-        why.append(f"{name} does not answer ({last_words(done)})")
-    return Found(why="; ".join(why) or "neither docker nor podman is installed")
+    program = shutil.which(PROGRAM, path=environ.get("PATH"))
+    if program is None:
+        return Found(why=f"{PROGRAM} is not installed")
+    engine = Engine(program, dict(environ))
+    done = engine.run("info", "--format", "ok", deadline=_ANSWERING)
+    return Found(engine) if done.ok else Found(why=f"{PROGRAM} does not answer ({last_words(done)})")
 
 
 def last_words(done: Finished) -> str:
-    """The end of what it said, in one line."""
+    """The end of what it said, in one line, without advice on its usage."""
     lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else f"exit code {done.exit_code}"
+    told = [line for line in lines if not line.startswith(_ADVICE)]
+    return told[-1][:300] if told else f"exit code {done.exit_code}"
 
 
 @contextmanager

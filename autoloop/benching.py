@@ -179,7 +179,7 @@ def _without_containers(ready: Ready, around: Around) -> AbstractContextManager[
         here = f"made by {found.engine.name}" if found.engine else f"unsupported here, because {found.why}"
         text = f"{needing} of {len(tasks)} tasks need a container: {here}"
         around.on_progress(Progress("notice", text=text))
-    return swept(around.environ, ready.config.bench_id)
+    return swept(around.environ, ready.directory.path.resolve())
 
 
 def _taken_up(ready: Ready, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float) -> BenchState:

@@ -30,7 +30,7 @@ class Box:
     engine: Engine
     image: Image
     name: str
-    bench_id: str
+    bench: str
     wanted: Container
     workdir: str
     lasts: float
@@ -106,7 +106,7 @@ class Box:
             words += ["--mount", mount_word(mount)]
         self.engine.do(
             "start a container",
-            "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench_id}",
+            "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}",
             "--cap-drop", "MKNOD", "--workdir", self.workdir, *([] if self.online else ["--network", "none"]),
             *(word for name in self.wanted.env for word in ("--env", name)), *words, *self.entrypoint,
             self.image.name, "sh", "-c", f"sleep {self.lasts:.0f}",
@@ -130,7 +130,7 @@ class Box:
         """Run a line of sh in a container of its own, of the same image, as its root."""
         bound = [part for mount in mounts for part in ("--mount", mount_word(mount))]
         self.engine.do(
-            what, "run", "--rm", "--network", "none", "--user", "0", "--label", f"{LABEL}={self.bench_id}", *bound,
+            what, "run", "--rm", "--network", "none", "--user", "0", "--label", f"{LABEL}={self.bench}", *bound,
             "--entrypoint", "sh", self.image.name, "-c", line, "sh", word, deadline=_MAKING,
         )  # fmt: skip
 

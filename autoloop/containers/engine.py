@@ -17,7 +17,7 @@ from autoloop.process import Finished
 
 PROGRAM = "docker"
 LABEL = "autoloop.bench"
-"""Of every container: the bench that it belongs to."""
+"""Of every container: the directory of the bench that it belongs to."""
 _ANSWERING = 15.0
 """Seconds for an engine to say that it is there."""
 _ADVICE = ("Run 'docker", "See 'docker")
@@ -92,19 +92,19 @@ def last_words(done: Finished) -> str:
 
 
 @contextmanager
-def swept(environ: Mapping[str, str], bench_id: str) -> Iterator[None]:
+def swept(environ: Mapping[str, str], bench: Path) -> Iterator[None]:
     """No container of a bench before and after, whatever became of those who made them."""
     engine = find_engine(environ).engine
     try:
         if engine is not None:
-            _sweep(engine, bench_id)
+            _sweep(engine, bench)
         yield
     finally:
         if engine is not None:
-            _sweep(engine, bench_id)
+            _sweep(engine, bench)
 
 
-def _sweep(engine: Engine, bench_id: str) -> None:
-    listed = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={bench_id}")
+def _sweep(engine: Engine, bench: Path) -> None:
+    listed = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={bench}")
     if listed.ok and (names := listed.stdout.split()):
         engine.run("rm", "--force", "--volumes", *names, deadline=120.0)

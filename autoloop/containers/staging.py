@@ -38,7 +38,7 @@ def contained(order: TrialOrder, engine: Engine, bench: Path, say: Callable[[str
     image = ready_image(engine, wanted, Path(order.suite), bench / ".images", task.setup_timeout, say)
     workdir = _workdir(wanted, image)
     directory = Path(order.directory).resolve()
-    box = Box(engine, image, _name(directory), order.bench_id, wanted, workdir, lasts=order.longest)
+    box = Box(engine, image, _name(directory), str(bench), wanted, workdir, lasts=order.longest)
     outside = {place: directory / ".work/outside" / place.name for place in _PLACES}
     workspace = ContainedWorkspace(directory, Path(workdir), Path(order.suite), True, outside, box=box)
     sandbox = ContainerSandbox(box, workspace.homes, workspace.packets, workspace.homes / "agent")

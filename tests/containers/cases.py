@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from autoloop.containers import Engine
 from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialResult
 from autoloop.sources import load_suite
@@ -51,6 +52,6 @@ class Trying(Proving):
         return self.record(name, "boxed")
 
 
-def containers_of(engine: Any, bench_id: str = f"bench-{os.getpid()}") -> list[str]:
+def containers_of(engine: Engine, bench: Path) -> list[str]:
     """Those that are there, in whatever state."""
-    return engine.run("ps", "--all", "--quiet", "--filter", f"label=autoloop.bench={bench_id}").stdout.split()  # type: ignore[no-any-return]
+    return engine.run("ps", "--all", "--quiet", "--filter", f"label=autoloop.bench={bench}").stdout.split()

@@ -24,7 +24,7 @@ def test_the_solution_passes_and_doing_nothing_does_not(here: Trying, engine: En
     solved, nothing = here.tried("oracle", task), here.tried("nop", task)
     assert (solved.outcome, solved.sandbox) == (Outcome.PASS, "container"), solved.detail
     assert (nothing.outcome, nothing.failure_mode) == (Outcome.FAIL, "no_change")
-    assert containers_of(engine) == []
+    assert containers_of(engine, here.bench) == []
 
 
 def test_an_agent_finds_the_image_and_nothing_of_this_machine(here: Trying) -> None:
@@ -90,13 +90,13 @@ def test_a_build_that_fails_is_an_error_with_its_last_words(here: Trying) -> Non
 def test_a_time_limit_ends_what_runs_inside(here: Trying, engine: Engine) -> None:
     result = here.tried("echo hello > out.txt; sleep 500", here.task(), timeout=3.0)
     assert (result.outcome, result.failure_mode) == (Outcome.TIMEOUT, "timeout")
-    assert containers_of(engine) == []
+    assert containers_of(engine, here.bench) == []
 
 
 def test_a_verifier_that_takes_too_long_is_an_error(here: Trying, engine: Engine) -> None:
     result = here.tried("true", here.task("[verifier]\ntimeout_sec = 1\n", tests__test_sh="sleep 500\n"))
     assert (result.outcome, result.failure_mode) == (Outcome.ERROR, "verifier_timeout")
-    assert containers_of(engine) == []
+    assert containers_of(engine, here.bench) == []
 
 
 def test_memory_has_the_bound_that_the_task_says(here: Trying) -> None:

@@ -6,7 +6,7 @@ from autoloop.core.session import SessionFailure
 from autoloop.core.suite import grading, needs
 from autoloop.core.suite.grading import Reward, combined, of_reward, of_session, read_reward, why_less, why_not
 from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.task import Expectation, Placed, Step, SuiteTask, Verification
+from autoloop.core.suite.task import Container, Expectation, Placed, Step, SuiteTask, Verification
 from autoloop.core.suite.trial import Outcome, TrialKey
 
 CHECK = Verification(reward="exit_code", command="true")
@@ -126,14 +126,48 @@ def order(profile: str = "mine", **fields: object) -> TrialOrder:
 def test_what_a_task_needs_that_is_not_here_is_said() -> None:
     away = {"files": [Placed(source="x", target="/data")]}
     below = {"files": [Placed(source="x", target="/app/data"), Placed(source="x", target="y")]}
-    assert needs.unsupported(order(**away), rooted=True) is None
-    assert needs.unsupported(order(**below), rooted=False) is None
-    missing = needs.unsupported(order(**away), rooted=False, why="bubblewrap is not installed")
+    assert needs.unsupported(order(**away), ROOTED) is None
+    assert needs.unsupported(order(**below), BARE) is None
+    missing = needs.unsupported(order(**away), BARE)
     assert missing is not None and missing.outcome is Outcome.UNSUPPORTED
     assert missing.detail == "it names absolute paths, which needs bubblewrap: bubblewrap is not installed"
     for workdir in ("/", "/usr", "app", "/etc/"):
-        assert needs.unsupported(order(workdir=workdir), rooted=True) is not None, workdir
-    assert needs.unsupported(order("oracle"), rooted=True) is not None
+        assert needs.unsupported(order(workdir=workdir), ROOTED) is not None, workdir
+    assert needs.unsupported(order("oracle"), ROOTED) is not None
+
+
+ROOTED = needs.Here(rooted=True, why_no_engine="docker is not installed")
+BARE = needs.Here(rooted=False, why_not="bubblewrap is not installed", why_no_engine="docker is not installed")
+WITH_ENGINE = needs.Here(rooted=True, engine="docker")
+BARE_WITH_ENGINE = needs.Here(rooted=False, engine="docker")
+AWAY = {"files": [Placed(source="x", target="/data")], "container": Container(image="ubuntu")}
+SYSTEM = {**AWAY, "contained": "its Dockerfile runs make"}
+
+
+@pytest.mark.parametrize(
+    ("task", "when", "here", "is_in_one", "why"),
+    [
+        (AWAY, "needed", ROOTED, False, ""),
+        (AWAY, "needed", WITH_ENGINE, False, ""),
+        (AWAY, "needed", BARE_WITH_ENGINE, True, ""),
+        (AWAY, "needed", BARE, True, "a container engine would be needed: docker is not installed"),
+        (AWAY, "always", WITH_ENGINE, True, ""),
+        (AWAY, "always", ROOTED, True, "a container engine would be needed: docker is not installed"),
+        (AWAY, "never", BARE_WITH_ENGINE, False, "it names absolute paths"),
+        (SYSTEM, "needed", WITH_ENGINE, True, ""),
+        (SYSTEM, "needed", ROOTED, True, "its Dockerfile runs make; a container engine would be needed"),
+        (SYSTEM, "never", WITH_ENGINE, False, "its Dockerfile runs make; a container would be needed"),
+        ({}, "always", WITH_ENGINE, False, ""),
+    ],
+)
+def test_a_task_is_tried_in_its_container_where_it_has_to_be(
+    task: dict[str, object], when: str, here: needs.Here, is_in_one: bool, why: str
+) -> None:
+    given = order(**task).model_copy(update={"containers": when})
+    missing = needs.unsupported(given, here)
+    assert needs.in_container(given, here) is is_in_one
+    assert (missing is None) == (why == "")
+    assert missing is None or why in missing.detail
 
 
 @pytest.mark.parametrize("outcome", Outcome)

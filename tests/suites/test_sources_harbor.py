@@ -115,33 +115,63 @@ def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_
 
 
 UNSUPPORTED = {
-    "a healthcheck": '[environment.healthcheck]\ncommand = "x"\n',
     "allow-list": '[environment]\nnetwork_mode = "allowlist"\n',
     "differ in their network": '[environment]\nnetwork_mode = "public"\n[verifier]\nnetwork_mode = "no-network"\n',
     "a GPU": "[environment]\ngpus = 1\n",
     "needs windows": '[environment]\nos = "windows"\n',
     "MCP servers": '[[environment.mcp_servers]]\nname = "x"\n',
     "container of its own": '[verifier]\nenvironment_mode = "separate"\n',
+    "its workdir is / itself": '[environment]\nworkdir = "/"\n',
+}
+CONTAINED = {
+    "a healthcheck": '[environment.healthcheck]\ncommand = "x"\n',
     "its image node:20 brings node": '[environment]\ndocker_image = "node:20"\n',
     "what its image ghcr.io/x/y:1 holds": '[environment]\ndocker_image = "ghcr.io/x/y:1"\n',
-    "its workdir uses / itself": '[environment]\nworkdir = "/"\n',
     "its workdir puts something below /etc": '[environment]\nworkdir = "/etc/x"\n',
 }
 
 
 @pytest.mark.parametrize("said", UNSUPPORTED)
-def test_what_only_a_container_gives_is_unsupported_with_one_line(tmp_path: Path, said: str) -> None:
+def test_what_no_trial_can_have_is_unsupported_with_one_line(tmp_path: Path, said: str) -> None:
     why = load(harbor(tmp_path / "one", TASK_TOML + UNSUPPORTED[said])).unsupported
-    assert said in why and why.endswith("a container engine would be needed") and "\n" not in why
+    assert said in why and "\n" not in why
+
+
+@pytest.mark.parametrize("said", CONTAINED)
+def test_what_a_container_gives_is_no_reason_to_be_unsupported(tmp_path: Path, said: str) -> None:
+    task = load(harbor(tmp_path / "one", TASK_TOML + CONTAINED[said]))
+    assert said in task.contained and "\n" not in task.contained and not task.unsupported
+
+
+def test_a_container_is_what_the_task_says(tmp_path: Path) -> None:
+    toml = (
+        '[environment]\ncpus = 2\nmemory = "1.5G"\nworkdir = "/w"\nenv = {A = "${HOME:-x}"}\n'
+        '[environment.healthcheck]\ncommand = "ask"\ninterval_sec = 2\nretries = 5\n'
+    )
+    path = written(harbor(tmp_path / "built", TASK_TOML + toml), {"environment/Dockerfile": "FROM ubuntu\n"})
+    built = load(path).container
+    assert built is not None and built.healthcheck is not None
+    assert (built.image, built.context, built.workdir) == ("", "environment", "/w")
+    assert (built.cpus, built.memory_mb, built.healthcheck.interval) == (2.0, 1536.0, 2.0)
+    assert (built.healthcheck.command, built.healthcheck.retries, built.healthcheck.timeout) == ("ask", 5, 30.0)
+    named = load(
+        harbor(tmp_path / "named", TASK_TOML + '[environment]\ndocker_image = "a/b:1"\nmemory_mb = 9\n')
+    ).container
+    assert named is not None and (named.image, named.context, named.memory_mb) == ("a/b:1", "", 9.0)
+    written(path, {"environment/Dockerfile": "FROM debian\n"})
+    other = load(path).container
+    assert other is not None and other.digest != built.digest
+    bare = written(tmp_path / "bare", {"task.toml": TASK_TOML, "instruction.md": "x", "tests/test.sh": ""})
+    assert load(bare).container is None
 
 
 def test_other_needs_are_unsupported_too(tmp_path: Path) -> None:
     compose = harbor(tmp_path / "compose", environment__compose="")
     written(compose, {"environment/docker-compose.yaml": "services: {}"})
-    assert load(compose).unsupported == "its environment is a compose file; a container engine would be needed"
+    assert load(compose).unsupported.startswith("its environment is a compose file")
     installing = harbor(tmp_path / "apt")
     written(installing, {"tests/test.sh": "# apt install\napt-get -y update && apt-get install -y curl\n"})
-    assert "its test.sh installs packages (apt-get)" in load(installing).unsupported
+    assert load(installing).contained == "its test.sh installs packages (apt-get)"
     final = harbor(tmp_path / "final", TASK_TOML + 'multi_step_reward_strategy = "final"\n')
     assert load(final).unsupported == 'its steps count as "final"; only their mean is known'
     hook = written(tmp_path / "hook", {
@@ -150,7 +180,7 @@ def test_other_needs_are_unsupported_too(tmp_path: Path) -> None:
     assert "steps/a/workdir" in load(hook).unsupported
     for image in ("python:3.13-slim", "docker.io/library/ubuntu", "ghcr.io/laude-institute/t-bench/python-3-13:2025"):
         known = harbor(tmp_path / "known", TASK_TOML + f'[environment]\ndocker_image = "{image}"\n')
-        assert load(known).unsupported == ""
+        assert load(known).contained == ""
 
 
 REFUSED = {

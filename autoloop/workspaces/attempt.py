@@ -127,7 +127,8 @@ class Attempt:
         folder = self.sessions.folder(number)
         if records.read_session(folder) is None:
             record(task, session, self.name, folder)
-        return grading.of_session(session.failure, session.detail)
+        contained = self.sessions.sandbox.tier == "container"
+        return grading.of_session(session.failure, session.detail, contained=contained)
 
     def _spent(self) -> Spent:
         return Spent(

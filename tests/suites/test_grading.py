@@ -170,6 +170,13 @@ def test_a_task_is_tried_in_its_container_where_it_has_to_be(
     assert missing is None or why in missing.detail
 
 
+def test_an_agent_that_an_image_cannot_execute_leaves_its_task_unsupported() -> None:
+    elsewhere = of_session(SessionFailure.NOT_INSTALLED, "no node")
+    inside = of_session(SessionFailure.NOT_INSTALLED, "no node", contained=True)
+    assert elsewhere is not None and elsewhere.outcome is Outcome.ERROR
+    assert inside is not None and (inside.outcome, inside.reward) == (Outcome.UNSUPPORTED, None)
+
+
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_a_failure_is_put_down_to_a_signal_that_everybody_heard(outcome: Outcome) -> None:
     judged = grading.Judgement(outcome, 0.0, "exited", "killed by SIGINT")

@@ -125,10 +125,15 @@ def combined(steps: Sequence[Step], rewards: Sequence[Reward]) -> tuple[float, d
     return mean, dict(zip(names, (reward.value for reward in rewards), strict=False))
 
 
-def of_session(failure: SessionFailure | None, detail: str) -> Judgement | None:
-    """What a session comes to without a look at its files; None where they have to be judged."""
+def of_session(failure: SessionFailure | None, detail: str, *, contained: bool = False) -> Judgement | None:
+    """What a session comes to without a look at its files; None where they have to be judged.
+
+    `contained` is whether it was in a task's container, which may lack what the agent is executed by.
+    """
     if failure is None:
         return None
+    if contained and failure is SessionFailure.NOT_INSTALLED:
+        return Judgement(Outcome.UNSUPPORTED, None, "unsupported", f"its image cannot execute the agent: {detail}")
     if failure in _VALID_ZERO:
         return Judgement(Outcome.TIMEOUT, 0.0, str(failure), detail)
     if failure is SessionFailure.CANCELLED:

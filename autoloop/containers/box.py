@@ -79,9 +79,8 @@ class Box:
         """Make what it left in mounted directories the host user's own, and harmless."""
         owner = f"{os.getuid()}:{os.getgid()}"
         mounts = [Mount(place, Path(f"{_INSIDE}/{number}"), True) for number, place in enumerate(places)]
-        if self.made and mounts:
-            line = f'chown -R "$1" {_INSIDE} && chmod -R ug-s,u+rwX {_INSIDE}'
-            self._aside("take the files of a container over", mounts, line, owner)
+        line = f'chown -R "$1" {_INSIDE} && chmod -R ug-s,u+rwX {_INSIDE}'
+        self._aside("take the files of a container over", mounts, line, owner)
 
     def remove(self) -> None:
         """It is gone, whether it was there or not."""

@@ -4,6 +4,7 @@ The places of tests, solution and reward are directories of ours as well, and em
 only while the container stands still, when none of its processes can see or follow it.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from autoloop.containers.box import Box
 from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
-from autoloop.trees.walk import remove
+from autoloop.trees.walk import is_real_folder, remove
 from autoloop.workspaces.workspace import LOGS, Workspace
 
 _FOR_ALL = 0o777
@@ -27,6 +28,9 @@ class ContainedWorkspace(Workspace):
     def begin(self) -> None:
         """Nothing of an earlier try, and what the image has in the workdir."""
         self.box.remove()
+        left = [folder for folder in (self.tree, self.scratch) if is_real_folder(bytes(folder))]
+        if left and os.getuid():  # whoever made it was killed before it became ours
+            self.box.give_back(*left)
         super().begin()
         for folder in (*self.outside.values(), self.homes, self.packets):
             folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from autoloop import process
 from autoloop.confined import BASH
 from autoloop.ports import Network, Sandbox
 from autoloop.process import Finished
+from autoloop.sandbox.variables import furnished
 from autoloop.scripts import PASSED_ON
 from autoloop.workspaces.workspace import Workspace
 
@@ -67,12 +68,13 @@ class Commands:
     ) -> Ran:
         """Run a line from the workdir."""
         cell = replace(self.workspace.cell(home, network=self.network, logs=logs, tracing=False), user=user)
-        room = self.sandbox.enter(cell)
-        own = {"HOME": str(cell.home), **room.env, "AUTOLOOP_RUN": self.bench_id}
+        entered = self.sandbox.enter(cell)
+        own = {"HOME": str(cell.home), **entered.env, "AUTOLOOP_RUN": self.bench_id}
+        room = furnished(replace(entered, env=own), {**self.task_env, **(env or {})})
         done = process.run(
             [*room.prefix, BASH, "-c", _START, BASH, line],
             cwd=room.cwd,
-            env={**self._passed_on, **self.task_env, **(env or {}), **own},
+            env={**self._passed_on, **room.env},
             deadline=deadline,
             keep=KEPT,
             on_stdout=on_output,

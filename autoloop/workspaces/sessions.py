@@ -10,6 +10,7 @@ from autoloop.core.program import Criteria, Direction, Limits, Program
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite.order import TrialOrder
 from autoloop.ports import Cell, Left, Network, OnProgress, Room, Sandbox, Task, Tier
+from autoloop.sandbox.variables import furnished
 from autoloop.workspaces import records
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.workspace import Workspace
@@ -66,7 +67,7 @@ class Sessions:
             history=lambda: [],
             transcript=folder / records.TRANSCRIPT,
             cancelled=self.cancelled,
-            sandbox=Furnished(self.sandbox, {**allowed(order.task.env), "AUTOLOOP_ROOT": self.root}),
+            sandbox=Furnished(self.sandbox, allowed(order.task.env), self.root),
             cell=replace(cell, reads=(path,), shows=self.shows),
             left=Left(
                 cost_usd=None if order.max_cost_usd is None else max(0.0, order.max_cost_usd - spent.cost_usd),
@@ -82,6 +83,8 @@ class Furnished:
 
     sandbox: Sandbox
     env: Mapping[str, str] = field(repr=False)
+    root: str
+    """The checkout."""
 
     @property
     def tier(self) -> Tier:
@@ -91,7 +94,7 @@ class Furnished:
     def enter(self, cell: Cell) -> Room:
         """The room with more variables; its own come first."""
         room = self.sandbox.enter(cell)
-        return replace(room, env={**self.env, **room.env})
+        return furnished(replace(room, env={"AUTOLOOP_ROOT": self.root, **room.env}), self.env)
 
 
 @dataclass(frozen=True)

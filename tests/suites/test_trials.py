@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.core.suite.task import Expectation, Placed, Step, Verification
+from autoloop.core.suite.task import Expectation, Placed, Solution, Step, Verification
 from autoloop.core.suite.trial import Outcome, TrialKey
 from tests.real_git import write
 from tests.suites.proving import CHECK, Proving, expecting, plain, task
@@ -198,3 +198,15 @@ def test_a_kept_workspace_can_be_verified_once_more(rooted: Proving) -> None:
     assert rooted.run("nop", mended, regrade=True, keep="all").passed, "it stays for another time"
     gone = rooted.take(rooted.order("nop", task(plain(), id="other"), regrade=True, keep="all"))
     assert gone.outcome is Outcome.ERROR and "no workspace" in gone.detail
+
+
+def test_commands_find_the_variables_of_their_task(anywhere: Proving) -> None:
+    said = {"WORDS": "two 'words' $HOME\n`and` a line", "LD_BIND_NOW": "1", "HOME": "/elsewhere"}
+    check = plain('cmp "$AGENTS" wanted && [ "$WORDS$LD_BIND_NOW" = "$(cat wanted)" ]', env={"AGENTS": "out.txt"})
+    agent = 'printf %s "$WORDS$LD_BIND_NOW" > out.txt'
+    oracle = Solution(commands=('[ "$HOME" != /elsewhere ] && printf %s "$WORDS$LD_BIND_NOW" > out.txt',))
+    setup = 'printf %s "$WORDS$LD_BIND_NOW" > wanted'
+    for command in (agent, "oracle"):
+        result = anywhere.run(command, task(check, env=said, setup=(setup,), solution=oracle), keep="all")
+        assert result.outcome is Outcome.PASS, anywhere.record("verification.txt")
+    assert (anywhere.directory / "workspace/out.txt").read_text() == f"{said['WORDS']}1"

@@ -33,6 +33,8 @@ from autoloop.profiles import Profile, Settings, choose, load_settings, user_con
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
 from autoloop.sandbox.places import survey
+from autoloop.stores.pace_file import NAME as PACE
+from autoloop.stores.pace_file import SharedPace, TrialPace
 from autoloop.workspaces.attempt import Attempt
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.keeping import Kept
@@ -86,9 +88,11 @@ class Trials:
         on_phase: OnPhase = lambda phase, text: None,
         cancelled: Callable[[], bool] = lambda: False,
         told: Callable[[], bool] = lambda: False,
+        on_paced: Callable[[float], object] = lambda seconds: None,
     ) -> TrialResult:
         """Take one trial, whatever it comes to. `told` is whether a signal meanwhile asked everything here to end."""
         began = time.time()
+        pace = TrialPace(SharedPace(self.bench / PACE, order.max_rpm), order.paid_calls, on_paced)
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
         try:
@@ -99,7 +103,7 @@ class Trials:
                 judgement = missing
             else:
                 ground = self._ground(order, choice, here, on_phase)
-                attempt = self._attempt(ground, on_phase, cancelled)
+                attempt = self._attempt(ground, pace, on_phase, cancelled)
                 with closing(ground.workspace):
                     judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
@@ -109,7 +113,9 @@ class Trials:
         except Exception as error:  # an agent may be somebody else's class
             judgement = Judgement(Outcome.ERROR, None, "fault", f"{type(error).__name__}: {error}")
             kept.error = traceback.format_exc()
-        return kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        result = kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        pace.settle(result.turns or 0)
+        return result
 
     def sandbox(self, suite: str) -> Choice:
         """What keeps the trials of a suite in bounds: the bench, the suite and the checkout are hidden."""
@@ -154,7 +160,7 @@ class Trials:
         workspace = Workspace(Path(order.directory).resolve(), workdir, Path(order.suite), here.rooted)
         return Ground(order, workspace, choice.sandbox)
 
-    def _attempt(self, ground: Ground, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+    def _attempt(self, ground: Ground, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
         order, workspace, sandbox = ground.order, ground.workspace, ground.sandbox
         task = order.task
         online: Network = "on" if task.network and order.network == "on" else "off"
@@ -169,6 +175,7 @@ class Trials:
             network="on" if task.network or (profile and profile.agent in CLIENTS) else "off",
             shows=self._shown(profile, order) if profile else (),
             root=str(self.root),
+            pace=pace,
         )
         return Attempt(
             order,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from autoloop.agents.surroundings import CLIENTS, NETWORK
 from autoloop.agents.trajectory import Trajectory
@@ -11,6 +12,7 @@ from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite.order import TrialOrder
 from autoloop.ports import Cell, Left, Network, OnProgress, Room, Sandbox, Task, Tier
 from autoloop.sandbox.variables import furnished
+from autoloop.stores.pace_file import TrialPace
 from autoloop.workspaces import records
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.workspace import Workspace
@@ -42,6 +44,7 @@ class Sessions:
     shows: tuple[Path, ...] = ()
     """What an agent can read at its own path although it is hidden."""
     root: str = ""
+    pace: TrialPace | None = None
 
     def folder(self, number: int) -> Path:
         """Where the session on a step is recorded while it goes on."""
@@ -74,7 +77,12 @@ class Sessions:
                 tokens=None if order.max_tokens is None else max(0, order.max_tokens - spent.tokens),
                 seconds=limits.agent_timeout / 1000,
             ),
+            **self._paced(),
         )
+
+    def _paced(self) -> dict[str, Any]:
+        """What a session asks, or tells, of its calls."""
+        return {} if self.pace is None else {"before_call": self.pace.before_call, "calls_made": self.pace.of_session()}
 
 
 @dataclass(frozen=True)

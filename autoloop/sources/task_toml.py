@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted, validated
@@ -70,10 +70,6 @@ class EnvironmentTable(_Table):
     healthcheck: dict[str, Any] | None = None
     mcp_servers: tuple[Any, ...] = ()
 
-    @field_validator("cpus", mode="before")
-    @classmethod
-    def _any_number(cls, value: object) -> object:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class SolutionTable(_Table):

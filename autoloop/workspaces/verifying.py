@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoloop.core.suite.grading import Graded, Reward, read_reward
+from autoloop.core.suite.grading import VERIFIER_TIMEOUT, Graded, Reward, read_reward
 from autoloop.core.suite.task import Step, SuiteTask
 from autoloop.workspaces.commands import Commands, Ran
 from autoloop.workspaces.expecting import holding
@@ -59,10 +59,10 @@ def _graded(step: Step, ran: Ran, logs: Path) -> Graded:
         return Graded(error=f"the verifier could not be started: {ran.last_words or f'exit code {ran.done.exit_code}'}")
     if step.verification.reward == "exit_code":
         if ran.done.timed_out:
-            return Graded(Reward(0.0), error=limit, failure_mode="verifier_timeout")
+            return Graded(Reward(0.0), error=limit, failure_mode=VERIFIER_TIMEOUT)
         return Graded(Reward(1.0 if ran.done.exit_code == 0 else 0.0))
     if ran.done.timed_out:
-        return Graded(error=limit, failure_mode="verifier_timeout")
+        return Graded(error=limit, failure_mode=VERIFIER_TIMEOUT)
     graded = read_reward(_read(logs / "reward.json"), _read(logs / "reward.txt"))
     if graded.reward is None and ran.last_words:
         return Graded(error=f"{graded.error}; the verifier ended with: {ran.last_words}")

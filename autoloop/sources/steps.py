@@ -20,8 +20,8 @@ from autoloop.sources.task_toml import StepTable, TaskToml, VerifierTable
 
 TEST = "bash /tests/test.sh"
 _CONVERSATION = "trajectory.json"
-_CANARY = re.compile(r"(?:\s*(?:<!--.*canary.*-->|#.*canary.*)\s*\n)+\s*", re.IGNORECASE)
-"""The mark of a data set at the top of an instruction, which is for those who collect texts, and not for agents."""
+_MARKS = re.compile(r"(?:[^\S\n]*(?:<!--.*canary.*-->|#.*canary.*)[^\S\n]*\n)*(?:[^\S\n]*\n)*", re.IGNORECASE)
+"""Marks of a data set at the top of an instruction, which are for those who collect texts, and not for agents."""
 
 _NO_DIRECTORY = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]|[. ]$|^\s*$')
 """What some system would not have as a name."""
@@ -116,9 +116,7 @@ class StepReading:
         return self.directory / "steps" / step.name
 
     def _instruction(self, directory: Path) -> str:
-        text = text_of(directory / "instruction.md", self.root)
-        mark = _CANARY.match(text)
-        text = text[mark.end() :] if mark else text
+        text = _MARKS.sub("", text_of(directory / "instruction.md", self.root), count=1)
         if not text.strip():
             raise AutoloopError(f"{directory / 'instruction.md'} is empty")
         return text

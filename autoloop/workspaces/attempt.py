@@ -73,7 +73,7 @@ class Attempt:
         """Verify what a step left, which for the last that was begun, without a number, is the workspace itself."""
         workspace = self.commands.workspace
         place = workspace if number is None else step_ends.at(workspace, number)
-        if not place.resumed(self.order.task.files):
+        if not place.resumed(self.order.task.found):
             return Judgement(Outcome.ERROR, None, "no_workspace", f"there is no workspace in {place.directory}")
         failed = self._verify(step, replace(self.commands, workspace=place))
         if number is not None:

@@ -35,7 +35,7 @@ def verify(step: Step, task: SuiteTask, commands: Commands) -> Verified:
     began = time.monotonic()
     workspace, files = commands.workspace, step.verification.files
     workspace.fresh_logs()
-    workspace.clear(files, task.files)
+    workspace.clear(files, task.found)
     workspace.place(files)
     if step.verification.reward == "expectations":
         graded, text = _expected(step, workspace.tree)
@@ -44,7 +44,7 @@ def verify(step: Step, task: SuiteTask, commands: Commands) -> Verified:
         ran = _run(step, commands)
         graded = _graded(step, ran, workspace.logs)
         verified = Verified(graded, time.monotonic() - began, _told(step, ran, graded), ran.done.cancelled)
-    workspace.clear(files, task.files)
+    workspace.clear(files, task.found)
     return verified
 
 

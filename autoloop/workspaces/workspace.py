@@ -79,6 +79,7 @@ class Workspace:
         self.ground.mkdir(parents=True, exist_ok=True)
         for file in files:
             self._where(file.target)
+        self.outside = {seen: real for seen, real in self.outside.items() if real.exists()}  # a later step's is not
         return True
 
     def tidy(self) -> None:

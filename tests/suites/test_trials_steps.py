@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from autoloop.core.suite.needs import needs_root
 from autoloop.core.suite.task import Placed, Solution, Step, SuiteTask
 from autoloop.core.suite.trial import Outcome, TrialResult
 from tests.suites.proving import Proving, plain, task
@@ -84,6 +85,17 @@ def test_each_step_is_verified_once_more_on_what_it_left(rooted: Proving) -> Non
     assert "[one: grep hello" in rooted.record("verification.txt")
     worse = again(rooted, two(step("one", "false", min_reward=1.0), mended.steps[1]))
     assert (worse.outcome, worse.reward, worse.rewards) == (Outcome.FAIL, 0.0, {"one": 0.0})
+
+
+def test_what_a_step_brings_may_lie_outside_of_the_workdir(rooted: Proving) -> None:
+    written(rooted.suite, {"b/in": "of b\n", "judge/list": "of b\n"})
+    bringing = step("two", files=(Placed(source="b", target="/opt/data"), Placed(source="b", target="/mine")))
+    judged = plain("diff /opt/data/in /mine/in && diff in /mine/list", files=(Placed(source="judge", target="/mine"),))
+    given = two(step("one", "! ls /opt/data"), bringing.model_copy(update={"verification": judged}))
+    before = rooted.run("cp /opt/data/in . || true", given, keep="all")
+    assert before.passed and again(rooted, given).passed
+    plainly = two(step("one"), step("two", files=(Placed(source="b", target="/mine"),)))
+    assert needs_root(plainly) and not needs_root(two(step("one"), step("two")))
 
 
 def test_a_step_that_was_not_begun_cannot_be_verified(anywhere: Proving) -> None:

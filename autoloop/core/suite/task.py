@@ -125,6 +125,11 @@ class SuiteTask(Frozen):
         return self
 
     @property
+    def found(self) -> tuple[Placed, ...]:
+        """All that an agent finds, whenever it comes."""
+        return (*self.files, *(placed for step in self.steps for placed in step.files))
+
+    @property
     def instruction(self) -> str:
         """What is asked, all steps together."""
         return "\n\n".join(step.instruction for step in self.steps)

@@ -5,6 +5,7 @@ Nothing of autoloop is imported. Questions of the package's inside go to the ver
 
 import json
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -21,6 +22,7 @@ from harbor.models.verifier.result import VerifierResult
 from harbor.trial.multi_step import MultiStepTrial
 from harbor.trial.network_policy import resolve_trial_network_plan
 from harbor.trial.trial import Trial
+from harbor.utils.env import resolve_env_vars
 from harbor.utils.trajectory_validator import TrajectoryValidator
 from harbor.verifier.verifier import Verifier
 
@@ -112,6 +114,16 @@ def goes_on(asked: dict[str, Any]) -> bool:
     return asked["least"] is None or MultiStepTrial._min_reward_failure(asked["rewards"], asked["least"]) is None
 
 
+def value(asked: dict[str, Any]) -> str | None:
+    """What a value of a table `env` stands for; None where its variable is not set."""
+    os.environ.clear()
+    os.environ.update(asked["environ"])
+    try:
+        return resolve_env_vars({"it": asked["text"]})["it"]
+    except ValueError:
+        return None
+
+
 def trajectory(document: dict[str, Any]) -> list[str]:
     """What is wrong with one."""
     validator = TrajectoryValidator()
@@ -121,7 +133,7 @@ def trajectory(document: dict[str, Any]) -> list[str]:
 
 KINDS = {
     "task": task, "directory": directory, "reward": reward, "combined": combined, "goes_on": goes_on,
-    "trajectory": trajectory, "instruction": strip_canary,
+    "trajectory": trajectory, "instruction": strip_canary, "value": value,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Task directories are read as the format's own package reads them; where they are not, it is known why."""
 
+import json
 import random
 import shutil
 import tomllib
@@ -208,6 +209,21 @@ def test_what_is_odd_is_taken_and_refused_alike_or_it_is_known_why_not(authority
             differing[text.strip().split("\n", text.startswith("["))[-1]] = here or said.get("refused")
     assert differing.keys() == {line for line, (_, why) in ODD.items() if why}, differing
     assert 10 < refused < len(ODD)
+
+
+VALUES = (
+    "${A}", "${B}", "${E}", "${A:-d}", "${B:-d}", "${E:-d}", "${B:-}", "${B:-{}}", "${B:-a:-b}", "${B:-${A}}", "${B-d}",
+    "${A:+x}", "${A:?}", "x${A}", "${A}x", "${A}${A}", "/app:${B}", "$A", "$$", "\\${A}", " ${A}", "${}", "${a b}", "",
+)  # fmt: skip
+
+
+def test_a_value_stands_for_what_the_package_puts_in_its_place(authority: Authority, tmp_path: Path) -> None:
+    environ = {"A": "1", "E": ""}
+    asked = [{"text": text, "environ": environ} for text in VALUES]
+    for number, (text, said) in enumerate(zip(VALUES, authority.says("value", asked), strict=True)):
+        toml = f'version = "1.0"\n[environment]\nenv = {{ X = {json.dumps(text)} }}\n'
+        (task,) = HarborTasks(environ).load(harbor(tmp_path / str(number), toml)).tasks
+        assert (None if task.unsupported else task.env["X"]) == said, text
 
 
 def test_a_step_has_the_deadline_of_its_task_which_the_package_forgets(authority: Authority, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def refusal(path: Path) -> str:
 def test_a_task_is_read_whole(tmp_path: Path) -> None:
     harbor(tmp_path / "d" / "hello", WHOLE, dockerfile="FROM ubuntu:24.04\n", solution__solve=":", tests__more="x")
     written(tmp_path / "d" / "hello", {"solution/solve.sh": "echo\n"})
-    task = load(tmp_path / "d", {"KEY": "secret", "WORD": ""})
+    task = load(tmp_path / "d", {"KEY": "secret"})
     assert (task.id, task.name, task.group, task.difficulty) == ("hello", "us/hello", "files", "easy")
     assert (task.tags, task.timeout, task.setup_timeout) == (("k", "t", "u"), 120.0, 300.0)
     assert (task.workdir, task.network, task.needs_paths, task.unsupported) == ("/app", False, True, "")
@@ -88,6 +88,15 @@ def test_a_variable_that_is_not_set_makes_a_task_unsupported_and_no_secret_reach
     written(tmp_path / "two", {"solution/solve.sh": ":"})
     assert load(tmp_path / "two").solution is None and not load(tmp_path / "two").unsupported
     assert load(tmp_path / "two", {"A": "1"}).solution is not None
+
+
+def test_a_value_is_a_variable_as_a_whole_or_stands_as_it_is(tmp_path: Path) -> None:
+    env = '{ PATH_LIKE = "/app:${PYTHONPATH}", EMPTY = "${EMPTY:-d}", BRACES = "${B:-{}}", PLUS = "${C:+x}", N = "$N" }'
+    task = load(harbor(tmp_path / "one", f"{TASK_TOML}[environment]\nenv = {env}\n"), {"EMPTY": "", "C": "1"})
+    assert task.unsupported == ""
+    assert task.env == {
+        "PATH_LIKE": "/app:${PYTHONPATH}", "EMPTY": "", "BRACES": "{}", "PLUS": "${C:+x}", "N": "$N",
+    }  # fmt: skip
 
 
 def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_path: Path) -> None:

@@ -127,10 +127,11 @@ class Oracle:
         solution = self.order.task.solution
         assert solution is not None, "who has none is not asked"
         workspace = self.commands.workspace
-        workspace.place(solution.files)
+        files = solution.files_of(self.number)
+        workspace.place(files)
         line, limit = solution.commands[self.number - 1], task.limits.agent_timeout / 1000
         ran = self.commands.run(line, "solution", deadline=limit, env=solution.env)
-        workspace.clear(solution.files, self.order.task.files)
+        workspace.clear(files, self.order.task.found)
         task.transcript.with_name(records.SAID).write_text(ran.output)
         failure = _ending(ran.began, ran.done.cancelled, ran.done.timed_out, ran.done.exit_code)
         detail = "" if failure is None else f"the solution ended with exit code {ran.done.exit_code}: {ran.last_words}"

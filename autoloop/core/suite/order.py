@@ -47,4 +47,5 @@ class TrialOrder(Frozen):
     def longest(self) -> float:
         """Seconds after which a worker that is still at it is stuck."""
         steps = sum(step.verification.timeout for step in self.task.steps)
-        return self.timeout + steps + self.task.setup_timeout + 120.0
+        setups = 1 + sum(bool(step.setup) for step in self.task.steps)
+        return self.timeout + steps + setups * self.task.setup_timeout + 120.0

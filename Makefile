@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not harbor and not containers'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser
+.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser test-harbor
+.PHONY: test-containers
 .PHONY: bench bench-decision bench-loop bench-suites bench-contrasts bench-soak format clean help
 
 help:  ## what can be made
@@ -54,6 +55,13 @@ test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI; large reports
 	$(BIN)/python -m pytest -m suites -v tests/suites tests/test_report.py $(ARGS)
 
+test-containers: $(DEV_STAMP)  ## trials of a suite in real containers; starts an engine of its own where none answers
+	@docker info >/dev/null 2>&1 || command -v dockerd >/dev/null || \
+	  { $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io || \
+	    { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io; }; } >/dev/null || \
+	  echo "no container engine is here, and none can be installed: its tests are skipped"
+	$(BIN)/python -m pytest -m containers -rs tests/containers $(ARGS)
+
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai
 
@@ -61,6 +69,10 @@ test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against
 	@test -n "$(AUTOLOOP_TEST_CLIENTS)" || command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
 	test -n "$(AUTOLOOP_TEST_CLIENTS)" || npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
 	AUTOLOOP_TEST_CLIENTS=$(or $(AUTOLOOP_TEST_CLIENTS),$(CLIENTS)) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
+
+test-harbor: $(DEV_STAMP)  ## tasks, rewards and trajectories, held against the package of the format; fetched from PyPI for Python 3.12
+	python="$${AUTOLOOP_TEST_HARBOR:-$$($(BIN)/python -m tests.harbor.installing)}" && \
+	  AUTOLOOP_TEST_HARBOR="$$python" $(BIN)/python -m pytest -n 2 -rs -m harbor tests/harbor $(ARGS)
 
 BROWSER := chromium chromium-driver
 

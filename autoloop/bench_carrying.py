@@ -1,13 +1,14 @@
 """A bench carried on by this process: its parts put together around a journal, whether that is empty or long."""
 
 import sys
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from autoloop.bench_planning import limits_of, workers_of
 from autoloop.benching import Around, Ready, order_of
+from autoloop.containers import find_engine, swept
 from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.state import BenchState, replay
@@ -41,6 +42,7 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
         state = _taken_up(ready, journal, views, reuse, machine.now())
         stack.enter_context(awake())
         count = workers_of(ready.config, left=len(state.results if regrading else state.to_take()))
+        stack.enter_context(_without_containers(ready, around))
         pool = stack.enter_context(_pool(ready, around, count))
         loop = _loop(ready, around, _Parts(views, journal, machine, pool, count), state, regrading=regrading)
         return loop.run()
@@ -101,6 +103,19 @@ def _pool(ready: Ready, around: Around, count: int) -> Pool:
     place = ready.directory.path
     command = [sys.executable, "-P", "-m", "autoloop.worker", str(place), "--root", str(around.root)]
     return Pool(command, count, cwd=place, env=around.environ, run_id=ready.config.bench_id)
+
+
+def _without_containers(ready: Ready, around: Around) -> AbstractContextManager[None]:
+    """Containers of its trials are gone before and after, where some of them take one; which engine makes them."""
+    tasks = [ready.tasks[task.id] for task in ready.plan.tasks]
+    if ready.config.containers == "never" or not any(task.container for task in tasks):
+        return nullcontext()
+    if needing := sum(bool(task.contained and not task.unsupported) for task in tasks):
+        found = find_engine(around.environ)
+        here = f"made by {found.engine.name}" if found.engine else f"unsupported here, because {found.why}"
+        text = f"{needing} of {len(tasks)} tasks need a container: {here}"
+        around.on_progress(Progress("notice", text=text))
+    return swept(around.environ, ready.directory.path.resolve())
 
 
 def _taken_up(ready: Ready, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float) -> BenchState:

@@ -4,10 +4,10 @@
 does, is not right. Whatever fails around a trial is an error, which says nothing of the agent.
 """
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from string import Template
@@ -18,27 +18,29 @@ from autoloop.core.suite import grading, needs
 from autoloop.core.suite.grading import Judgement
 from autoloop.core.suite.needs import NOP as NOP
 from autoloop.core.suite.needs import ORACLE as ORACLE
+from autoloop.core.suite.needs import Here
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Step
 from autoloop.core.suite.trial import Outcome, TrialResult
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError, as_fixable, is_full
 from autoloop.fields import quoted
-from autoloop.ports import Agent, Network, Progress
+from autoloop.ports import Agent, Network, Progress, Tier
 from autoloop.profiles import Profile, Settings, choose, load_settings, user_config
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
 from autoloop.sandbox.places import survey
 from autoloop.stores.pace_file import NAME as PACE
 from autoloop.stores.pace_file import SharedPace, TrialPace
+from autoloop.trial_grounds import Ground, ground_of, there_is
 from autoloop.workspaces.attempt import Attempt
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.keeping import Kept
 from autoloop.workspaces.sessions import Nop, Oracle, Sessions
-from autoloop.workspaces.workspace import Workspace
 
 CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
+CONTAINER: Tier = "container"
 SLOT = "instruction"
 """Of a profile's `prompt`, when it is for trials."""
 _PRIVATE = (".autoloop", ".autoauto", ".git", ".env")
@@ -83,12 +85,15 @@ class Trials:
         attempt, tier = None, ""
         try:
             choice = self.sandbox(order.suite)
-            tier = choice.sandbox.tier
-            if (missing := needs.unsupported(order, rooted=tier == "bwrap", why=choice.warning)) is not None:
+            here = there_is(order, choice, self.environ)
+            tier = CONTAINER if needs.in_container(order, here) else choice.sandbox.tier
+            if (missing := needs.unsupported(order, here)) is not None:
                 judgement = missing
             else:
-                attempt = self._attempt(order, choice, pace, on_phase, cancelled)
-                judged = attempt.regraded() if order.regrade else attempt.judged()
+                ground = self._ground(order, choice, here, on_phase)
+                attempt = self._attempt(ground, pace, on_phase, cancelled)
+                with closing(ground.workspace):
+                    judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
         except (AutoloopError, OSError) as error:
             judgement = _failed(error)
@@ -124,16 +129,17 @@ class Trials:
     def _redacted(self) -> Redaction:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
-    def _attempt(
-        self, order: TrialOrder, choice: Choice, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]
-    ) -> Attempt:
-        task, sandbox = order.task, choice.sandbox
-        if choice.warning and not self.warned:
+    def _ground(self, order: TrialOrder, choice: Choice, here: Here, on_phase: OnPhase) -> Ground:
+        """Where a trial is tried; what is wrong with the sandbox is said once."""
+        ground = ground_of(order, choice, here, self.environ, self.bench, lambda text: on_phase("setup", text))
+        if choice.warning and ground.sandbox is choice.sandbox and not self.warned:
             self.warned = True
             on_phase("setup", choice.warning)
-        rooted = sandbox.tier == "bwrap"
-        directory = Path(order.directory).resolve()
-        workspace = Workspace(directory, Path(os.path.normpath(task.workdir)), Path(order.suite), rooted)
+        return ground
+
+    def _attempt(self, ground: Ground, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+        order, workspace, sandbox = ground.order, ground.workspace, ground.sandbox
+        task = order.task
         online: Network = "on" if task.network and order.network == "on" else "off"
         commands = Commands(workspace, sandbox, order.bench_id, self.environ, task.env, online, cancelled)
         profile = self._profile(order)

@@ -57,6 +57,13 @@ def test_an_effort_that_is_not_known_is_no_other_one_in_silence(place: Place) ->
     assert session.failure is SessionFailure.UNREACHABLE and "'bogus'" in session.detail
 
 
+@pytest.mark.parametrize("name", ["claude", "codex", "opencode"])
+def test_a_client_that_lacks_what_executes_it_is_not_there(place: Place, name: str) -> None:
+    place.install(name, "echo \"/usr/bin/env: 'node': No such file or directory\" >&2; exit 127")
+    session = place.session(name)
+    assert session.failure is SessionFailure.NOT_INSTALLED and "cannot be started here: /usr/bin/env" in session.detail
+
+
 def test_what_a_helper_says_is_not_the_agents_word(place: Place) -> None:
     said = {"id": "m1", "model": "m", "content": [{"type": "text", "text": '<notes>{"hypothesis": "its own"}</notes>'}]}
     event = {"type": "assistant", "message": said, "parent_tool_use_id": "toolu_1"}

@@ -32,6 +32,8 @@ from autoloop.profiles import Profile
 
 _LONGEST_ARGUMENT = 100_000
 """Bytes of a packet on the command line, where the system takes at most 128 KiB for one argument."""
+_NOT_STARTED = (126, 127)
+"""Exit codes of a program that cannot be executed, or that lacks what it is executed by."""
 _KEPT = 1 << 14
 
 
@@ -204,7 +206,9 @@ class ClientAgent(ABC):
     def _last_words(self, told: Told, done: Finished, began: float) -> None:
         said = told.transcript.last["stderr"] or told.transcript.last["stdout"]
         found = failure_of(None, f"{done.stderr}\n{said}", began) if said and not told.answered else None
-        if found is None:
+        if found is None and done.exit_code in _NOT_STARTED and not told.answered:
+            told.fails(SessionFailure.NOT_INSTALLED, f"it cannot be started here: {said or done.exit_code}")
+        elif found is None:
             told.fails(SessionFailure.EXITED, f"exit code {done.exit_code}: {said}")
         else:
             told.fails(found[0], said, found[2])

@@ -160,6 +160,14 @@ def suite_of(path: Path, suite: str, *, tasks: Collection[str] = (), groups: Col
     return replace(found, tasks=tuple(tasks_of(found, tasks, groups))) if tasks or groups else found
 
 
+def container_engine() -> str:
+    """Which container engine answers here, or why there is none, in one line."""
+    from autoloop.containers import find_engine
+
+    found = find_engine()
+    return f"containers by {found.engine.name}" if found.engine else f"no container engine here: {found.why}"
+
+
 def failing_tasks(path: Path, where: Path) -> tuple[str, ...]:
     """The tasks that did not pass fully in an earlier bench, or by a JSON file of scores; the worst first."""
     from autoloop.core.suite.reuse import failing_first

@@ -20,7 +20,7 @@ Typed = Mapping[str, Any]
 """What was typed, by the names of the options in the signature."""
 _AS_TYPED = (
     "iterations", "attempts", "timeout", "max_turns", "max_hours", "max_cost_usd", "max_tokens", "max_rpm",
-    "min_free_gb", "keep", "seed", "limit",
+    "min_free_gb", "keep", "containers", "seed", "limit",
 )  # fmt: skip
 """Fields of `config.json` that are what was typed."""
 
@@ -48,6 +48,7 @@ def bench(
     validation_rate: words.Validation = 0.0,
     ollama_endpoint: options.OllamaEndpoint = None,
     keep: words.Keep = None,
+    containers: words.Containers = None,
     seed: options.Seed = None,
     limit: words.Limit = None,
     failing_first: words.FailingFirst = None,

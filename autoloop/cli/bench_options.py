@@ -125,6 +125,15 @@ DependsOn = Annotated[
         show_default=False,
     ),
 ]
+Containers = Annotated[
+    str | None,
+    typer.Option(
+        "--containers",
+        metavar="WHEN",
+        help="Tasks that have a container use it: needed, always or never.  [default: needed]",
+        show_default=False,
+    ),
+]
 Keep = Annotated[
     str | None,
     typer.Option(

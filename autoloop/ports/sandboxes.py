@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-Tier = Literal["bwrap", "landlock", "none"]
+Tier = Literal["bwrap", "landlock", "none", "container"]
 
 Network = Literal["off", "loopback", "on"]
 """`off` has a loopback of its own, `loopback` shares one with the run's services, `on` has no bounds."""
@@ -52,6 +52,8 @@ class Cell:
     ground: Path | None = None
     """A directory that takes the place of `/`: what a command makes there lasts. All that `/` has is mounted in it."""
     mounts: tuple[Mount, ...] = ()
+    user: str = ""
+    """As whom a command runs in a container; empty for the image's own user."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ Each is a fresh command: nothing of the agent's processes, home or variables is 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from autoloop import process
 from autoloop.confined import BASH
 from autoloop.ports import Network, Sandbox
 from autoloop.process import Finished
+from autoloop.sandbox.variables import furnished
 from autoloop.scripts import PASSED_ON
 from autoloop.workspaces.workspace import Workspace
 
@@ -62,16 +63,18 @@ class Commands:
         deadline: float,
         env: Mapping[str, str] | None = None,
         logs: bool = False,
+        user: str = "",
         on_output: Callable[[bytes], object] | None = None,
     ) -> Ran:
         """Run a line from the workdir."""
-        cell = self.workspace.cell(home, network=self.network, logs=logs, tracing=False)
-        room = self.sandbox.enter(cell)
-        own = {"HOME": str(cell.home), **room.env, "AUTOLOOP_RUN": self.bench_id}
+        cell = replace(self.workspace.cell(home, network=self.network, logs=logs, tracing=False), user=user)
+        entered = self.sandbox.enter(cell)
+        own = {"HOME": str(cell.home), **entered.env, "AUTOLOOP_RUN": self.bench_id}
+        room = furnished(replace(entered, env=own), {**self.task_env, **(env or {})})
         done = process.run(
             [*room.prefix, BASH, "-c", _START, BASH, line],
             cwd=room.cwd,
-            env={**self._passed_on, **self.task_env, **(env or {}), **own},
+            env={**self._passed_on, **room.env},
             deadline=deadline,
             keep=KEPT,
             on_stdout=on_output,

@@ -11,6 +11,7 @@ from autoloop.core.program import Criteria, Direction, Limits, Program
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite.order import TrialOrder
 from autoloop.ports import Cell, Left, Network, OnProgress, Room, Sandbox, Task, Tier
+from autoloop.sandbox.variables import furnished
 from autoloop.stores.pace_file import TrialPace
 from autoloop.workspaces import records
 from autoloop.workspaces.commands import Commands
@@ -69,7 +70,7 @@ class Sessions:
             history=lambda: [],
             transcript=folder / records.TRANSCRIPT,
             cancelled=self.cancelled,
-            sandbox=Furnished(self.sandbox, {**allowed(order.task.env), "AUTOLOOP_ROOT": self.root}),
+            sandbox=Furnished(self.sandbox, allowed(order.task.env), self.root),
             cell=replace(cell, reads=(path,), shows=self.shows),
             left=Left(
                 cost_usd=None if order.max_cost_usd is None else max(0.0, order.max_cost_usd - spent.cost_usd),
@@ -90,6 +91,8 @@ class Furnished:
 
     sandbox: Sandbox
     env: Mapping[str, str] = field(repr=False)
+    root: str
+    """The checkout."""
 
     @property
     def tier(self) -> Tier:
@@ -99,7 +102,7 @@ class Furnished:
     def enter(self, cell: Cell) -> Room:
         """The room with more variables; its own come first."""
         room = self.sandbox.enter(cell)
-        return replace(room, env={**self.env, **room.env})
+        return furnished(replace(room, env={"AUTOLOOP_ROOT": self.root, **room.env}), self.env)
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,11 @@ class Oracle:
         solution = self.order.task.solution
         assert solution is not None, "who has none is not asked"
         workspace = self.commands.workspace
-        workspace.place(solution.files)
+        files = solution.files_of(self.number)
+        workspace.place(files)
         line, limit = solution.commands[self.number - 1], task.limits.agent_timeout / 1000
         ran = self.commands.run(line, "solution", deadline=limit, env=solution.env)
-        workspace.clear(solution.files, self.order.task.files)
+        workspace.clear(files, self.order.task.found)
         task.transcript.with_name(records.SAID).write_text(ran.output)
         failure = _ending(ran.began, ran.done.cancelled, ran.done.timed_out, ran.done.exit_code)
         detail = "" if failure is None else f"the solution ended with exit code {ran.done.exit_code}: {ran.last_words}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.core.suite.task import Expectation, Placed, Step, Verification
+from autoloop.core.suite.task import Expectation, Placed, Solution, Step, Verification
 from autoloop.core.suite.trial import Outcome, TrialKey
 from tests.real_git import write
 from tests.suites.proving import CHECK, Proving, expecting, plain, task
@@ -75,7 +75,7 @@ def test_the_verifiers_files_come_when_the_agent_is_done_and_go_before_its_next_
     assert anywhere.record("output.txt") == "out.txt\n", "the first step found nothing, the second what the first left"
 
 
-def test_with_less_than_its_least_reward_a_step_ends_the_trial_and_later_ones_count_as_0(
+def test_with_less_than_its_least_reward_a_step_ends_the_trial_which_has_not_passed(
     anywhere: Proving,
 ) -> None:
     held = expecting(Expectation(path="out.txt"), Expectation(path="never.txt"))
@@ -83,7 +83,7 @@ def test_with_less_than_its_least_reward_a_step_ends_the_trial_and_later_ones_co
     second = Step(name="two", instruction="x", verification=held, min_reward=0.6)
     third = Step(name="three", instruction="x", verification=held)
     result = anywhere.run("echo again; touch out.txt", task(steps=(first, second, third)))
-    assert result.rewards == {"one": 0.5, "two": 0.5} and result.reward == pytest.approx(1 / 3)
+    assert result.rewards == {"one": 0.5, "two": 0.5} and (result.outcome, result.reward) == (Outcome.FAIL, 0.5)
     assert (result.outcome, result.failure_mode) == (Outcome.FAIL, "partial_result")
     assert result.detail == "one: 1 of 2 expectations not met: never.txt"
     assert anywhere.record("output.txt") == "again\nagain\n"
@@ -198,3 +198,15 @@ def test_a_kept_workspace_can_be_verified_once_more(rooted: Proving) -> None:
     assert rooted.run("nop", mended, regrade=True, keep="all").passed, "it stays for another time"
     gone = rooted.take(rooted.order("nop", task(plain(), id="other"), regrade=True, keep="all"))
     assert gone.outcome is Outcome.ERROR and "no workspace" in gone.detail
+
+
+def test_commands_find_the_variables_of_their_task(anywhere: Proving) -> None:
+    said = {"WORDS": "two 'words' $HOME\n`and` a line", "LD_BIND_NOW": "1", "HOME": "/elsewhere"}
+    check = plain('cmp "$AGENTS" wanted && [ "$WORDS$LD_BIND_NOW" = "$(cat wanted)" ]', env={"AGENTS": "out.txt"})
+    agent = 'printf %s "$WORDS$LD_BIND_NOW" > out.txt'
+    oracle = Solution(commands=('[ "$HOME" != /elsewhere ] && printf %s "$WORDS$LD_BIND_NOW" > out.txt',))
+    setup = 'printf %s "$WORDS$LD_BIND_NOW" > wanted'
+    for command in (agent, "oracle"):
+        result = anywhere.run(command, task(check, env=said, setup=(setup,), solution=oracle), keep="all")
+        assert result.outcome is Outcome.PASS, anywhere.record("verification.txt")
+    assert (anywhere.directory / "workspace/out.txt").read_text() == f"{said['WORDS']}1"

@@ -193,3 +193,12 @@ def test_the_network_is_closed_to_a_task_that_must_not_have_it(rooted: Proving) 
     judge = Verification(**{**HELLO.model_dump(), "command": f"{names}; echo 0 > /logs/verifier/reward.txt"})
     rooted.run("true", task(judge), network="off")
     assert "lo\n\n[exit code" in rooted.record("verification.txt")
+
+
+def test_the_loader_of_what_makes_a_sandbox_hears_nothing_of_a_suite(anywhere: Proving, tmp_path: Path) -> None:
+    if anywhere.tier == "none":
+        pytest.skip("without a sandbox nothing makes one")
+    loads = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / "loaded")}
+    anywhere.run("true", task(plain(), env=loads))
+    anywhere.run("true", task(plain(env=loads)))
+    assert list(tmp_path.glob("loaded*")) == []

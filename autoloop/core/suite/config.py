@@ -36,6 +36,8 @@ class BenchConfig(Frozen):
     """Seconds that an agent may be silent; 0 is none."""
     keep: Literal["failed", "all", "none"] = "failed"
     """Whose workspaces are kept."""
+    containers: Literal["needed", "always", "never"] = "needed"
+    """Which tasks are tried in their containers."""
     seed: int = 0
     workers: Count | None = None
     """None for as many as cores and memory carry."""
@@ -73,6 +75,7 @@ class BenchConfig(Frozen):
             max_rpm=self.max_rpm,
             network="on" if task.network else "off",
             keep=self.keep,
+            containers=self.containers,
         )
 
 

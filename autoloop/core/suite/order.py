@@ -5,6 +5,8 @@ from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
 
 KEPT_WORKSPACES = ("failed", "all", "none")
+CONTAINERS = ("needed", "always", "never")
+"""Which tasks are tried in their containers: those that need it, all that have one, none."""
 
 
 class TrialOrder(Frozen):
@@ -36,6 +38,8 @@ class TrialOrder(Frozen):
     """Of the verifier and the setup: `on` or `off`."""
     regrade: bool = False
     """Whether the workspace that is there is verified once more, and no agent works."""
+    containers: str = "needed"
+    """One of `CONTAINERS`."""
     keep: str = "failed"
     """Whose workspaces are kept; one of `KEPT_WORKSPACES`."""
 
@@ -43,4 +47,5 @@ class TrialOrder(Frozen):
     def longest(self) -> float:
         """Seconds after which a worker that is still at it is stuck."""
         steps = sum(step.verification.timeout for step in self.task.steps)
-        return self.timeout + steps + self.task.setup_timeout + 120.0
+        setups = 1 + sum(bool(step.setup) for step in self.task.steps)
+        return self.timeout + steps + setups * self.task.setup_timeout + 120.0

@@ -22,7 +22,7 @@ def result_key(order: TrialOrder, solver: Mapping[str, Any], content: str) -> st
     """
     if not order.task.digest:
         return None
-    fields = ("seed", "timeout", "idle_timeout", "max_turns", "max_cost_usd", "max_tokens", "network")
+    fields = ("seed", "timeout", "idle_timeout", "max_turns", "max_cost_usd", "max_tokens", "network", "containers")
     values = {
         "format": FORMAT,
         "task": [order.task.id, order.task.digest],

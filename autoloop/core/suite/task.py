@@ -63,9 +63,13 @@ class Step(Frozen):
 
     name: str = ""
     instruction: str
+    files: tuple[Placed, ...] = ()
+    """What comes into the workspace before its agent begins, over what the steps before it left."""
+    setup: tuple[str, ...] = ()
+    """Lines for bash, run in the workdir once its files are there."""
     verification: Verification
-    min_reward: float | None = None
-    """With less, the steps behind it are not begun."""
+    min_reward: float | dict[str, float] | None = None
+    """With less, the steps behind it are not begun: of `reward`, or of several rewards by name."""
 
 
 class Solution(Frozen):
@@ -73,7 +77,46 @@ class Solution(Frozen):
 
     commands: tuple[str, ...]
     files: tuple[Placed, ...] = ()
+    by_step: bool = False
+    """Whether each command finds one of the files, that of its number; else all of them."""
     env: dict[str, str] = {}
+
+    def files_of(self, number: int) -> tuple[Placed, ...]:
+        """What the command of a step finds, counted from 1."""
+        return self.files[number - 1 : number] if self.by_step else self.files
+
+
+class Healthcheck(Frozen):
+    """What must succeed before anything is done in a container."""
+
+    command: str
+    """A line for sh."""
+    interval: Seconds = 5.0
+    timeout: Seconds = 30.0
+    """Seconds for one try."""
+    start_period: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds from the container's start in which a failure does not count."""
+    start_interval: Seconds = 5.0
+    """Seconds between two tries in that time."""
+    retries: Annotated[int, Field(ge=1)] = 3
+
+
+class Container(Frozen):
+    """The container that a task has where there is an engine for it."""
+
+    image: str = ""
+    """An image by name; empty when it is built."""
+    context: str = ""
+    """The directory of the suite that it is built from, with a Dockerfile."""
+    digest: str = ""
+    """Of that directory."""
+    workdir: str = ""
+    """Empty for the image's own."""
+    env: dict[str, str] = {}
+    """Over those of the image."""
+    cpus: float | None = None
+    memory_mb: float | None = None
+    healthcheck: Healthcheck | None = None
 
 
 class SuiteTask(Frozen):
@@ -87,6 +130,8 @@ class SuiteTask(Frozen):
     difficulty: str = ""
     tags: tuple[str, ...] = ()
     steps: tuple[Step, ...]
+    counts: Literal["mean", "final"] = "mean"
+    """Which rewards of its steps are its own: their means, name by name, or those of the last step that was begun."""
     workdir: str = "/app"
     files: tuple[Placed, ...] = ()
     """What the agent finds."""
@@ -98,6 +143,8 @@ class SuiteTask(Frozen):
     """Whether its files name absolute places such as `/app`, so that it needs a file system of its own."""
     network: bool = True
     """Whether the agent and the verifier have the network of this machine."""
+    bounds: tuple[str, ...] = ()
+    """What it should get of the machine, such as `cpus = 1`. Without a container nothing enforces that."""
     timeout: Seconds | None = None
     """Seconds for the agent, all steps together; None for what the bench says."""
     max_turns: Annotated[int, Field(ge=1)] | None = None
@@ -106,6 +153,9 @@ class SuiteTask(Frozen):
     solution: Solution | None = None
     unsupported: str = ""
     """What it needs that nothing here can give; empty when it can be tried."""
+    container: Container | None = None
+    contained: str = ""
+    """Why it can be tried in its container alone; empty when its files and lines of setup will do."""
     digest: str = ""
     """Of everything that it consists of."""
 
@@ -116,6 +166,11 @@ class SuiteTask(Frozen):
         if not self.steps:
             raise ValueError("a task needs at least one step")
         return self
+
+    @property
+    def found(self) -> tuple[Placed, ...]:
+        """All that an agent finds, whenever it comes."""
+        return (*self.files, *(placed for step in self.steps for placed in step.files))
 
     @property
     def instruction(self) -> str:

@@ -2,7 +2,6 @@
 
 import re
 
-from autoloop.sources.assembling import ENGINE
 from autoloop.sources.present import Has
 
 BASES: dict[str, tuple[str, ...]] = {
@@ -21,6 +20,6 @@ def without_it(image: str, has: Has) -> str:
     name = re.sub(r"(:[\w.-]+)?(@[\w:]+)?$", "", image)
     match = _TERMINAL_BENCH.fullmatch(name) or _OFFICIAL.fullmatch(name)
     if match is None or match[1] not in BASES:
-        return f"what its image {image} holds is not known; {ENGINE}"
+        return f"what its image {image} holds is not known"
     lacking = [program for program in BASES[match[1]] if not has(program)]
-    return f"its image {image} brings {', '.join(lacking)}, which is not here; {ENGINE}" if lacking else ""
+    return f"its image {image} brings {', '.join(lacking)}, which is not here" if lacking else ""

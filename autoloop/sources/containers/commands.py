@@ -3,8 +3,6 @@
 import re
 import shlex
 
-from autoloop.sources.assembling import ENGINE
-
 HARMLESS = frozenset({
     "mkdir", "touch", "chmod", "chown", "echo", "printf", "cp", "mv", "ln", "rm", "rmdir", "cat", "cd", "true", ":",
     "set", "test", "[", "sed", "tr", "seq", "head", "tail", "sort", "uniq", "cut", "tee", "truncate", "git", "tar",
@@ -43,11 +41,11 @@ def _fewer(options: str, paths: list[str]) -> str:
 def why_not(command: str) -> str:
     """Why a line of RUN cannot be run without a container; empty when it only arranges files."""
     if re.search(r"`|\$\(", command):
-        return f"its Dockerfile runs a command inside another; {ENGINE}"
+        return "its Dockerfile runs a command inside another"
     try:
         words = _words(command)
     except ValueError:
-        return f"its Dockerfile runs what cannot be read; {ENGINE}"
+        return "its Dockerfile runs what cannot be read"
     return next((why for why in map(_why_not_one, _split(words)) if why), "")
 
 
@@ -76,11 +74,11 @@ def _why_not_one(words: list[str]) -> str:
         return ""
     name, arguments = words[0].rsplit("/", 1)[-1], words[1:]
     if name in INSTALLERS or (name == "git" and _REMOTE & set(arguments)):
-        return f"its Dockerfile installs or fetches something ({name}); {ENGINE}"
+        return f"its Dockerfile installs or fetches something ({name})"
     if name not in HARMLESS:
-        return f"its Dockerfile runs {name}; {ENGINE}"
+        return f"its Dockerfile runs {name}"
     touched = next((place for word in arguments if (place := _machine_place(word))), "")
-    return f"its Dockerfile touches {touched}, which belongs to the machine; {ENGINE}" if touched else ""
+    return f"its Dockerfile touches {touched}, which belongs to the machine" if touched else ""
 
 
 def _machine_place(word: str) -> str:

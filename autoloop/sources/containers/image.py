@@ -8,7 +8,6 @@ from posixpath import join, normpath
 
 from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
-from autoloop.sources.assembling import ENGINE
 from autoloop.sources.containers.bases import without_it
 from autoloop.sources.containers.commands import OWN, SYSTEM, leaving_own, why_not, within
 from autoloop.sources.containers.context import Context
@@ -32,8 +31,8 @@ class Image:
     env: dict[str, str] = field(default_factory=dict)
     files: list[Placed] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
-    unsupported: str = ""
-    """Why it cannot be had without a container engine; what stands behind the first reason is not read."""
+    contained: str = ""
+    """Why it takes a container; what stands behind the first reason is not read."""
 
 
 def read_image(text: str, context: Context, environ: Mapping[str, str], has: Has, source: str) -> Image:
@@ -42,7 +41,7 @@ def read_image(text: str, context: Context, environ: Mapping[str, str], has: Has
     for instruction in instructions(text, source):
         why = building.apply(instruction)
         if why:
-            building.image.unsupported = f"{why}; {ENGINE}" if ENGINE not in why else why
+            building.image.contained = why
             return building.image
     if not building.bases:
         raise AutoloopError(f"{source}: there is no FROM")
@@ -177,9 +176,9 @@ class _Building:
 def why_no_place(path: str, who: str) -> str:
     """Why a trial cannot have its own files at a place; empty when it can."""
     if path == "/":
-        return f"{who} uses / itself; {ENGINE}"
+        return f"{who} uses / itself"
     taken = within(path, (*SYSTEM, *OWN))
-    return f"{who} puts something below {taken}, which a trial cannot change; {ENGINE}" if taken else ""
+    return f"{who} puts something below {taken}, which a trial cannot change" if taken else ""
 
 
 def _is_shell(given: Instruction) -> bool:

@@ -1,0 +1,161 @@
+"""The container of one trial: made when the first command needs it, gone when the trial is.
+
+Its processes all end when it is halted; its files stay. While it stands still, what is mounted can be changed.
+"""
+
+import csv
+import io
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoloop.containers.engine import LABEL, NETWORK, Engine
+from autoloop.containers.images import Image
+from autoloop.core.suite.task import Container, Healthcheck
+from autoloop.errors import AutoloopError
+from autoloop.ports import Mount
+
+_MAKING = 120.0
+"""Seconds for a container to be made, copied from, or removed."""
+_INSIDE = "/autoloop-mounted"
+_LOOK = 0.05
+
+
+@dataclass
+class Box:
+    """A container by its name."""
+
+    engine: Engine
+    image: Image
+    name: str
+    bench: str
+    wanted: Container
+    workdir: str
+    lasts: float
+    """Seconds after which it ends by itself, should nobody be left to end it."""
+    mounts: tuple[Mount, ...] = ()
+    made: bool = False
+    running: bool = False
+    online: bool = False
+    entrypoint: tuple[str, ...] = ()
+    """In the place of the image's own, where that cannot run a command."""
+    seen: frozenset[str] = field(default_factory=frozenset)
+
+    def fill(self, tree: Path) -> None:
+        """Copy what the image has in the workdir."""
+        line = f'mkdir -p "$1" && cp -a "$1"/. {_INSIDE}/'
+        self._aside("copy the workdir out of the image", [Mount(tree, Path(_INSIDE), True)], line, self.workdir)
+
+    def ready(self, mounts: Sequence[Mount], *, online: bool) -> None:
+        """Have it running, with these mounts and with or without the network."""
+        if not self.made:
+            self._make(tuple(mounts), online)
+        elif lacking := [mount for mount in mounts if mount not in self.mounts]:
+            raise AutoloopError(f"the container of the trial was made without {lacking[0].real}")
+        if not self.running:
+            self._start()
+        if self.online != online:
+            verb = "connect" if online else "disconnect"
+            self.engine.do(f"{verb} the network", "network", verb, NETWORK, self.name)
+            self.online = online
+
+    def halt(self) -> None:
+        """End every process in it."""
+        if self.running:
+            self.engine.do("halt a container", "stop", "--time", "0", self.name, deadline=_MAKING)
+            self.running = False
+
+    def changes(self) -> tuple[str, ...]:
+        """What differs from the image, apart from what is mounted."""
+        if not self.made:
+            return ()
+        places = [str(mount.seen) for mount in self.mounts]
+        lines = self.engine.run("diff", self.name).stdout.splitlines()
+        return tuple(line for line in lines if not any(_leads(line[2:], place) for place in places))
+
+    def give_back(self, *places: Path) -> None:
+        """Make what it left in mounted directories the host user's own, and harmless."""
+        owner = f"{os.getuid()}:{os.getgid()}"
+        mounts = [Mount(place, Path(f"{_INSIDE}/{number}"), True) for number, place in enumerate(places)]
+        line = f'chown -R "$1" {_INSIDE} && chmod -R ug-s,u+rwX {_INSIDE}'
+        self._aside("take the files of a container over", mounts, line, owner)
+
+    def remove(self) -> None:
+        """It is gone, whether it was there or not."""
+        self.engine.run("rm", "--force", "--volumes", self.name, deadline=_MAKING)
+        self.made = self.running = False
+
+    def _make(self, mounts: tuple[Mount, ...], online: bool) -> None:
+        self.remove()
+        self.mounts, self.online = mounts, online
+        self._run()
+        if not self.engine.run("exec", self.name, "sh", "-c", ":").ok and not self.entrypoint:
+            self.remove()
+            self.entrypoint = ("--entrypoint", "")
+            self._run()
+        self._wait_until_healthy()
+
+    def _run(self) -> None:
+        limits = {"--cpus": self.wanted.cpus, "--memory": self.wanted.memory_mb}
+        words = [f"{name}={value:g}{'m' if name == '--memory' else ''}" for name, value in limits.items() if value]
+        for mount in self.mounts:
+            mount.real.mkdir(parents=True, exist_ok=True) if not mount.real.exists() else None
+            words += ["--mount", mount_word(mount)]
+        self.engine.do(
+            "start a container",
+            "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}",
+            "--cap-drop", "MKNOD", "--workdir", self.workdir, *([] if self.online else ["--network", "none"]),
+            *(word for name in self.wanted.env for word in ("--env", name)), *words, *self.entrypoint,
+            self.image.name, "sh", "-c", f"sleep {self.lasts:.0f}",
+            deadline=_MAKING, env=self.wanted.env,
+        )  # fmt: skip
+        self.made = self.running = True
+
+    def _start(self) -> None:
+        for mount in self.mounts:
+            if not mount.real.exists():
+                mount.real.mkdir(parents=True)
+        self.engine.do("start a container again", "start", self.name, deadline=_MAKING)
+        self.running = True
+        self._wait_until_healthy()
+
+    def _wait_until_healthy(self) -> None:
+        if (check := self.wanted.healthcheck) is not None and (said := unhealthy(self, check)):
+            raise AutoloopError(f"the container is not healthy: {said}")
+
+    def _aside(self, what: str, mounts: Sequence[Mount], line: str, word: str) -> None:
+        """Run a line of sh in a container of its own, of the same image, as its root."""
+        bound = [part for mount in mounts for part in ("--mount", mount_word(mount))]
+        self.engine.do(
+            what, "run", "--rm", "--network", "none", "--user", "0", "--label", f"{LABEL}={self.bench}", *bound,
+            "--entrypoint", "sh", self.image.name, "-c", line, "sh", word, deadline=_MAKING,
+        )  # fmt: skip
+
+
+def unhealthy(box: Box, check: Healthcheck) -> str:
+    """Ask until the check succeeds; what it said when it did not, after all tries."""
+    began, failed = time.monotonic(), 0
+    while True:
+        done = box.engine.run("exec", box.name, "sh", "-c", check.command, deadline=check.timeout)
+        if done.ok:
+            return ""
+        early = time.monotonic() - began < check.start_period
+        failed += not early
+        if failed >= check.retries:
+            return (done.stderr.strip() or done.stdout.strip() or f"exit code {done.exit_code}")[-300:]
+        time.sleep(check.start_interval if early else check.interval)
+
+
+def mount_word(mount: Mount) -> str:
+    """The mount as `--mount` has it: a line of CSV."""
+    fields = ["type=bind", f"source={mount.real}", f"target={mount.seen}", *([] if mount.writable else ["readonly"])]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _leads(path: str, place: str) -> bool:
+    """Whether a path is a place, below it, or on the way to it."""
+    return f"{path}/".startswith(f"{place}/") or f"{place}/".startswith(f"{path}/")

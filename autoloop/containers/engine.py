@@ -1,0 +1,110 @@
+"""The engine that makes containers, asked by Docker's command line: Docker itself, or what speaks for it on a socket.
+
+Podman does the latter. Its own command line will not do: it leaves a process behind for each container, and what our
+commands leave behind is ended with them.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoloop import process
+from autoloop.errors import AutoloopError
+from autoloop.process import Finished
+
+PROGRAM = "docker"
+LABEL = "autoloop.bench"
+"""Of every container: the directory of the bench that it belongs to."""
+_ANSWERING = 15.0
+"""Seconds for an engine to say that it is there."""
+_ADVICE = ("Run 'docker", "See 'docker")
+NETWORK = "bridge"
+"""The one that a container has when nothing is said."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine, by its program."""
+
+    program: str
+    environ: Mapping[str, str] = field(repr=False, hash=False, compare=False, default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How it is called in sentences."""
+        return Path(self.program).name
+
+    def run(self, *words: str, deadline: float = 60.0, env: Mapping[str, str] | None = None) -> Finished:
+        """Run one command of the engine to its end, whatever that is."""
+        return process.run(
+            [self.program, *words],
+            cwd=Path("/"),
+            env={**self.environ, **(env or {})},
+            deadline=deadline,
+            keep=1 << 18,
+        )
+
+    def do(self, what: str, *words: str, deadline: float = 60.0, env: Mapping[str, str] | None = None) -> str:
+        """Its output; an AutoloopError with its last words when it fails. `what` says what it was to do."""
+        done = self.run(*words, deadline=deadline, env=env)
+        if not done.ok:
+            how = f"it took longer than {deadline:g} s" if done.timed_out else last_words(done)
+            raise AutoloopError(f"{self.name} could not {what}: {how}")
+        return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The engine that answers, or why there is none."""
+
+    engine: Engine | None = None
+    why: str = ""
+
+
+_FOUND: dict[tuple[str, ...], Found] = {}
+
+
+def find_engine(environ: Mapping[str, str] = os.environ) -> Found:
+    """The engine, if it answers; it is asked once in a process's life."""
+    asked = tuple(environ.get(name, "") for name in ("PATH", "DOCKER_HOST", "DOCKER_CONTEXT"))
+    if asked not in _FOUND:
+        _FOUND[asked] = _find(environ)
+    return _FOUND[asked]
+
+
+def _find(environ: Mapping[str, str]) -> Found:
+    program = shutil.which(PROGRAM, path=environ.get("PATH"))
+    if program is None:
+        return Found(why=f"{PROGRAM} is not installed")
+    engine = Engine(program, dict(environ))
+    done = engine.run("info", "--format", "ok", deadline=_ANSWERING)
+    return Found(engine) if done.ok else Found(why=f"{PROGRAM} does not answer ({last_words(done)})")
+
+
+def last_words(done: Finished) -> str:
+    """The end of what it said, in one line, without advice on its usage."""
+    lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(_ADVICE)]
+    return told[-1][:300] if told else f"exit code {done.exit_code}"
+
+
+@contextmanager
+def swept(environ: Mapping[str, str], bench: Path) -> Iterator[None]:
+    """No container of a bench before and after, whatever became of those who made them."""
+    engine = find_engine(environ).engine
+    try:
+        if engine is not None:
+            _sweep(engine, bench)
+        yield
+    finally:
+        if engine is not None:
+            _sweep(engine, bench)
+
+
+def _sweep(engine: Engine, bench: Path) -> None:
+    listed = engine.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}={bench}")
+    if listed.ok and (names := listed.stdout.split()):
+        engine.run("rm", "--force", "--volumes", *names, deadline=120.0)

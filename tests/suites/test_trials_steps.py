@@ -61,7 +61,7 @@ def test_scripts_of_a_task_directory_are_run_by_what_their_first_line_names(root
     ended = "#!/bin/bash -e\ngrep -q hello out.txt\necho 1 > /logs/verifier/reward.txt\nfalse\nrm /logs/verifier/*\n"
     plainly = "grep -q hello out.txt\necho $((1 - $?)) > /logs/verifier/reward.txt\n"
     for number, judge in enumerate((ended, plainly)):
-        place = harbor(rooted.suite / f"t{number}", solution__x="", environment__x="")
+        place = harbor(rooted.suite / f"t{number}")
         written(place, {"solution/solve.sh": solve, "tests/test.sh": judge})
         (given,) = HarborTasks({}).load(place).tasks
         rooted.suite = place

@@ -13,7 +13,8 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
 from autoloop.trees.walk import is_real_folder, remove
-from autoloop.workspaces.workspace import LOGS, Workspace
+from autoloop.workspaces.logs import VERIFIER
+from autoloop.workspaces.workspace import Workspace
 
 _FOR_ALL = 0o777
 """The image's user may be anybody."""
@@ -69,7 +70,7 @@ class ContainedWorkspace(Workspace):
             network=network,
             tracing=tracing,
             at=self.workdir,
-            mounts=(*mounts, Mount(self.logs, LOGS, writable=True)),
+            mounts=(*mounts, Mount(self.logs, VERIFIER, writable=True)),
         )
 
     def home(self, name: str) -> Path:

@@ -17,7 +17,9 @@ from autoloop.sources.containers.variables import fill, missing
 from autoloop.sources.contents import text_of
 from autoloop.sources.task_toml import StepTable, TaskToml, VerifierTable
 
-TEST = "bash /tests/test.sh"
+TEST = "chmod +x /tests/test.sh; /tests/test.sh"
+"""Its first line says what runs it, and with which options; bash does where there is none."""
+_SOLVE = "chmod +x /solution/solve.sh; /solution/solve.sh"
 _CONVERSATION = "trajectory.json"
 _MARKS = re.compile(r"(?:[^\S\n]*(?:<!--.*canary.*-->|#.*canary.*)[^\S\n]*\n)*(?:[^\S\n]*\n)*", re.IGNORECASE)
 """Marks of a data set at the top of an instruction, which are for those who collect texts, and not for agents."""
@@ -75,7 +77,7 @@ class StepReading:
         if not all((part / "solve.sh").is_file() for part in parts) or missing(env.values(), self.environ):
             return None
         return Solution(
-            commands=("bash /solution/solve.sh",) * len(parts),
+            commands=(_SOLVE,) * len(parts),
             files=tuple(self._placed(part, "/solution") for part in parts),
             by_step=len(parts) > 1,
             env=self._filled(env),

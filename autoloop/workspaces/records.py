@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 WHOLE = "trajectory.json"
 TRANSCRIPT = "session.jsonl"
 SAID = "said.txt"
@@ -39,13 +41,39 @@ def bounded(text: str, longest: int = LARGEST) -> str:
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
+class _Call(BaseModel):
+    function_name: str
+    arguments: dict[str, Any]
+
+
+class _Observation(BaseModel):
+    results: list[dict[str, Any]]
+
+
+class _Step(BaseModel):
+    source: str
+    message: str | list[Any]
+    tool_calls: list[_Call] | None = None
+    observation: _Observation | None = None
+
+
+class _Told(BaseModel):
+    """What is used here of a trajectory, which somebody else's agent may have written."""
+
+    agent: dict[str, Any]
+    steps: list[_Step] = Field(min_length=1)
+    final_metrics: dict[str, float | dict[str, Any] | None] | None = None
+    extra: dict[str, Any] | None = None
+
+
 def read_session(folder: Path) -> dict[str, Any] | None:
-    """The trajectory that an agent wrote; None when it wrote none."""
+    """The trajectory that an agent wrote; None when it wrote none, or what is none."""
     try:
-        found = json.loads((folder / WHOLE).read_bytes())
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.loads((folder / WHOLE).read_bytes())
+        _Told.model_validate(found, strict=True)
+    except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found
 
 
 def said(folder: Path) -> str:
@@ -72,12 +100,19 @@ def joined(parts: Sequence[dict[str, Any]], session_id: str) -> dict[str, Any]:
     steps = [step for part in parts for step in part["steps"]]
     whole = {**parts[-1], "session_id": session_id}
     whole["steps"] = [{**step, "step_id": number} for number, step in enumerate(steps, 1)]
-    totals: dict[str, Any] = {}
-    for part in parts:
-        for name, value in (part.get("final_metrics") or {}).items():
-            totals[name] = totals.get(name, 0) + value
-    whole["final_metrics"] = {**totals, "total_steps": len(steps)}
+    whole["final_metrics"] = {**_totals(parts), "total_steps": len(steps)}
     return whole
+
+
+def _totals(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of what is known; what else an agent says stands beside them."""
+    totals: dict[str, Any] = {}
+    for name, value in (item for part in parts for item in (part.get("final_metrics") or {}).items()):
+        if isinstance(value, dict):
+            totals[name] = {**totals.get(name, {}), **value}
+        elif value is not None:
+            totals[name] = totals.get(name, 0) + value
+    return totals
 
 
 def mark_made(folder: Path) -> None:
@@ -104,7 +139,7 @@ def as_text(trajectory: dict[str, Any]) -> str:
 
 def _lines(step: dict[str, Any]) -> Iterator[str]:
     if step["message"]:
-        yield step["message"].removesuffix("\n")
+        yield str(step["message"]).removesuffix("\n")
     for call in step.get("tool_calls") or ():
         yield bounded(f"> {call['function_name']} {json.dumps(call['arguments'], ensure_ascii=False)}", _SHOWN)
     for result in (step.get("observation") or {}).get("results", ()):

@@ -14,10 +14,10 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
 from autoloop.sandbox.homes import emptied
-from autoloop.trees.walk import is_real_folder, remove
+from autoloop.trees.walk import is_real_folder, make_real, remove
 from autoloop.workspaces import placing
+from autoloop.workspaces.logs import VERIFIER, clear_verifier, make_logs, remove_empty_logs
 
-LOGS = Path("/logs/verifier")
 WORKSPACE = "workspace"
 _SCRATCH = ".work"
 PLACES = (WORKSPACE, _SCRATCH)
@@ -71,8 +71,11 @@ class Workspace:
                 remove(entry.path)
         for folder in (self.tree, self.ground):
             folder.mkdir(parents=True)
-        if self.rooted and not _is_of_machine(self.workdir.parts[1]):
-            (self.ground / self.workdir.relative_to("/")).mkdir(parents=True)
+        if not self.rooted:
+            return
+        make_logs(self.ground)
+        if not _is_of_machine(self.workdir.parts[1]):
+            make_real(bytes(self.ground), bytes(self.workdir.relative_to("/")))
 
     def resumed(self, files: tuple[Placed, ...]) -> bool:
         """Take up a workspace that was kept; whether there is one."""
@@ -81,6 +84,8 @@ class Workspace:
         self.ground.mkdir(parents=True, exist_ok=True)
         for file in files:
             self._where(file.target)
+        if self.rooted:
+            make_logs(self.ground)
         self.outside = {seen: real for seen, real in self.outside.items() if real.exists()}  # a later step's is not
         return True
 
@@ -92,6 +97,7 @@ class Workspace:
         for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():
             if os.fsdecode(entry.name) not in (*LASTING, STEPS):
                 remove(entry.path)
+        remove_empty_logs(self.ground)
         steps = (self.scratch / STEPS).is_dir()
         if not self.outside and not steps and not any(map(os.listdir, self._made_at_root())):
             remove(bytes(self.scratch))
@@ -127,7 +133,7 @@ class Workspace:
             tracing=tracing,
             at=self.workdir,
             ground=self.ground,
-            mounts=(*mounts, *((Mount(self.logs, LOGS, writable=True),) if logs else ())),
+            mounts=(*mounts, *((Mount(self.logs, VERIFIER, writable=True),) if logs else ())),
         )
 
     def home(self, name: str) -> Path:
@@ -135,8 +141,8 @@ class Workspace:
         return emptied(self.scratch / "homes" / name)
 
     def fresh_logs(self) -> None:
-        """No reward, whatever stood in its place."""
-        remove(bytes(self.ground / LOGS.relative_to("/").parts[0]))
+        """No reward, whatever stood in its place; what else lies below `/logs` stays."""
+        clear_verifier(self.ground)
         remove(bytes(self.logs))
         self.logs.mkdir()
 

@@ -46,7 +46,10 @@ def install() -> Path | None:
 
 
 if __name__ == "__main__":
-    made = install()
+    try:
+        made = install()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{PACKAGE} could not be installed into {PLACE} ({error.cmd[0]} ended with {error.returncode})")
     if made is None:
         print(
             "no Python 3.12 or newer was found: install one, or name it as PYTHON312=/path/to/python", file=sys.stderr

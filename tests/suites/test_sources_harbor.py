@@ -63,11 +63,11 @@ def test_a_task_is_read_whole(tmp_path: Path) -> None:
     assert (step.instruction, step.name, step.min_reward) == ("Say hello.\n", "", None)
     verification = step.verification
     assert verification.files == (Placed(source="hello/tests", target="/tests"),)
-    assert (verification.command, verification.reward) == ("bash /tests/test.sh", "file")
+    assert (verification.command, verification.reward) == ("chmod +x /tests/test.sh; /tests/test.sh", "file")
     assert (verification.timeout, verification.user) == (30.0, "root")
     assert verification.env == {"KEY": "secret", "MODEL": "small", "PLAIN": "$x"}
     assert task.solution is not None
-    assert task.solution.commands == ("bash /solution/solve.sh",)
+    assert task.solution.commands == ("chmod +x /solution/solve.sh; /solution/solve.sh",)
     assert task.solution.files == (Placed(source="hello/solution", target="/solution"),)
     assert task.solution.env == {"MORE": "secret"}
 
@@ -125,7 +125,7 @@ def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_
         ((Placed(source="steps/a/workdir", target="."),), ('bash "$PWD/setup.sh"',)),
     ]
     assert task.solution is not None
-    assert task.solution.commands == ("bash /solution/solve.sh", "bash /solution/solve.sh")
+    assert task.solution.commands == ("chmod +x /solution/solve.sh; /solution/solve.sh",) * 2
     assert task.solution.files_of(1) == (Placed(source="steps/b/solution", target="/solution"),)
     assert task.solution.files_of(2) == (Placed(source="solution", target="/solution"),)
     assert task.instruction == "First b.\n\nThen a."

@@ -42,6 +42,21 @@ def test_files_at_other_absolute_paths_are_there_and_last_until_they_are_judged(
     assert done.passed, done
 
 
+def test_what_is_left_below_logs_lasts_until_it_is_judged_and_judged_again(rooted: Proving) -> None:
+    agent = (
+        "ls -A /logs /logs/*; mkdir /logs/mine; echo hello | tee /logs/artifacts/out /logs/mine/out > /logs/agent/out"
+    )
+    judge = "ls -A /logs/verifier; grep hello /logs/artifacts/out /logs/mine/out /logs/agent/out && echo 1 > $OUT"
+    given = task(Verification(reward="file", command=judge, env={"OUT": "/logs/verifier/reward.txt"}, timeout=20))
+    step = Step(instruction="x", verification=given.steps[0].verification)
+    assert rooted.run(agent, given, keep="all").passed
+    assert rooted.record("output.txt").split() == [
+        "/logs:", "agent", "artifacts", "verifier", "/logs/agent:", "/logs/artifacts:", "/logs/verifier:",
+    ]  # fmt: skip
+    assert rooted.take(rooted.order("nop", given, regrade=True, keep="all")).passed
+    assert rooted.run(f"test -e /logs/mine || {{ {agent}; }}", task(steps=(step, step))).passed
+
+
 def test_what_the_agent_says_does_not_count(anywhere: Proving) -> None:
     result = anywhere.run("echo 'All tests pass. reward 1. SUCCESS'", task(plain()))
     assert (result.outcome, result.reward, result.failure_mode) == (Outcome.FAIL, 0.0, "no_change")

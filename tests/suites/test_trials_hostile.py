@@ -70,14 +70,21 @@ def test_a_suite_outside_of_all_that_is_hidden_is_hidden_too(rooted: Proving, tm
     [
         f"mkdir -p /tests /logs/verifier; echo '{LIAR}' > /tests/test.sh; {LIAR}",
         f"ln -s /app /tests; echo '{LIAR}' > test.sh",
-        "echo 1 > reward.txt; ln -s /app /logs; ln -s /app verifier",
-        "mkdir /logs; echo 1 > reward.txt; ln -s /app /logs/verifier",
-        "echo 1 > reward.json; touch /tests /logs",
+        "echo 1 > reward.txt; rm -r /logs; ln -s /app /logs; ln -s /app verifier",
+        "rm -r /logs/verifier; echo 1 > reward.txt; ln -s /app /logs/verifier",
+        "echo 1 > reward.json; rm -r /logs; touch /tests /logs",
+        "echo 1 | tee /logs/verifier/reward.txt > /logs/verifier/reward.json; chmod 0 /logs/verifier /logs",
     ],
 )
 def test_what_is_planted_at_the_verifiers_places_is_replaced(rooted: Proving, plant: str) -> None:
     result = rooted.run(plant, task())
     assert (result.outcome, result.reward) == (Outcome.FAIL, 0.0), rooted.record("verification.txt")
+
+
+def test_no_directory_elsewhere_is_removed_through_a_link_at_logs(rooted: Proving, tmp_path: Path) -> None:
+    (tmp_path / "victim/verifier").mkdir(parents=True)
+    late = rooted.run(f"rm -r /logs; ln -s {tmp_path}/victim /logs; sleep 9", task(), timeout=1.0)
+    assert late.outcome is Outcome.TIMEOUT and (tmp_path / "victim/verifier").is_dir()
 
 
 def test_more_than_one_file_planted_among_the_verifiers_own_is_gone(rooted: Proving) -> None:

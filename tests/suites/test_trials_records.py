@@ -31,6 +31,18 @@ class Talker:
         return Session(seconds=0.1, cost_usd=0.75, tokens=36, turns=2, model="m-1")
 
 
+class Own:
+    """An agent that writes its trajectory by itself."""
+
+    def __init__(self, document: str) -> None:
+        self.document = document
+
+    def run(self, task: Task, on_progress: OnProgress) -> Session:
+        task.transcript.with_name("trajectory.json").write_text(self.document)
+        (task.tree / "out.txt").write_text("hello\n")
+        return Session(seconds=0.1, cost_usd=0.75, tokens=36, turns=2)
+
+
 class Failing:
     """An agent with a bug, or on a machine without room."""
 
@@ -81,6 +93,41 @@ def test_what_an_agent_records_itself_is_kept_and_counted(anywhere: Proving) -> 
     offsets = index["offsets"]
     assert isinstance(offsets, list) and offsets[2] == len(lines[0]) + len(lines[1])
     assert anywhere.record("output.txt").startswith('I look first.\n> shell {"command": "ls"}\nnothing\nDone.\n')
+
+
+WHOLE = {
+    "schema_version": "ATIF-v1.7", "session_id": "own", "agent": {"name": "own", "version": "2"},
+    "steps": [{"step_id": 1, "source": "agent", "message": "Hi."}],
+    "final_metrics": {"total_steps": 1, "total_cost_usd": None, "extra": {"mine": True}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {}, [], "text", {**WHOLE, "steps": []}, {**WHOLE, "steps": 3}, {**WHOLE, "steps": ["x"]},
+        {**WHOLE, "steps": [{"step_id": 1}]}, {**WHOLE, "steps": [{"source": "agent", "message": "", "tool_calls": 3}]},
+        {**WHOLE, "final_metrics": {"total_steps": "one"}},
+    ],
+)  # fmt: skip
+def test_a_trajectory_that_is_none_takes_nothing_from_the_trial(tmp_path: Path, told: object) -> None:
+    here = Proving(tmp_path)
+    profile = own_agent(here, "Own", f"options = {{ document = {json.dumps(json.dumps(told))} }}\n")
+    result = here.take(here.order(profile, task(plain())))
+    assert result.passed and result.turns == 2
+    whole, _, _ = documents(here)
+    assert [step.message for step in whole.steps] == ["Write hello into out.txt."], "one is made in its place"
+
+
+def test_what_an_agent_adds_to_its_trajectory_is_kept(tmp_path: Path) -> None:
+    here = Proving(tmp_path)
+    steps = tuple(Step(name=name, instruction=f"{name}!", verification=plain()) for name in ("one", "two"))
+    profile = own_agent(here, "Own", f"options = {{ document = {json.dumps(json.dumps(WHOLE))} }}\n")
+    assert here.take(here.order(profile, task(steps=steps))).passed
+    whole, _, _ = documents(here)
+    assert whole.agent.name == "own" and [step.step_id for step in whole.steps] == [1, 2]
+    assert whole.final_metrics is not None and whole.final_metrics.total_steps == 2
+    assert whole.final_metrics.extra == {"mine": True}
 
 
 def test_an_agent_with_a_bug_is_an_error_with_its_traceback(anywhere: Proving) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from autoloop.core.suite.needs import needs_root
 from autoloop.core.suite.task import Placed, Solution, Step, SuiteTask
 from autoloop.core.suite.trial import Outcome, TrialResult
+from autoloop.sources.harbor import HarborTasks
 from tests.suites.proving import Proving, plain, task
-from tests.suites.written import written
+from tests.suites.written import harbor, written
 
 REWARDED = "cat /app/reward > /logs/verifier/reward.json"
 
@@ -53,6 +54,19 @@ def test_each_step_is_solved_with_files_of_its_own(rooted: Proving) -> None:
     )
     steps = step("one", "grep s1 answer"), step("two", "grep s2 answer && test $(grep -c only found) = 2")
     assert rooted.run("oracle", two(*steps, solution=solution)).passed
+
+
+def test_scripts_of_a_task_directory_are_run_by_what_their_first_line_names(rooted: Proving) -> None:
+    solve = "#!/usr/bin/env python3\nopen('out.txt', 'w').write('hello')\n"
+    ended = "#!/bin/bash -e\ngrep -q hello out.txt\necho 1 > /logs/verifier/reward.txt\nfalse\nrm /logs/verifier/*\n"
+    plainly = "grep -q hello out.txt\necho $((1 - $?)) > /logs/verifier/reward.txt\n"
+    for number, judge in enumerate((ended, plainly)):
+        place = harbor(rooted.suite / f"t{number}")
+        written(place, {"solution/solve.sh": solve, "tests/test.sh": judge})
+        (given,) = HarborTasks({}).load(place).tasks
+        rooted.suite = place
+        assert rooted.run("oracle", given).passed, rooted.record("verification.txt", given.id)
+        rooted.suite = place.parent
 
 
 def test_the_reward_of_steps_counts_as_the_task_says(rooted: Proving) -> None:

@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not containers'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not harbor and not containers'
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser test-containers
+.PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser test-harbor
+.PHONY: test-containers
 .PHONY: bench bench-decision bench-loop bench-suites bench-contrasts bench-soak format clean help
 
 help:  ## what can be made
@@ -68,6 +69,10 @@ test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against
 	@test -n "$(AUTOLOOP_TEST_CLIENTS)" || command -v npm >/dev/null || { echo "npm is needed: install Node.js 20 or newer"; exit 1; }
 	test -n "$(AUTOLOOP_TEST_CLIENTS)" || npm install --silent --no-fund --no-audit --global --prefix $(CLIENTS) $(PACKAGES)
 	AUTOLOOP_TEST_CLIENTS=$(or $(AUTOLOOP_TEST_CLIENTS),$(CLIENTS)) $(BIN)/python -m pytest -n 2 -m clients tests/clients $(ARGS)
+
+test-harbor: $(DEV_STAMP)  ## tasks, rewards and trajectories, held against the package of the format; fetched from PyPI for Python 3.12
+	python="$${AUTOLOOP_TEST_HARBOR:-$$($(BIN)/python -m tests.harbor.installing)}" && \
+	  AUTOLOOP_TEST_HARBOR="$$python" $(BIN)/python -m pytest -n 2 -rs -m harbor tests/harbor $(ARGS)
 
 BROWSER := chromium chromium-driver
 

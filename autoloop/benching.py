@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autoloop.agents import OWN_CALLS
 from autoloop.bench_planning import limits_of, plan_of, require_groups, with_hours, workers_of
 from autoloop.containers import find_engine, swept
 from autoloop.core.suite.config import RESUMABLE, BenchConfig
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.pacing import Pace
-from autoloop.core.suite.plan import ArmPlan, BenchPlan
+from autoloop.core.suite.plan import BUILT_IN, ArmPlan, BenchPlan
 from autoloop.core.suite.state import BenchState, replay
 from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
@@ -32,6 +32,8 @@ from autoloop.steering import Signals
 from autoloop.stores.bench_directory import BenchDirectory
 from autoloop.stores.bench_journal import BenchJournal
 from autoloop.stores.bench_views import BenchViews
+from autoloop.stores.pace_file import NAME as PACE
+from autoloop.stores.pace_file import SharedPace
 from autoloop.stores.shared_results import SharedResults
 from autoloop.suites.loop import SuiteLoop
 from autoloop.suites.regrading import Regrading, regradable
@@ -66,6 +68,8 @@ class Ready:
     plan: BenchPlan
     is_new: bool
     tasks: dict[str, SuiteTask] = field(repr=False, default_factory=dict)
+    unpaid: frozenset[str] = frozenset()
+    """The arms whose calls are not paid for when a trial is handed out: none are made, or each waits for its turn."""
 
 
 def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Ready:
@@ -76,10 +80,11 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
     suite = load_suite(Path(config.suite))
     plan = plan_of(config, suite)
     config = with_hours(config, suite, plan)
-    _require_fit(config, plan.arms, directory, around, plan.arms)
+    unpaid = _require_fit(config, plan.arms, directory, around, plan.arms)
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_config(config.model_dump(mode="json"))
-    return Ready(directory, config, suite, plan, is_new=True, tasks={task.id: task for task in suite.tasks})
+    tasks = {task.id: task for task in suite.tasks}
+    return Ready(directory, config, suite, plan, is_new=True, tasks=tasks, unpaid=unpaid)
 
 
 def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Around, *, mended: bool = False) -> Ready:
@@ -102,17 +107,18 @@ def take_up(directory: BenchDirectory, changes: Mapping[str, Any], around: Aroun
     require_groups(config, suite, plan)
     left = {key.arm for key in state.to_take()} if started else {arm.name for arm in plan.arms}
     asked = [arm for arm in plan.arms if arm.name in left and not mended]
-    _require_fit(config, plan.arms, directory, around, asked)
+    unpaid = _require_fit(config, plan.arms, directory, around, asked)
     tasks = {task.id: task for task in suite.tasks}
-    return Ready(directory, config, suite, plan, is_new=started is None, tasks=tasks)
+    return Ready(directory, config, suite, plan, is_new=started is None, tasks=tasks, unpaid=unpaid)
 
 
 def _require_fit(
     config: BenchConfig, arms: Sequence[ArmPlan], directory: BenchDirectory, around: Around, asked: Sequence[ArmPlan]
-) -> None:
-    """Refuse what would fail at the first trial; `asked` are the arms that have trials left to take."""
+) -> frozenset[str]:
+    """Refuse what would fail at the first trial; `asked` are the arms that have trials left to take. Who is unpaid."""
     check = Preflight(config, arms, directory.path, around.root, around.environ, around.on_progress)
-    check.require(asked if around.asks else ())
+    profiles = check.require(asked if around.asks else ())
+    return frozenset(arm.name for arm in arms if arm.profile in BUILT_IN or profiles[arm.name].agent in OWN_CALLS)
 
 
 def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchState:
@@ -139,6 +145,8 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             )
         pulse = stack.enter_context(Pulse())
         machine = ThisMachine(directory.path, still=pulse.still)
+        pace = SharedPace(directory.path / PACE, config.max_rpm)
+        pace.begin_anew()
         state = _taken_up(ready, journal, views, reuse, machine.now())
         stack.enter_context(awake())
         count = workers_of(config, left=len(state.results if regrading else state.to_take()))
@@ -158,7 +166,7 @@ def carry_on(ready: Ready, around: Around, *, regrading: bool = False) -> BenchS
             order=lambda key: order_of(ready, key, regrade=regrading),
             limits=limits_of(config),
             count=count,
-            pace=Pace(config.max_rpm),
+            pace=pace,
             stop=lambda: around.signals.stop,
             stop_now=lambda: around.signals.stop_now,
             on_worker=on_worker,
@@ -205,7 +213,8 @@ def order_of(ready: Ready, key: TrialKey, *, regrade: bool = False) -> TrialOrde
         directory=str(ready.directory.trial(key, ready.plan)),
         seed=ready.plan.seed_of(key),
     )
-    return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep})
+    paid = 0 if regrade or key.arm in ready.unpaid else 1
+    return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep, "paid_calls": paid})
 
 
 def _reuse(config: BenchConfig, around: Around) -> Reuse | None:

@@ -33,12 +33,16 @@ class Preflight:
     environ: Mapping[str, str]
     on_progress: OnProgress
 
-    def require(self, asked: Sequence[ArmPlan], patience: float = PATIENCE) -> None:
-        """Refuse what would fail at the first trial. The models of `asked` are asked for a token each."""
+    def require(self, asked: Sequence[ArmPlan], patience: float = PATIENCE) -> dict[str, Profile]:
+        """Refuse what would fail at the first trial. The models of `asked` are asked for a token each.
+
+        The profile of each arm that has one.
+        """
         self._require_room()
         profiles = self._require_usable()
         self._require_sandbox()
         self._require_answers({arm.name: profiles[arm.name] for arm in asked if arm.name in profiles}, patience)
+        return profiles
 
     def _require_room(self) -> None:
         if (free := free_gb(self.place)) < self.config.min_free_gb:

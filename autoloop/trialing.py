@@ -4,19 +4,16 @@
 does, is not right. Whatever fails around a trial is an error, which says nothing of the agent.
 """
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from string import Template
 
 from autoloop.agents.making import make_agent
 from autoloop.agents.redaction import Redaction, secrets_of
-from autoloop.containers import Found, contained, find_engine
 from autoloop.core.suite import grading, needs
 from autoloop.core.suite.grading import Judgement
 from autoloop.core.suite.needs import NOP as NOP
@@ -28,16 +25,18 @@ from autoloop.core.suite.trial import Outcome, TrialResult
 from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError, as_fixable, is_full
 from autoloop.fields import quoted
-from autoloop.ports import Agent, Network, Progress, Sandbox, Tier
+from autoloop.ports import Agent, Network, Progress, Tier
 from autoloop.profiles import Profile, Settings, choose, load_settings, user_config
 from autoloop.sandbox import choosing
 from autoloop.sandbox.choosing import Choice
 from autoloop.sandbox.places import survey
+from autoloop.stores.pace_file import NAME as PACE
+from autoloop.stores.pace_file import SharedPace, TrialPace
+from autoloop.trial_grounds import Ground, ground_of, there_is
 from autoloop.workspaces.attempt import Attempt
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.keeping import Kept
 from autoloop.workspaces.sessions import Nop, Oracle, Sessions
-from autoloop.workspaces.workspace import Workspace
 
 CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
@@ -62,15 +61,6 @@ def run_trial(
     return Trials(bench, root, environ).run(order, on_phase, cancelled)
 
 
-@dataclass(frozen=True)
-class Ground:
-    """Where one trial is tried."""
-
-    order: TrialOrder
-    workspace: Workspace
-    sandbox: Sandbox
-
-
 class Trials:
     """What the trials of one process share."""
 
@@ -86,20 +76,22 @@ class Trials:
         on_phase: OnPhase = lambda phase, text: None,
         cancelled: Callable[[], bool] = lambda: False,
         told: Callable[[], bool] = lambda: False,
+        on_paced: Callable[[float], object] = lambda seconds: None,
     ) -> TrialResult:
         """Take one trial, whatever it comes to. `told` is whether a signal meanwhile asked everything here to end."""
         began = time.time()
+        pace = TrialPace(SharedPace(self.bench / PACE, order.max_rpm), order.paid_calls, on_paced)
         kept = Kept(Path(order.directory), self._redacted, began)
         attempt, tier = None, ""
         try:
             choice = self.sandbox(order.suite)
-            here = self._here(order, choice)
+            here = there_is(order, choice, self.environ)
             tier = CONTAINER if needs.in_container(order, here) else choice.sandbox.tier
             if (missing := needs.unsupported(order, here)) is not None:
                 judgement = missing
             else:
                 ground = self._ground(order, choice, here, on_phase)
-                attempt = self._attempt(ground, on_phase, cancelled)
+                attempt = self._attempt(ground, pace, on_phase, cancelled)
                 with closing(ground.workspace):
                     judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
@@ -109,7 +101,9 @@ class Trials:
         except Exception as error:  # an agent may be somebody else's class
             judgement = Judgement(Outcome.ERROR, None, "fault", f"{type(error).__name__}: {error}")
             kept.error = traceback.format_exc()
-        return kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        result = kept.result(order, judgement, attempt, tier=tier, bench=self.bench)
+        pace.settle(result.turns or 0)
+        return result
 
     def sandbox(self, suite: str) -> Choice:
         """What keeps the trials of a suite in bounds: the bench, the suite and the checkout are hidden."""
@@ -135,26 +129,15 @@ class Trials:
     def _redacted(self) -> Redaction:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
-    def _here(self, order: TrialOrder, choice: Choice) -> Here:
-        """What there is for a task; an engine is looked for only where one could be used."""
-        found = find_engine(self.environ) if order.task.container and order.containers != "never" else Found()
-        rooted = choice.sandbox.tier == "bwrap"
-        return Here(rooted, choice.warning, found.engine.name if found.engine else "", found.why)
-
     def _ground(self, order: TrialOrder, choice: Choice, here: Here, on_phase: OnPhase) -> Ground:
-        """Where a trial is tried: in a container, or in a directory under the sandbox."""
-        engine = find_engine(self.environ).engine
-        if engine is not None and needs.in_container(order, here):
-            made = contained(order, engine, self.bench, lambda text: on_phase("setup", text))
-            return Ground(made.order, made.workspace, made.sandbox)
-        if choice.warning and not self.warned:
+        """Where a trial is tried; what is wrong with the sandbox is said once."""
+        ground = ground_of(order, choice, here, self.environ, self.bench, lambda text: on_phase("setup", text))
+        if choice.warning and ground.sandbox is choice.sandbox and not self.warned:
             self.warned = True
             on_phase("setup", choice.warning)
-        workdir = Path(os.path.normpath(order.task.workdir))
-        workspace = Workspace(Path(order.directory).resolve(), workdir, Path(order.suite), here.rooted)
-        return Ground(order, workspace, choice.sandbox)
+        return ground
 
-    def _attempt(self, ground: Ground, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+    def _attempt(self, ground: Ground, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
         order, workspace, sandbox = ground.order, ground.workspace, ground.sandbox
         task = order.task
         online: Network = "on" if task.network and order.network == "on" else "off"
@@ -169,6 +152,7 @@ class Trials:
             network="on" if task.network or (profile and profile.agent in CLIENTS) else "off",
             shows=self._shown(profile, order) if profile else (),
             root=str(self.root),
+            pace=pace,
         )
         return Attempt(
             order,

@@ -23,6 +23,8 @@ from autoloop.trialing import Trials
 BEAT = 1.0
 """Seconds between two signs of life."""
 _SET_PDEATHSIG = 1
+_WORTH_SAYING = 2.0
+"""Seconds."""
 
 
 class Worker:
@@ -42,7 +44,7 @@ class Worker:
         while (line := self.orders.get()) is not None and not self.ended.is_set():
             order = TrialOrder.model_validate_json(line)
             self.told.clear()
-            result = self.trials.run(order, self._phase, self.ended.is_set, self.told.is_set)
+            result = self.trials.run(order, self._phase, self.ended.is_set, self.told.is_set, self._paced)
             self.say(kind="result", result=result.model_dump(mode="json"))
 
     def end(self, *_: object) -> None:
@@ -66,6 +68,11 @@ class Worker:
 
     def _phase(self, phase: str, text: str) -> None:
         self.say(kind="phase", phase=phase, text=text)
+
+    def _paced(self, seconds: float) -> None:
+        self.say(kind="paced", seconds=seconds)
+        if seconds >= _WORTH_SAYING:
+            self._phase("agent", f"waits {seconds:.0f} s for --max-rpm")
 
     def _listen(self) -> None:
         parent = os.getppid()

@@ -122,6 +122,32 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_waiting_for_its_turn_is_no_part_of_a_session(place: Place) -> None:
+    asked = []
+
+    def before_call(is_over: Callable[[], bool]) -> float:
+        asked.append(is_over())
+        time.sleep(0.6)
+        return 0.6
+
+    limits = Limits(max_turns=20, agent_timeout=1_000)
+    looks = [says("I look.", call("view", path="code.py")) for _ in range(3)]
+    session, _ = place.session(*looks, says("Done."), limits=limits, before_call=before_call)
+    assert (session.failure, session.turns, asked) == (None, 4, [False] * 4), "2.4 seconds are no second of work"
+    assert session.seconds < 1
+
+
+def test_a_session_that_is_ended_while_it_waits_makes_no_call(place: Place) -> None:
+    over: list[bool] = []
+
+    def before_call(is_over: Callable[[], bool]) -> float:
+        over.append(True)
+        return 0.0
+
+    session, script = place.session(says("Done."), before_call=before_call, cancelled=lambda: bool(over))
+    assert session.failure is SessionFailure.CANCELLED and not script.asked
+
+
 def test_it_works_with_its_tools_until_it_has_nothing_more_to_do(place: Place) -> None:
     session, script = place.session(
         says("I look.", call("view", path="code.py"), call("bash", command="echo $((6 * 7)); exit 3")),

@@ -87,6 +87,17 @@ def place(tmp_path: Path) -> Place:
     return Place(folder)
 
 
+@pytest.mark.parametrize("recording", ["claude-partial", "opencode-works"])
+def test_calls_that_a_client_makes_are_told_while_it_works(place: Place, recording: str) -> None:
+    told: list[int] = []
+    name, lines = recording.partition("-")[0], RECORDED / f"{recording}.jsonl"
+    half = len(lines.read_text().splitlines()) // 2
+    place.install(name, f"head -n {half} {lines}; sleep 1; tail -n +{half + 1} {lines}")
+    session = place.session(name, calls_made=told.append)
+    assert told == sorted(told) and session.turns is not None
+    assert any(0 < calls < session.turns for calls in told), "before its end"
+
+
 @pytest.mark.parametrize(
     ("client", "usage", "cost", "model"),
     [

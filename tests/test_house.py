@@ -15,7 +15,7 @@ JUDGING = {"loop", "carrier", "closing", "briefing", "suites", "finalize", "less
 WIRING = {
     "api", "carrying", "cleaning", "confining", "creation", "starting", "validation", "differing", "demo",
     "comparing", "auditing", "stocktaking", "bench_stocktaking", "trying", "benching", "bench_planning", "preflight",
-    "trialing", "worker",
+    "trialing", "trial_grounds", "worker",
 }  # fmt: skip
 """Put both together."""
 IMPURE = {"os", "sys", "time", "subprocess", "socket", "random", "shutil", "tempfile", "datetime", "signal"}

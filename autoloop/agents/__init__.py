@@ -21,6 +21,8 @@ AGENTS = {
 }
 ALIASES = {"claude-code": "claude"}
 """Other names that people know an agent by."""
+OWN_CALLS = ("anthropic", "openai", "ollama")
+"""Agents whose calls of a model are made here, so that each can wait for its turn."""
 DOTTED = "package.module:Class"
 
 

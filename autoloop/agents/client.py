@@ -158,6 +158,7 @@ class ClientAgent(ABC):
 
         def cancelled() -> bool:
             reader.look()
+            task.calls_made(reader.told.turns)
             if lent:
                 lent.look()
             return reader.told.has_to_end() or task.cancelled()

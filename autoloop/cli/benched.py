@@ -41,6 +41,9 @@ class Asked:
     json: bool
 
 
+_ENFORCED = "a container enforces the first two, nothing the last"
+
+
 def run_bench(path: Path, asked: Asked, notify: Notify) -> int:
     """Do what was asked for; the exit code."""
     _refuse_contradictions(asked)
@@ -154,8 +157,8 @@ def _list(path: Path, asked: Asked) -> int:
     if asked.json:
         say_json([{"id": task.id, "name": task.name, "group": task.group, "difficulty": task.difficulty,
                    "repetitions": task.repetitions, "timeout": task.timeout, "max_turns": task.max_turns,
-                   "has_solution": task.solution is not None, "unsupported": task.unsupported or None,
-                   "container": task.contained or None}
+                   "bounds": task.bounds, "has_solution": task.solution is not None,
+                   "unsupported": task.unsupported or None, "container": task.contained or None}
                   for task in chosen])  # fmt: skip
         return DONE
     width = max((len(task.id) for task in chosen), default=0)
@@ -163,6 +166,10 @@ def _list(path: Path, asked: Asked) -> int:
         why = f"  unsupported: {task.unsupported}" if task.unsupported else ""
         why = why or (f"  in a container: {task.contained}" if task.contained else "")
         say(f"{task.id:{width}}  {task.group:12}  {task.name}{why}".rstrip())
+    bounded = sum(bool(task.bounds) for task in chosen)
+    if bounded:
+        said = "bounds what it uses" if bounded == 1 else "bound what they use"
+        say(f"{count(bounded, 'task')} {said} of cores, memory or storage: {_ENFORCED}", sys.stderr)
     say(f"{count(len(chosen), 'task')} in {suite.name}, version {suite.version[:12]}", sys.stderr)
     if any(task.contained and not task.unsupported for task in chosen):
         say(api.container_engine(), sys.stderr)

@@ -5,7 +5,7 @@ from autoloop.ports.journals import Journal, Ledger, OnNews, Steering, Wishes
 from autoloop.ports.measuring import Bench, Machine, Request, Seal
 from autoloop.ports.parts import Parts
 from autoloop.ports.sandboxes import Cell, Mount, Network, Room, Sandbox, Tier
-from autoloop.ports.suites import News, OnWorker, Suite, TaskSource, Workers
+from autoloop.ports.suites import News, OnWorker, Pacing, Suite, TaskSource, Workers
 from autoloop.ports.trees import Files, Trees
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "OnNews",
     "OnProgress",
     "OnWorker",
+    "Pacing",
     "Parts",
     "Progress",
     "Request",

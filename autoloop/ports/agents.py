@@ -57,6 +57,11 @@ class Task:
     left: Left = Left()
     wait: Callable[[str, float], bool] = lambda why, seconds: False
     """Sit out so many seconds for a reason that is journaled and shown. False when a person ended it."""
+    before_call: Callable[[Callable[[], bool]], float] = lambda is_over: 0.0
+    """Sit out until one more call of a model may be made, or until `is_over`; the seconds that took. Whoever makes
+    calls does so before each."""
+    calls_made: Callable[[int], object] = lambda calls: None
+    """Told how many calls the session has made so far, by who only sees that somebody else makes them."""
     begin_again: Callable[[], object] = lambda: None
     """Make the tree once more what it was when the session began."""
 

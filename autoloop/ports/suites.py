@@ -39,11 +39,22 @@ class News:
     """What a worker says, or what is said of it."""
 
     worker: int
-    kind: Literal["ready", "phase", "result", "gone"]
-    """`gone` is a worker whose process is over."""
+    kind: Literal["ready", "phase", "paced", "result", "gone"]
+    """`gone` is a worker whose process is over, `paced` one that sits out some seconds for the pace of its calls."""
     text: str = ""
     phase: str = ""
+    seconds: float = 0.0
     result: TrialResult | None = None
+
+
+class Pacing(Protocol):
+    """The pace of calls of models, which all workers share."""
+
+    def wait(self) -> float:
+        """Seconds until one more call may be made; 0 for now."""
+
+    def charge(self, calls: int) -> None:
+        """Calls are made, or were made."""
 
 
 class Workers(Protocol):

@@ -57,7 +57,7 @@ def _refuse_bad_id(source: str, name: str) -> None:
 
 def _refuse_leaks(task: SuiteTask, root: Path, source: str) -> None:
     """What judges the work, and the solution, must not be among the files that the agent finds."""
-    shown = [(root / placed.source).resolve() for placed in task.files]
+    shown = [(root / placed.source).resolve() for placed in task.found]
     hidden = [placed for step in task.steps for placed in step.verification.files if not placed.again]
     hidden += task.solution.files if task.solution else ()
     for placed in hidden:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoloop.core.suite.task import Container, Healthcheck, Placed, Solution, Step, SuiteTask, Verification
-from autoloop.errors import AutoloopError
+from autoloop.core.suite.task import Container, Healthcheck, SuiteTask
 from autoloop.fields import quoted, read_values
 from autoloop.ports import Suite
 from autoloop.sources.assembling import assemble, make_task
@@ -21,10 +20,10 @@ from autoloop.sources.containers.image import WORKDIR, Image, read_image, why_no
 from autoloop.sources.containers.variables import fill, missing
 from autoloop.sources.contents import digest, refuse_escapes, text_of
 from autoloop.sources.present import Has, has_program
-from autoloop.sources.task_toml import StepTable, VerifierTable, needs, read_task_toml
+from autoloop.sources.steps import StepReading
+from autoloop.sources.task_toml import needs, other_verifier, read_task_toml
 
 FILE = "task.toml"
-TEST = "bash /tests/test.sh"
 _COMPOSE = ("docker-compose.yaml", "docker-compose.yml", "compose.yaml", "compose.yml")
 _INSTALLS = re.compile(r"^[^#\n]*\b(apt-get|apt|apk|yum|dnf)\s+(?:-\S+\s+)*(?:install|add|update)\b", re.MULTILINE)
 
@@ -64,7 +63,7 @@ class _Reading:
         self.source = str(directory / FILE)
         refuse_escapes(root, directory)
         self.table = read_task_toml(read_values(directory / FILE, self.source), self.source)
-        self.steps = list(self.table.steps) or self._steps_by_name()
+        self.steps = StepReading(root, directory, self.table, self.environ, self.source)
 
     def task(self) -> SuiteTask:
         """Everything together."""
@@ -78,7 +77,8 @@ class _Reading:
             group=_text(table.metadata, "category"),
             difficulty=_text(table.metadata, "difficulty"),
             tags=self._tags(),
-            steps=tuple(self._step(step) for step in self.steps) or (self._step(None),),
+            steps=self.steps.steps(),
+            counts=table.multi_step_reward_strategy,
             workdir=workdir,
             files=tuple(image.files),
             setup=tuple(image.setup),
@@ -86,55 +86,13 @@ class _Reading:
             env=self._filled(environment),
             needs_paths=True,
             network=table.network,
-            timeout=self._timeout(),
-            solution=self._solution(),
+            bounds=table.environment.bounds,
+            timeout=self.steps.seconds(),
+            solution=self.steps.solution(),
             unsupported=self._unsupported(workdir),
             container=self._container(),
             contained=self._contained(image, workdir),
             digest=digest((), [self.directory]),
-        )
-
-    def _steps_by_name(self) -> list[StepTable]:
-        if (self.directory / "instruction.md").is_file():
-            return []
-        return [StepTable(name=file.parent.name) for file in sorted(self.directory.glob("steps/*/instruction.md"))]
-
-    def _step(self, step: StepTable | None) -> Step:
-        if step is None:
-            return Step(
-                instruction=self._instruction(self.directory), verification=self._verification(self.table.verifier, [])
-            )
-        directory = self._of(step)
-        least = step.min_reward if isinstance(step.min_reward, float) else None
-        verification = self._verification(self.table.of_step(step, self.source), [directory])
-        return Step(
-            name=step.name, instruction=self._instruction(directory), verification=verification, min_reward=least
-        )
-
-    def _of(self, step: StepTable) -> Path:
-        if step.name.startswith(".") or "/" in step.name:
-            raise AutoloopError(f"{self.source}: steps: {quoted(step.name)} is no name for a directory")
-        return self.directory / "steps" / step.name
-
-    def _instruction(self, directory: Path) -> str:
-        text = text_of(directory / "instruction.md", self.root)
-        if not text.strip():
-            raise AutoloopError(f"{directory / 'instruction.md'} is empty")
-        return text
-
-    def _verification(self, table: VerifierTable, steps: list[Path]) -> Verification:
-        """The task's tests, and over them those of the step."""
-        tests = [path / "tests" for path in [self.directory, *steps] if (path / "tests").is_dir()]
-        if not any((path / "test.sh").is_file() for path in tests):
-            wanted = " or ".join(str(path / "tests" / "test.sh") for path in [*steps, self.directory])
-            raise AutoloopError(f"there is no {wanted}", "A task needs a script that judges it.")
-        return Verification(
-            reward="file",
-            files=tuple(self._placed(path, "/tests") for path in tests),
-            command=TEST,
-            env=self._filled(table.env),
-            timeout=table.timeout_sec,
-            user=str(table.user),
         )
 
     def _image(self) -> Image:
@@ -145,21 +103,6 @@ class _Reading:
             return Image(contained=without_it(named, self.has) if named else "")
         context = context_of(self.root, directory)
         return read_image(text_of(file, self.root), context, self.environ, self.has, str(file))
-
-    def _solution(self) -> Solution | None:
-        """None where a part of it, or a variable that it needs, is not there."""
-        own = [self._of(step) / "solution" for step in self.steps]
-        shared = self.directory / "solution"
-        parts = [part if (part / "solve.sh").is_file() else shared for part in own] or [shared]
-        env = self.table.solution.env
-        if not all((part / "solve.sh").is_file() for part in parts) or missing(env.values(), self.environ):
-            return None
-        places = {part: "/solution" if part == shared else f"/solution/steps/{part.parent.name}" for part in parts}
-        return Solution(
-            commands=tuple(f"bash {places[part]}/solve.sh" for part in parts),
-            files=tuple(self._placed(part, place) for part, place in places.items()),
-            env=self._filled(env),
-        )
 
     def _container(self) -> Container | None:
         """None where nothing is said of an image."""
@@ -187,41 +130,31 @@ class _Reading:
             or ("its environment is a compose file: several containers are not supported" if compose else "")
             or ("" if workdir.startswith("/") else f"its workdir {quoted(workdir)} is not absolute")
             or ("its workdir is / itself" if workdir == "/" else "")
-            or self._hooks()
+            or self.steps.unsupported()
             or self._missing()
         )
 
     def _contained(self, image: Image, workdir: str) -> str:
         """Why its files and lines of setup alone will not do."""
-        checked = self.table.environment.healthcheck is not None
         return (
             image.contained
             or why_no_place(workdir, "its workdir")
             or self._installing()
-            or ("it has a healthcheck" if checked else "")
+            or ("it has a healthcheck" if self.table.environment.healthcheck else "")
+            or other_verifier(self.table)
         )
 
-    def _hooks(self) -> str:
-        found = next((step.name for step in self.steps if (self._of(step) / "workdir").exists()), "")
-        return f"its step {found} brings files or a setup of its own (steps/{found}/workdir)" if found else ""
-
     def _installing(self) -> str:
-        scripts = [*self.directory.glob("tests/test.sh"), *self.directory.glob("steps/*/tests/test.sh")]
-        found = next((match for script in scripts if (match := _INSTALLS.search(text_of(script, self.root)))), None)
-        return f"its test.sh installs packages ({found[1]})" if found else ""
+        places = ("tests/test.sh", "steps/*/tests/test.sh", "steps/*/workdir/setup.sh")
+        scripts = [script for place in places for script in self.directory.glob(place)]
+        installs = ((script.name, _INSTALLS.search(text_of(script, self.root))) for script in scripts)
+        found = next(((name, match[1]) for name, match in installs if match), None)
+        return f"its {found[0]} installs packages ({found[1]})" if found else ""
 
     def _missing(self) -> str:
-        verifiers = [self.table.of_step(step, self.source) for step in self.steps] or [self.table.verifier]
-        tables = [self.table.environment.env, *(table.env for table in verifiers)]
+        tables = [self.table.environment.env, *(table.env for table in self.steps.verifiers())]
         names = missing([text for table in tables for text in table.values()], self.environ)
         return f"it needs the environment variable {', '.join(names)}" if names else ""
-
-    def _timeout(self) -> float | None:
-        """The seconds of all steps together; None when one of them has none."""
-        if not self.steps:
-            return self.table.agent.timeout_sec
-        each = [step.agent.timeout_sec or self.table.agent.timeout_sec for step in self.steps]
-        return None if None in each else sum(seconds for seconds in each if seconds)
 
     def _tags(self) -> tuple[str, ...]:
         tags = self.table.metadata.get("tags", [])
@@ -229,9 +162,6 @@ class _Reading:
 
     def _filled(self, env: Mapping[str, str]) -> dict[str, str]:
         return {name: fill(text, self.environ) for name, text in env.items()}
-
-    def _placed(self, path: Path, target: str) -> Placed:
-        return Placed(source=path.relative_to(self.root).as_posix(), target=target)
 
 
 def _text(table: Mapping[str, Any], name: str) -> str:

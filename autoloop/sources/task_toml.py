@@ -6,9 +6,9 @@ Others write these files, so a field that is not known is passed over, unless it
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from autoloop.errors import AutoloopError
 from autoloop.fields import quoted, validated
@@ -16,7 +16,9 @@ from autoloop.fields import quoted, validated
 Seconds = Annotated[float, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
 Network = Literal["public", "no-network", "allowlist"]
-_SIZE = r"^\d+(\.\d+)?\s*[kKmMgGtT]?i?[bB]?$"
+_SIZE = r"^\d+(\.\d+)?\s*[kKmMgG]$"
+_ROOT = ("", "root", "0")
+"""Users that can do all to what a task consists of, as the one user of a trial can."""
 _A_SLIP = 0.9
 """How alike a field must be to a known one to be a slip of the pen: `timeout_secs` is, `memory_gb` is another field."""
 
@@ -34,21 +36,44 @@ class About(_Table):
     keywords: tuple[str, ...] = ()
 
 
-class AgentTable(_Table):
+class _Phase(_Table):
+    network_mode: Network | None = None
+    allowed_hosts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _hosts_are_a_list_of_allowed_ones(self) -> Self:
+        if self.allowed_hosts and self.network_mode != "allowlist":
+            raise ValueError('"allowed_hosts" goes with network_mode = "allowlist"')
+        return self
+
+
+class AgentTable(_Phase):
     """`[agent]`."""
 
     timeout_sec: Seconds | None = None
-    network_mode: Network | None = None
+    user: str | int = ""
 
 
-class VerifierTable(_Table):
+class VerifierTable(_Phase):
     """`[verifier]`."""
 
     timeout_sec: Seconds = 600.0
     env: dict[str, str] = {}
     user: str | int = ""
-    network_mode: Network | None = None
-    environment_mode: str = "shared"
+    environment_mode: Literal["shared", "separate"] | None = None
+    environment: dict[str, Any] | None = None
+    collect: tuple[Any, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_environment(self) -> Self:
+        if self.environment_mode == "shared" and self.environment is not None:
+            raise ValueError('environment_mode is "shared", and there is an "environment" of its own')
+        return self
+
+    @property
+    def mode(self) -> str | None:
+        """Where it is run; None where nothing is said."""
+        return self.environment_mode or (None if self.environment is None else "separate")
 
 
 class HealthcheckTable(_Table):
@@ -66,7 +91,7 @@ class HealthcheckTable(_Table):
         return {name.removesuffix("_sec"): value for name, value in self.model_dump().items()}
 
 
-class EnvironmentTable(_Table):
+class EnvironmentTable(_Phase):
     """`[environment]`. Cores and memory are enforced in a container, storage nowhere."""
 
     build_timeout_sec: Seconds = 600.0
@@ -78,17 +103,20 @@ class EnvironmentTable(_Table):
     memory: Annotated[str, Field(pattern=_SIZE)] | None = None
     storage: Annotated[str, Field(pattern=_SIZE)] | None = None
     gpus: Annotated[int, Field(ge=0)] = 0
+    tpu: dict[str, Any] | None = None
     os: str = "linux"
-    network_mode: Network | None = None
     allow_internet: bool = True
     env: dict[str, str] = {}
     healthcheck: HealthcheckTable | None = None
     mcp_servers: tuple[Any, ...] = ()
 
-    @field_validator("cpus", mode="before")
-    @classmethod
-    def _any_number(cls, value: object) -> object:
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """What it says of cores, memory and storage, as it says it."""
+        numbers = {"cpus": self.cpus, "memory_mb": self.memory_mb, "storage_mb": self.storage_mb}
+        sizes = {"memory": self.memory, "storage": self.storage}
+        whole = {name: int(value) if value == int(value) else value for name, value in numbers.items() if value}
+        return tuple(f"{name} = {quoted(value)}" for name, value in {**whole, **sizes}.items() if value is not None)
 
     @property
     def megabytes(self) -> float | None:
@@ -111,7 +139,7 @@ class StepTable(_Table):
     name: Annotated[str, Field(min_length=1)]
     min_reward: float | dict[str, float] | None = None
     agent: AgentTable = AgentTable()
-    verifier: dict[str, Any] = {}
+    verifier: VerifierTable = VerifierTable()
     healthcheck: dict[str, Any] | None = None
 
 
@@ -127,23 +155,30 @@ class TaskToml(_Table):
     environment: EnvironmentTable = EnvironmentTable()
     solution: SolutionTable = SolutionTable()
     steps: tuple[StepTable, ...] = ()
-    multi_step_reward_strategy: str = "mean"
+    multi_step_reward_strategy: Literal["mean", "final"] = "mean"
+
+    @property
+    def all_steps(self) -> tuple[StepTable, ...]:
+        """Its steps; a task without steps is one that adds nothing."""
+        return self.steps or (StepTable(name="task"),)
 
     @property
     def networks(self) -> set[Network]:
-        """What is said of the network; more than one cannot be had."""
-        said = (self.environment.network_mode, self.agent.network_mode, self.verifier.network_mode)
-        return {mode for mode in said if mode is not None}
+        """Those of all agents and verifiers; more than one cannot be had."""
+        environment = self.environment
+        common = environment.network_mode or ("public" if environment.allow_internet else "no-network")
+        agents = {step.agent.network_mode or self.agent.network_mode or common for step in self.all_steps}
+        return agents | {self.of_step(step).network_mode or common for step in self.all_steps}
 
     @property
     def network(self) -> bool:
         """Whether a trial has the network, as far as that can be had."""
-        return self.networks == {"public"} if self.networks else self.environment.allow_internet
+        return self.networks == {"public"}
 
-    def of_step(self, step: StepTable, source: str) -> VerifierTable:
-        """The step's `[verifier]`, over that of the task."""
-        whole = {**self.verifier.model_dump(), **step.verifier}
-        return validated(VerifierTable, whole, f"{source}: steps.{step.name}.verifier")
+    def of_step(self, step: StepTable) -> VerifierTable:
+        """The step's `[verifier]`, over that of the task; variables of both are there."""
+        own = {name: getattr(step.verifier, name) for name in step.verifier.model_fields_set}
+        return self.verifier.model_copy(update={**own, "env": {**self.verifier.env, **step.verifier.env}})
 
 
 def read_task_toml(values: Mapping[str, Any], source: str) -> TaskToml:
@@ -161,17 +196,31 @@ def needs(table: TaskToml) -> str:
         "its agent and its verifier differ in their network": len(table.networks) > 1,
         "a step has a healthcheck of its own": any(step.healthcheck for step in table.steps),
         "it needs a GPU": environment.gpus > 0,
+        "it needs a TPU": environment.tpu is not None,
         f"it needs {environment.os}": environment.os.lower() != "linux",
         "it has MCP servers": bool(environment.mcp_servers),
-        "its verifier has a container of its own": table.verifier.environment_mode != "shared",
+        "its verifier has a container of its own": "separate" in _modes(table),
+        "it collects from its services": any(table.of_step(step).collect for step in table.all_steps),
     }
-    found = next((reason for reason, there in reasons.items() if there), "")
-    if found:
-        return f"{found}, which no trial can have"
-    if table.multi_step_reward_strategy != "mean":
-        return f"its steps count as {quoted(table.multi_step_reward_strategy)}; only their mean is known"
-    if any(isinstance(step.min_reward, dict) for step in table.steps):
-        return "a step has several kinds of min_reward; only one number is known"
+    found = next((reason for reason, there in reasons.items() if there), "") or _other_agent(table)
+    return f"{found}, which no trial can have" if found else ""
+
+
+def other_verifier(table: TaskToml) -> str:
+    """Whether a step is verified as another user: without a container a trial has one, who owns all of the task."""
+    users = (str(table.of_step(step).user) for step in table.all_steps)
+    return next((f"its verifier is to work as the user {user}" for user in users if user not in _ROOT), "")
+
+
+def _modes(table: TaskToml) -> set[str | None]:
+    return {step.verifier.mode or table.verifier.mode for step in table.all_steps}
+
+
+def _other_agent(table: TaskToml) -> str:
+    for step in table.all_steps:
+        user = step.agent.user if "user" in step.agent.model_fields_set else table.agent.user
+        if str(user) not in _ROOT:
+            return f"its agent is to work as the user {user}"
     return ""
 
 

@@ -5,17 +5,16 @@ the trials that were in hand are taken anew, each in a fresh workspace.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoloop.core.suite import events
 from autoloop.core.suite.events import BenchEvent, BenchStop
 from autoloop.core.suite.hours import used_up
 from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.pacing import Pace
 from autoloop.core.suite.state import LOST, BenchState
 from autoloop.core.suite.stopping import SILENT, Around, BenchLimits, bench_stop, end_of, stuck
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
-from autoloop.ports import Ledger, Machine, News, OnWorker, Workers
+from autoloop.ports import Ledger, Machine, News, OnWorker, Pacing, Workers
 
 _TICK = 0.5
 """Seconds between two looks at the workers when none of them says anything."""
@@ -42,7 +41,7 @@ class SuiteLoop:
     limits: BenchLimits
     count: int
     """How many workers there are."""
-    pace: Pace
+    pace: Pacing
     stop: Callable[[], bool]
     """Whether no further trial should begin."""
     stop_now: Callable[[], bool]
@@ -68,7 +67,7 @@ class SuiteLoop:
                 break
             if ending is None:
                 self._hand_out()
-            paced = self.pace.wait(self.machine.now()) if self.idle else 0.0
+            paced = self.pace.wait() if self.idle else 0.0
             self._take(self.workers.news(min(_TICK, paced) if paced > 0 else _TICK))
             self._look_after()
         reason, detail = ending
@@ -114,15 +113,15 @@ class SuiteLoop:
         waiting = (key for key in self.waiting() if key not in taken and key.arm not in paused)
         for worker in sorted(self.idle):
             now = self.machine.now()
-            if self.pace.wait(now) > 0:
-                return
             key = next(waiting, None)
             if key is None:
                 self._begin_wait(paused)
                 return
-            self._end_wait()
             order = self.order(key)
-            self.pace.charge(1, now)
+            if order.paid_calls and self.pace.wait() > 0:
+                return
+            self._end_wait()
+            self.pace.charge(order.paid_calls)
             self.idle.discard(worker)
             self.in_hand[worker] = InHand(key, now, order.longest)
             self.workers.give(worker, order)
@@ -157,6 +156,8 @@ class SuiteLoop:
                 self.idle.add(news.worker)
             case "phase":
                 self.on_worker(news.worker, held.key if held else None, news.phase, news.text)
+            case "paced" if held is not None:
+                self.in_hand[news.worker] = replace(held, longest=held.longest + news.seconds)
             case "result" if held is not None and news.result is not None:
                 self._settle(news.worker, held, news.result)
                 self.idle.add(news.worker)
@@ -167,7 +168,6 @@ class SuiteLoop:
 
     def _settle(self, worker: int, held: InHand, result: TrialResult) -> None:
         del self.in_hand[worker]
-        self.pace.charge(max(0, (result.turns or 1) - 1), self.machine.now())
         self.on_worker(worker, None, "", "")
         interrupted = result.outcome is Outcome.ERROR and self.stop_now()
         if not interrupted:  # what a person cut short says nothing, not even that something failed

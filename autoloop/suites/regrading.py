@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from autoloop.core.suite import events
 from autoloop.core.suite.events import BenchEvent
+from autoloop.core.suite.grading import OF_THE_VERIFIER
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.suites.loop import SuiteLoop
 
@@ -37,5 +38,8 @@ _GRADE = ("outcome", "reward", "rewards", "failure_mode", "detail", "verifier_se
 
 def regradable(results: Iterable[tuple[TrialKey, TrialResult]]) -> dict[TrialKey, None]:
     """The trials whose workspace was kept, and whose agent came to its end."""
-    ended = (Outcome.PASS, Outcome.FAIL)
-    return {key: None for key, result in results if result.workspace and result.outcome in ended}
+    return {key: None for key, result in results if result.workspace and _has_ended(result)}
+
+
+def _has_ended(result: TrialResult) -> bool:
+    return result.outcome in (Outcome.PASS, Outcome.FAIL) or result.failure_mode in OF_THE_VERIFIER

@@ -165,6 +165,8 @@ def _parsed(number: int, line: bytes) -> News | None:
                 return News(number, "ready")
             case "phase":
                 return News(number, "phase", phase=str(found["phase"]), text=str(found.get("text", "")))
+            case "paced":
+                return News(number, "paced", seconds=float(found["seconds"]))
             case "result":
                 return News(number, "result", result=TrialResult.model_validate(found["result"]))
     except (ValueError, KeyError, TypeError, ValidationError):

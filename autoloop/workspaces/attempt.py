@@ -2,17 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from autoloop.core.session import Session
+from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite import grading
 from autoloop.core.suite.grading import Judgement, Reward
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Step
 from autoloop.core.suite.trial import Outcome
 from autoloop.ports import Agent
-from autoloop.workspaces import records
+from autoloop.workspaces import records, step_ends
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.sessions import Sessions, Spent, record
 from autoloop.workspaces.verifying import Verified, verify
@@ -47,29 +47,50 @@ class Attempt:
         for number, step in enumerate(steps, 1):
             if (ended := self._step(number, step)) is not None:
                 return ended
-            if not grading.goes_on(step, self.rewards[-1].value):
+            if not grading.goes_on(step, self.rewards[-1]):
                 break
-        reward, _ = grading.combined(steps, self.rewards)
-        known, last = self.verified[-1].graded, self.worked[-1]
-        detail = known.error or last.detail or self._why()
-        judgement = grading.of_reward(
-            reward, last.failure, changed=self.changed, known=known.failure_mode, detail=detail
-        )
-        return self._unless_full(judgement)
+            if self._keeps_steps and number < len(steps):
+                step_ends.keep(self.commands.workspace, number)
+        last = self.worked[-1]
+        return self._unless_full(self._graded(last.failure, last.detail, changed=self.changed))
 
     def regraded(self) -> Judgement:
         """Verify what an earlier try left, once more; no agent works."""
-        workspace, steps = self.commands.workspace, self.order.task.steps
-        if len(steps) > 1:
-            return Judgement(
-                Outcome.ERROR, None, "regrading", "of a task with several steps only the last state is kept"
-            )
-        if not workspace.resumed(self.order.task.files):
-            return Judgement(Outcome.ERROR, None, "no_workspace", f"there is no workspace in {workspace.directory}")
-        if (failed := self._verify(steps[0])) is not None:
-            return failed
-        known, reward = self.verified[-1].graded, self.rewards[-1].value
-        return grading.of_reward(reward, None, changed=True, known=known.failure_mode, detail=known.error or known.why)
+        steps = self.order.task.steps
+        begun = step_ends.begun(self.commands.workspace, len(steps))
+        if begun is None:
+            return _not_regraded("what its steps left was not kept one by one")
+        for number, step in enumerate(steps[:begun], 1):
+            if (failed := self._verified_again(step, None if number == begun else number)) is not None:
+                return failed
+            if not grading.goes_on(step, self.rewards[-1]):
+                return self._graded(None, "", changed=True)
+        if begun < len(steps):
+            return _not_regraded(f"the step {steps[begun].name} would have been begun, and no agent worked on it")
+        return self._graded(None, "", changed=True)
+
+    def _verified_again(self, step: Step, number: int | None) -> Judgement | None:
+        """Verify what a step left, which for the last that was begun, without a number, is the workspace itself."""
+        workspace = self.commands.workspace
+        place = workspace if number is None else step_ends.at(workspace, number)
+        if not place.resumed(self.order.task.found):
+            return Judgement(Outcome.ERROR, None, "no_workspace", f"there is no workspace in {place.directory}")
+        failed = self._verify(step, replace(self.commands, workspace=place))
+        if number is not None:
+            place.tidy()
+        return failed
+
+    def _graded(self, failure: SessionFailure | None, detail: str, *, changed: bool) -> Judgement:
+        """What the verifiers say of all that was begun."""
+        task, known = self.order.task, self.verified[-1].graded
+        return grading.of_reward(
+            grading.combined(task, self.rewards).value,
+            failure,
+            changed=changed,
+            known=known.failure_mode,
+            detail=known.error or detail or self._why(),
+            not_begun=len(task.steps) - len(self.rewards),
+        )
 
     def _why(self) -> str:
         """What the first verification that gave less than the full reward says of it."""
@@ -81,14 +102,24 @@ class Attempt:
         )
         return next(said, "")
 
+    @property
+    def _keeps_steps(self) -> bool:
+        return len(self.order.task.steps) > 1 and self.order.keep != "none"
+
     def _staged(self) -> Judgement | None:
         """A fresh workspace; why there is none, if so."""
         self.say("setup", "")
         workspace, task = self.commands.workspace, self.order.task
         workspace.begin()
         workspace.place(task.files)
-        until = time.monotonic() + task.setup_timeout
-        for line in task.setup:
+        if self._keeps_steps:
+            step_ends.begin(workspace)
+        return self._set_up(task.setup)
+
+    def _set_up(self, lines: Sequence[str]) -> Judgement | None:
+        """Run lines of setup; why they failed, if so."""
+        until = time.monotonic() + self.order.task.setup_timeout
+        for line in lines:
             self.say("setup", line)
             ran = self.commands.run(line, "setup", deadline=max(0.001, until - time.monotonic()))
             if ran.done.cancelled:
@@ -100,17 +131,18 @@ class Attempt:
         return None
 
     def _step(self, number: int, step: Step) -> Judgement | None:
-        """A session and its verification; None when the trial goes on."""
-        ended = self._session(number, step)
-        return self._verify(step) if ended is None else ended
+        """What it brings, a session and its verification; None when the trial goes on."""
+        self.commands.workspace.place(step.files)
+        ended = self._set_up(step.setup) or self._session(number, step)
+        return self._verify(step, self.commands) if ended is None else ended
 
-    def _verify(self, step: Step) -> Judgement | None:
+    def _verify(self, step: Step, commands: Commands) -> Judgement | None:
         self.say("verification", step.name)
-        self.verified.append(verified := verify(step, self.order.task, self.commands))
+        self.verified.append(verified := verify(step, self.order.task, commands))
         if verified.interrupted:
             return Judgement(Outcome.ERROR, None, "interrupted", "interrupted during its verification")
         if verified.graded.reward is None:
-            mode = verified.graded.failure_mode or "verifier_error"
+            mode = verified.graded.failure_mode or grading.VERIFIER_ERROR
             return Judgement(Outcome.ERROR, None, mode, verified.graded.error)
         self.rewards.append(verified.graded.reward)
         return None
@@ -143,3 +175,7 @@ class Attempt:
         if judgement.outcome is Outcome.FAIL and shutil.disk_usage(self.commands.workspace.directory).free < _ROOM:
             return Judgement(Outcome.ERROR, None, "disk_full", "the disk is full, so the verifier could not work")
         return judgement
+
+
+def _not_regraded(why: str) -> Judgement:
+    return Judgement(Outcome.ERROR, None, "regrading", why)

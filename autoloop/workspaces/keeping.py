@@ -76,6 +76,8 @@ class Kept:
         if judgement.outcome is Outcome.ERROR:
             text = f"{judgement.failure_mode}: {judgement.detail}\n{self.error}"
             (self.directory / "error.txt").write_text(self.redacted(text), errors="replace")
+        else:  # of an earlier grade
+            (self.directory / "error.txt").unlink(missing_ok=True)
         if attempt is None:
             return
         if attempt.verified:
@@ -125,8 +127,8 @@ def _result(order: TrialOrder, judgement: Judgement, attempt: Attempt | None, se
         return result
     worked = attempt.worked
     counts = [records.counted(session.trajectory) for session in sessions if not session.made]
-    _, rewards = grading.combined(order.task.steps, attempt.rewards)
-    spent: dict[str, Any] = {"rewards": rewards}
+    rewards = grading.combined(order.task, attempt.rewards).others if attempt.rewards else ()
+    spent: dict[str, Any] = {"rewards": dict(rewards)}
     for session in worked:
         spent["cost_usd"] = sum_known(spent.get("cost_usd"), session.cost_usd)
         spent["tokens"] = sum_known(spent.get("tokens"), session.tokens)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from autoloop.agents.surroundings import CLIENTS, NETWORK
 from autoloop.agents.trajectory import Trajectory
@@ -11,6 +12,7 @@ from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite.order import TrialOrder
 from autoloop.ports import Cell, Left, Network, OnProgress, Room, Sandbox, Task, Tier
 from autoloop.sandbox.variables import furnished
+from autoloop.stores.pace_file import TrialPace
 from autoloop.workspaces import records
 from autoloop.workspaces.commands import Commands
 from autoloop.workspaces.workspace import Workspace
@@ -42,6 +44,7 @@ class Sessions:
     shows: tuple[Path, ...] = ()
     """What an agent can read at its own path although it is hidden."""
     root: str = ""
+    pace: TrialPace | None = None
 
     def folder(self, number: int) -> Path:
         """Where the session on a step is recorded while it goes on."""
@@ -74,7 +77,12 @@ class Sessions:
                 tokens=None if order.max_tokens is None else max(0, order.max_tokens - spent.tokens),
                 seconds=limits.agent_timeout / 1000,
             ),
+            **self._paced(),
         )
+
+    def _paced(self) -> dict[str, Any]:
+        """What a session asks, or tells, of its calls."""
+        return {} if self.pace is None else {"before_call": self.pace.before_call, "calls_made": self.pace.of_session()}
 
 
 @dataclass(frozen=True)
@@ -119,10 +127,11 @@ class Oracle:
         solution = self.order.task.solution
         assert solution is not None, "who has none is not asked"
         workspace = self.commands.workspace
-        workspace.place(solution.files)
+        files = solution.files_of(self.number)
+        workspace.place(files)
         line, limit = solution.commands[self.number - 1], task.limits.agent_timeout / 1000
         ran = self.commands.run(line, "solution", deadline=limit, env=solution.env)
-        workspace.clear(solution.files, self.order.task.files)
+        workspace.clear(files, self.order.task.found)
         task.transcript.with_name(records.SAID).write_text(ran.output)
         failure = _ending(ran.began, ran.done.cancelled, ran.done.timed_out, ran.done.exit_code)
         detail = "" if failure is None else f"the solution ended with exit code {ran.done.exit_code}: {ran.last_words}"

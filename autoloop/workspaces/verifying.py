@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoloop.core.suite.grading import Graded, Reward, read_reward, why_less, why_not
+from autoloop.core.suite.grading import VERIFIER_TIMEOUT, Graded, Reward, read_reward, why_less, why_not
 from autoloop.core.suite.task import Step, SuiteTask
 from autoloop.workspaces.commands import Commands, Ran
 from autoloop.workspaces.expecting import holding
@@ -35,7 +35,7 @@ def verify(step: Step, task: SuiteTask, commands: Commands) -> Verified:
     began = time.monotonic()
     workspace, files = commands.workspace, step.verification.files
     workspace.fresh_logs()
-    workspace.clear(files, task.files)
+    workspace.clear(files, task.found)
     workspace.place(files)
     if step.verification.reward == "expectations":
         graded, text = _expected(step, workspace.tree)
@@ -44,7 +44,7 @@ def verify(step: Step, task: SuiteTask, commands: Commands) -> Verified:
         ran = _run(step, commands)
         graded = _graded(step, ran, workspace.logs)
         verified = Verified(graded, time.monotonic() - began, _told(step, ran, graded), ran.done.cancelled)
-    workspace.clear(files, task.files)
+    workspace.clear(files, task.found)
     return verified
 
 
@@ -61,11 +61,11 @@ def _graded(step: Step, ran: Ran, logs: Path) -> Graded:
         return Graded(error=f"the verifier could not be started: {ran.last_words or f'exit code {ran.done.exit_code}'}")
     if step.verification.reward == "exit_code":
         if ran.done.timed_out:
-            return Graded(Reward(0.0), error=limit, failure_mode="verifier_timeout")
+            return Graded(Reward(0.0), error=limit, failure_mode=VERIFIER_TIMEOUT)
         reward = Reward(1.0 if ran.done.exit_code == 0 else 0.0)
         return Graded(reward, why=why_less(reward, ran.last_words))
     if ran.done.timed_out:
-        return Graded(error=limit, failure_mode="verifier_timeout")
+        return Graded(error=limit, failure_mode=VERIFIER_TIMEOUT)
     graded = read_reward(_read(logs / "reward.json"), _read(logs / "reward.txt"))
     if graded.reward is not None:
         return replace(graded, why=why_less(graded.reward, ran.last_words))

@@ -22,8 +22,10 @@ WORKSPACE = "workspace"
 _SCRATCH = ".work"
 PLACES = (WORKSPACE, _SCRATCH)
 """What stays in a trial's directory of a workspace that is kept."""
-_LASTING = ("root", "outside")
+LASTING = ("root", "outside")
 """What of it belongs to the workspace."""
+STEPS = "steps"
+"""Where it has what the workspace held at the end of each step."""
 _OTHER_ATTEMPT = re.compile(r"attempt-\d+")
 
 
@@ -54,7 +56,7 @@ class Workspace:
     @property
     def ground(self) -> Path:
         """The root of the commands, as far as it is their own."""
-        return self.scratch / _LASTING[0]
+        return self.scratch / LASTING[0]
 
     @property
     def logs(self) -> Path:
@@ -79,6 +81,7 @@ class Workspace:
         self.ground.mkdir(parents=True, exist_ok=True)
         for file in files:
             self._where(file.target)
+        self.outside = {seen: real for seen, real in self.outside.items() if real.exists()}  # a later step's is not
         return True
 
     def close(self) -> None:
@@ -87,9 +90,10 @@ class Workspace:
     def tidy(self) -> None:
         """Remove what goes with the trial, and not with what it left at its absolute paths."""
         for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():
-            if os.fsdecode(entry.name) not in _LASTING:
+            if os.fsdecode(entry.name) not in (*LASTING, STEPS):
                 remove(entry.path)
-        if not self.outside and not any(map(os.listdir, self._made_at_root())):
+        steps = (self.scratch / STEPS).is_dir()
+        if not self.outside and not steps and not any(map(os.listdir, self._made_at_root())):
             remove(bytes(self.scratch))
 
     def place(self, files: tuple[Placed, ...]) -> None:
@@ -163,7 +167,7 @@ class Workspace:
         for known, real in self.outside.items():
             if seen.is_relative_to(known) and real.is_dir():
                 return real, seen.relative_to(known)
-        outside = self.scratch / _LASTING[1]
+        outside = self.scratch / LASTING[1]
         outside.mkdir(parents=True, exist_ok=True)
         self.outside[seen] = outside / seen.relative_to("/")
         return outside, seen.relative_to("/")

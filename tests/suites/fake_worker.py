@@ -53,8 +53,11 @@ def main() -> None:
             case ["wait", seconds]:
                 time.sleep(float(seconds))
                 result()
-            case ["turns", number]:
-                result(turns=int(number))
+            case ["paced", seconds]:
+                say(kind="paced", seconds=float(seconds))
+                say(kind="phase", phase="paced")
+                time.sleep(1)
+                result()
             case _:
                 result()
 

@@ -15,6 +15,7 @@ from autoloop.errors import AutoloopError
 from autoloop.steering import Signals
 from autoloop.stores.bench_journal import read_bench
 from tests.real_git import write
+from tests.suites.proving import Proving
 
 TASKS = ("one", "two", "three", "four")
 AGENT = """
@@ -58,11 +59,12 @@ class Place:
         *arms: str,
         output: str = "out",
         rate: float = 0.0,
+        suite: str = "suite.json",
         environ: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> api.BenchOutcome:
         chosen = {"iterations": 1, "min_free_gb": 0.0, "workers": 1, **fields}
-        options = api.BenchOptions("suite.json", arms or ("half",), rate, Path(output) if output else None, chosen)
+        options = api.BenchOptions(suite, arms or ("half",), rate, Path(output) if output else None, chosen)
         return api.bench(self.root, options, self.followed, **({"environ": environ} if environ else {}))
 
     def resume(self, output: str = "out", **changes: Any) -> api.BenchOutcome:
@@ -218,6 +220,26 @@ def test_a_mended_verifier_grades_once_more(place: Place) -> None:
     assert outcome.metrics()["cases"] == {"one": 1.0, "two": 1.0, "three": 1.0, "four": 0.0}
     assert place.json("out/summary.json")["totals"]["passed"] == 3
     assert place.json("out/episodes.json")[0]["summary"]["passed"] == 3
+
+
+def test_trials_whose_verifier_failed_are_settled_once_it_is_mended(place: Place, rooted: Proving) -> None:
+    task = place.root / "tasks/two-steps"
+    files = {f"steps/{name}/instruction.md": f"Write {name}.\n" for name in ("one", "two")}
+    judge = "grep -qxE 'one|two' answer && echo 1 > /logs/verifier/reward.txt\n"
+    write(
+        task, {"task.toml": 'version = "1.0"\n', "tests/test.sh": judge, "steps/two/tests/test.sh": "oops\n", **files}
+    )
+    broken = place.bench(suite="tasks", environ=rooted.environ)
+    (trial,) = broken.state.results.values()
+    assert (trial.outcome, trial.failure_mode) == (Outcome.ERROR, "verifier_error")
+    assert broken.summary.totals.error == 1 and "the verifier ended with: /tests/test.sh" in trial.detail
+    write(task, {"steps/two/tests/test.sh": f"{judge}grep -q two answer || rm /logs/verifier/reward.txt\n"})
+    mended = api.regrade(place.root, Path("out"), place.followed, environ=rooted.environ)
+    assert mended.metrics()["passed"] == 1 and mended.is_complete
+    (trial,) = mended.state.results.values()
+    assert trial.rewards == {"one": 1.0, "two": 1.0} and trial.workspace
+    assert [entry["status"] for entry in place.json("out/episodes.json")] == ["success"]
+    assert not list(mended.state.outstanding()), "a resume has nothing to take"
 
 
 @pytest.mark.parametrize(

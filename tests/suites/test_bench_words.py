@@ -10,6 +10,7 @@ from autoloop.cli.app import app
 from autoloop.core.suite.config import BenchConfig
 from autoloop.errors import AutoloopError
 from tests.real_git import write
+from tests.suites.written import harbor
 
 TASK = {"description": "d", "verification": {"type": "command", "command": "false"}}
 
@@ -54,6 +55,18 @@ def test_the_tasks_that_are_listed_are_those_that_would_be_tried(place: Path) ->
     assert "1 task in s" in bench(place, "suite.json", "--list", "--group", "a")
     with pytest.raises(AutoloopError, match="s has no task 'tow'; did you mean"):
         bench(place, "suite.json", "--list", "-t", "tow")
+
+
+def test_a_list_says_what_nothing_enforces(place: Path) -> None:
+    bounds = 'schema_version = "1.1"\n[environment]\ncpus = 1\nmemory = "2G"\nstorage_mb = 1024.5\n'
+    harbor(place / "tasks/one", bounds)
+    harbor(place / "tasks/two")
+    assert "1 task bounds what it uses of cores, memory or storage; nothing enforces that" in bench(
+        place, "tasks", "--list"
+    )
+    assert "nothing enforces" not in bench(place, "tasks", "--list", "-t", "two")
+    found = json.loads(bench(place, "tasks", "--list", "--json"))
+    assert [task["bounds"] for task in found] == [["cpus = 1", "storage_mb = 1024.5", 'memory = "2G"'], []]
 
 
 @pytest.mark.parametrize("flag", ["--tasks", "--group", "--arms"])

@@ -17,14 +17,15 @@ CHECK = Verification(reward="exit_code", command="true")
     [
         ("0.25", None, 0.25, {}),
         ('{"reward": 0.5, "speed": 3}', "1", 0.5, {"speed": 3.0}),
-        ('{"a": 1, "b": 0}', None, 0.5, {"a": 1.0, "b": 0.0}),
+        ('{"a": true, "b": 0}', None, 0.5, {"a": 1.0, "b": 0.0}),
         (None, " 1\n", 1.0, {}),
-        ("  ", "0", 0.0, {}),
     ],
 )
 def test_a_reward_is_read(as_json: str | None, as_text: str | None, value: float, others: dict[str, float]) -> None:
     graded = read_reward(as_json, as_text)
-    assert graded.reward == Reward(value, tuple(others.items())) and graded.error == ""
+    assert graded.reward is not None and graded.error == ""
+    assert (graded.reward.value, dict(graded.reward.others)) == (value, others)
+    assert graded.reward.by_name == ({} if as_json and '"a"' in as_json else {"reward": value}) | others
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def test_a_reward_is_read(as_json: str | None, as_text: str | None, value: float
     [
         (None, None),
         ("", ""),
+        ("  ", "0"),
         (None, "nan"),
         (None, "inf"),
         (None, "1 of 2"),
@@ -51,12 +53,59 @@ def test_what_is_no_number_is_an_error_and_never_a_0(as_json: str | None, as_tex
     assert graded.reward is None and graded.error
 
 
-def test_almost_1_passes_and_steps_that_were_not_begun_count_0() -> None:
+def test_almost_1_passes_and_without_a_step_that_was_not_begun_nothing_does() -> None:
     assert of_reward(1 - 1e-10, None, changed=True).outcome is Outcome.PASS
     assert of_reward(0.999, None, changed=True).outcome is Outcome.FAIL
-    steps = [Step(name=name, instruction="x", verification=CHECK) for name in ("one", "", "three")]
-    assert combined(steps, [Reward(1.0), Reward(0.5)]) == (0.5, {"one": 1.0, "step-2": 0.5})
-    assert combined(steps[:1], [Reward(1.0, (("speed", 2.0),))]) == (1.0, {"speed": 2.0})
+    early = of_reward(1.0, None, changed=True, not_begun=2)
+    assert (early.outcome, early.reward) == (
+        Outcome.FAIL,
+        1.0,
+    ) and "the 2 steps behind it were not begun" in early.detail
+
+
+def stepping(*names: str, **fields: object) -> SuiteTask:
+    steps = [Step(name=name, instruction="x", verification=CHECK) for name in names]
+    return SuiteTask.model_validate({"id": "t", "steps": steps, **fields})
+
+
+def test_the_rewards_of_steps_are_their_means_name_by_name() -> None:
+    three = stepping("one", "", "three")
+    assert combined(three, [Reward(1.0), Reward(0.5)]) == Reward(0.75, (("one", 1.0), ("step-2", 0.5)))
+    mixed = combined(three, [Reward(1.0, (("speed", 2.0),)), Reward(0.25, (("style", 0.25),), is_mean=True)])
+    assert mixed.value == 0.5, "a step without the main reward counts as 0"
+    assert dict(mixed.others) == {"speed": 1.0, "style": 0.125, "one": 1.0, "step-2": 0.25}
+    assert combined(stepping("one"), [Reward(1.0, (("speed", 2.0),))]) == Reward(1.0, (("speed", 2.0),))
+    without = combined(
+        stepping("a", "b"), [Reward(0.5, (("x", 1.0), ("y", 0.0)), is_mean=True), Reward(1.0, is_mean=True)]
+    )
+    assert without.value == 0.25, "the mean of x and y, which the second step did not say"
+
+
+def test_the_last_step_that_was_begun_can_be_all_that_counts() -> None:
+    task = stepping("one", "two", "three", counts="final")
+    ended = combined(task, [Reward(1.0, (("speed", 2.0),)), Reward(0.25)])
+    assert ended == Reward(0.25, (("one", 1.0), ("two", 0.25)))
+
+
+@pytest.mark.parametrize(
+    ("least", "said", "on"),
+    [
+        (None, Reward(-1.0), True),
+        (0.5, Reward(0.5), True),
+        (0.5, Reward(0.4), False),
+        (0.0, Reward(1.0, (("a", 1.0),), is_mean=True), False),
+        ({"a": 0.5, "b": 0.5}, Reward(0.0, (("a", 0.5), ("b", 0.6))), True),
+        ({"a": 0.5, "b": 0.5}, Reward(1.0, (("a", 0.5), ("b", 0.4))), False),
+        ({"a": 0.0}, Reward(1.0), False),
+        ({"reward": 1.0}, Reward(1.0), True),
+        ({}, Reward(0.0), True),
+    ],
+)
+def test_a_reward_that_is_asked_for_must_be_there_and_large_enough(
+    least: float | dict[str, float] | None, said: Reward, on: bool
+) -> None:
+    step = Step(instruction="x", verification=CHECK, min_reward=least)
+    assert grading.goes_on(step, said) is on
 
 
 def test_each_failure_of_a_session_is_a_timeout_an_error_or_left_to_the_verifier() -> None:

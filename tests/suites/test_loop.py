@@ -14,7 +14,7 @@ import pytest
 
 from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, BenchWaited, TrialEnded, WorkerReplaced
 from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.pacing import Pace, worker_count
+from autoloop.core.suite.pacing import worker_count
 from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
@@ -23,6 +23,7 @@ from autoloop.core.suite.task import Step, SuiteTask, Verification
 from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
 from autoloop.machine import ThisMachine
 from autoloop.stores.bench_journal import BenchJournal, read_bench
+from autoloop.stores.pace_file import SharedPace
 from autoloop.suites.loop import SuiteLoop
 from autoloop.workers import Pool
 
@@ -67,7 +68,7 @@ class Place:
         )  # fmt: skip
 
     @contextmanager
-    def loop(self, workers: int = 2, pace: Pace | None = None, **limits: float) -> Iterator[SuiteLoop]:
+    def loop(self, workers: int = 2, max_rpm: float | None = None, **limits: float) -> Iterator[SuiteLoop]:
         plan = BenchPlan(
             arms=self.arms,
             tasks=tuple(TaskPlan(id=f"t{number}") for number in range(len(self.instructions))),
@@ -86,7 +87,7 @@ class Place:
                 order=self.order,
                 limits=BenchLimits(min_free_gb=0, **limits),  # type: ignore[arg-type]
                 count=workers,
-                pace=pace or Pace(None),
+                pace=SharedPace(self.folder / "pace.json", max_rpm),
                 stop=lambda: self.wish.stop,
                 stop_now=lambda: self.wish.now,
                 silent=self.silent,
@@ -253,20 +254,33 @@ def test_a_limit_of_hours_ends_a_wait(place: Callable[..., Place], tmp_path: Pat
     assert time.monotonic() - began < 20
 
 
-def test_calls_per_minute_are_shared_by_all_workers(place: Callable[..., Place]) -> None:
+def test_sessions_whose_calls_are_not_ours_begin_at_the_pace_of_calls(place: Callable[..., Place]) -> None:
     began = time.monotonic()
-    place(*["pass"] * 6).run(workers=2, pace=Pace(per_minute=600))
+    place(*["pass"] * 6).run(workers=2, max_rpm=600)
     assert time.monotonic() - began >= 0.45, "six calls at ten a second, the first for free"
 
 
-def test_turns_are_paid_back_before_the_next_session() -> None:
-    pace = Pace(per_minute=60)
-    assert pace.wait(10.0) == 0
-    pace.charge(1, 10.0)
-    pace.charge(11, 10.0)
-    assert pace.wait(10.0) == pytest.approx(12.0)
-    assert pace.wait(22.0) == 0
-    assert pace.wait(1000.0) == 0 and pace.credit == 1.0, "nothing is saved up"
+def test_sessions_that_wait_for_their_turn_themselves_are_handed_out_at_once(place: Callable[..., Place]) -> None:
+    here = place(*["pass"] * 6)
+    paid = here.order
+    here.order = lambda key: paid(key).model_copy(update={"paid_calls": 0})  # type: ignore[method-assign]
+    began = time.monotonic()
+    assert outcomes(here.run(workers=2, max_rpm=1)) == ["pass"] * 6
+    assert time.monotonic() - began < 30
+
+
+def test_who_waits_for_the_pace_of_calls_is_not_stuck(place: Callable[..., Place]) -> None:
+    here = place("paced 200", "paced 0")
+    for task, replaced in (("t0", 0), ("t1", 1)):
+        with here.loop(workers=1) as loop:
+            loop.machine = clock = Leaping(here.folder)
+            loop.on_worker = lambda worker, key, phase, text, clock=clock, task=task: (  # type: ignore[misc]
+                setattr(clock, "leapt", 150.0) if phase == "paced" and key and key.task == task else None
+            )
+            loop.stop = lambda task=task: any(key.task == task for key in loop.state.results)  # type: ignore[misc]
+            before = loop.state.replaced
+            loop.run()
+            assert loop.state.replaced - before == replaced, "its deadlines together are 123 seconds"
 
 
 @pytest.mark.parametrize(

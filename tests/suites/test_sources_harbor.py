@@ -53,10 +53,11 @@ def refusal(path: Path) -> str:
 def test_a_task_is_read_whole(tmp_path: Path) -> None:
     harbor(tmp_path / "d" / "hello", WHOLE, dockerfile="FROM ubuntu:24.04\n", solution__solve=":", tests__more="x")
     written(tmp_path / "d" / "hello", {"solution/solve.sh": "echo\n"})
-    task = load(tmp_path / "d", {"KEY": "secret", "WORD": ""})
+    task = load(tmp_path / "d", {"KEY": "secret"})
     assert (task.id, task.name, task.group, task.difficulty) == ("hello", "us/hello", "files", "easy")
     assert (task.tags, task.timeout, task.setup_timeout) == (("k", "t", "u"), 120.0, 300.0)
     assert (task.workdir, task.network, task.needs_paths, task.unsupported) == ("/app", False, True, "")
+    assert task.bounds == ("cpus = 1", "memory_mb = 2048")
     assert task.env == {"HELLO": "hi"}
     (step,) = task.steps
     assert (step.instruction, step.name, step.min_reward) == ("Say hello.\n", "", None)
@@ -89,15 +90,26 @@ def test_a_variable_that_is_not_set_makes_a_task_unsupported_and_no_secret_reach
     assert load(tmp_path / "two", {"A": "1"}).solution is not None
 
 
+def test_a_value_is_a_variable_as_a_whole_or_stands_as_it_is(tmp_path: Path) -> None:
+    env = '{ PATH_LIKE = "/app:${PYTHONPATH}", EMPTY = "${EMPTY:-d}", BRACES = "${B:-{}}", PLUS = "${C:+x}", N = "$N" }'
+    task = load(harbor(tmp_path / "one", f"{TASK_TOML}[environment]\nenv = {env}\n"), {"EMPTY": "", "C": "1"})
+    assert task.unsupported == ""
+    assert task.env == {
+        "PATH_LIKE": "/app:${PYTHONPATH}", "EMPTY": "", "BRACES": "{}", "PLUS": "${C:+x}", "N": "$N",
+    }  # fmt: skip
+
+
 def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_path: Path) -> None:
     toml = (
-        'schema_version = "1.2"\n[agent]\ntimeout_sec = 50\n[verifier]\ntimeout_sec = 9\nuser = "u"\n'
-        '[[steps]]\nname = "b"\nmin_reward = 1\n[steps.verifier]\ntimeout_sec = 5\n'
+        'schema_version = "1.2"\n[agent]\ntimeout_sec = 50\n'
+        '[verifier]\ntimeout_sec = 9\nuser = 0\nenv = {A = "1", B = "1"}\n'
+        '[[steps]]\nname = "b"\nmin_reward = 1\n[steps.verifier]\ntimeout_sec = 5\nenv = {B = "2"}\n'
         '[[steps]]\nname = "a"\n[steps.agent]\ntimeout_sec = 70\n'
     )
     path = written(tmp_path / "one", {
         "task.toml": toml, "tests/test.sh": "t", "steps/a/instruction.md": "Then a.", "steps/a/tests/test.sh": "t",
         "steps/b/instruction.md": "First b.", "steps/b/solution/solve.sh": "s", "solution/solve.sh": "s",
+        "steps/b/workdir/data": "d", "steps/a/workdir/setup.sh": "s",
     })  # fmt: skip
     task = load(path)
     assert [(step.name, step.instruction, step.min_reward) for step in task.steps] == [
@@ -106,9 +118,16 @@ def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_
     ]
     first, second = (step.verification for step in task.steps)
     assert [placed.source for placed in second.files] == ["tests", "steps/a/tests"]
-    assert (len(first.files), first.timeout, first.user, second.timeout, task.timeout) == (1, 5.0, "u", 9.0, 120.0)
+    assert (len(first.files), first.timeout, first.user, second.timeout, task.timeout) == (1, 5.0, "0", 9.0, 120.0)
+    assert (first.env, second.env) == ({"A": "1", "B": "2"}, {"A": "1", "B": "1"})
+    assert [(step.files, step.setup) for step in task.steps] == [
+        ((Placed(source="steps/b/workdir", target="/app"),), ()),
+        ((Placed(source="steps/a/workdir", target="/app"),), ("bash /app/setup.sh",)),
+    ]
     assert task.solution is not None
-    assert task.solution.commands == ("bash /solution/steps/b/solve.sh", "bash /solution/solve.sh")
+    assert task.solution.commands == ("bash /solution/solve.sh", "bash /solution/solve.sh")
+    assert task.solution.files_of(1) == (Placed(source="steps/b/solution", target="/solution"),)
+    assert task.solution.files_of(2) == (Placed(source="solution", target="/solution"),)
     assert task.instruction == "First b.\n\nThen a."
     written(path, {"task.toml": TASK_TOML})
     assert [step.name for step in load(path).steps] == ["a", "b"], "without a list they come in the order of names"
@@ -121,10 +140,19 @@ UNSUPPORTED = {
     "needs windows": '[environment]\nos = "windows"\n',
     "MCP servers": '[[environment.mcp_servers]]\nname = "x"\n',
     "container of its own": '[verifier]\nenvironment_mode = "separate"\n',
+    "verifier has a container of its own": "[verifier.environment]\ncpus = 1\n",
+    "has a container of its own": '[[steps]]\nname = "a"\n[steps.verifier]\nenvironment_mode = "separate"\n',
+    "verifier differ in their network": '[agent]\nnetwork_mode = "no-network"\n',
+    "agent and its verifier differ": '[[steps]]\nname = "a"\n[steps.agent]\nnetwork_mode = "no-network"\n',
+    "its agent is to work as the user app": '[agent]\nuser = "app"\n',
+    "a TPU": '[environment.tpu]\ntype = "v6e"\ntopology = "2x4"\n',
+    "collects from its services": '[[verifier.collect]]\ncommand = "dump"\n',
     "its workdir is / itself": '[environment]\nworkdir = "/"\n',
 }
 CONTAINED = {
     "a healthcheck": '[environment.healthcheck]\ncommand = "x"\n',
+    "its verifier is to work as the user nobody": '[verifier]\nuser = "nobody"\n',
+    "its verifier is to work as the user 1000": '[[steps]]\nname = "a"\n[steps.verifier]\nuser = 1000\n',
     "its image node:20 brings node": '[environment]\ndocker_image = "node:20"\n',
     "what its image ghcr.io/x/y:1 holds": '[environment]\ndocker_image = "ghcr.io/x/y:1"\n',
     "its workdir puts something below /etc": '[environment]\nworkdir = "/etc/x"\n',
@@ -133,13 +161,15 @@ CONTAINED = {
 
 @pytest.mark.parametrize("said", UNSUPPORTED)
 def test_what_no_trial_can_have_is_unsupported_with_one_line(tmp_path: Path, said: str) -> None:
-    why = load(harbor(tmp_path / "one", TASK_TOML + UNSUPPORTED[said])).unsupported
+    path = written(harbor(tmp_path / "one", TASK_TOML + UNSUPPORTED[said]), {"steps/a/instruction.md": "x"})
+    why = load(path).unsupported
     assert said in why and "\n" not in why
 
 
 @pytest.mark.parametrize("said", CONTAINED)
 def test_what_a_container_gives_is_no_reason_to_be_unsupported(tmp_path: Path, said: str) -> None:
-    task = load(harbor(tmp_path / "one", TASK_TOML + CONTAINED[said]))
+    path = written(harbor(tmp_path / "one", TASK_TOML + CONTAINED[said]), {"steps/a/instruction.md": "x"})
+    task = load(path)
     assert said in task.contained and "\n" not in task.contained and not task.unsupported
 
 
@@ -154,9 +184,8 @@ def test_a_container_is_what_the_task_says(tmp_path: Path) -> None:
     assert (built.image, built.context, built.workdir) == ("", "environment", "/w")
     assert (built.cpus, built.memory_mb, built.healthcheck.interval) == (2.0, 1536.0, 2.0)
     assert (built.healthcheck.command, built.healthcheck.retries, built.healthcheck.timeout) == ("ask", 5, 30.0)
-    named = load(
-        harbor(tmp_path / "named", TASK_TOML + '[environment]\ndocker_image = "a/b:1"\nmemory_mb = 9\n')
-    ).container
+    image = '[environment]\ndocker_image = "a/b:1"\nmemory_mb = 9\n'
+    named = load(harbor(tmp_path / "named", TASK_TOML + image)).container
     assert named is not None and (named.image, named.context, named.memory_mb) == ("a/b:1", "", 9.0)
     written(path, {"environment/Dockerfile": "FROM debian\n"})
     other = load(path).container
@@ -172,12 +201,13 @@ def test_other_needs_are_unsupported_too(tmp_path: Path) -> None:
     installing = harbor(tmp_path / "apt")
     written(installing, {"tests/test.sh": "# apt install\napt-get -y update && apt-get install -y curl\n"})
     assert load(installing).contained == "its test.sh installs packages (apt-get)"
-    final = harbor(tmp_path / "final", TASK_TOML + 'multi_step_reward_strategy = "final"\n')
-    assert load(final).unsupported == 'its steps count as "final"; only their mean is known'
     hook = written(tmp_path / "hook", {
-        "task.toml": TASK_TOML, "tests/test.sh": "", "steps/a/instruction.md": "x", "steps/a/workdir/setup.sh": "",
+        "task.toml": TASK_TOML, "tests/test.sh": "", "steps/a/instruction.md": "x",
+        "steps/a/workdir/setup.sh": "apk add curl",
     })  # fmt: skip
-    assert "steps/a/workdir" in load(hook).unsupported
+    assert load(hook).contained == "its setup.sh installs packages (apk)"
+    begun = written(harbor(tmp_path / "begun"), {"trajectory.json": "{}"})
+    assert "in the middle of a conversation" in load(begun).unsupported
     for image in ("python:3.13-slim", "docker.io/library/ubuntu", "ghcr.io/laude-institute/t-bench/python-3-13:2025"):
         known = harbor(tmp_path / "known", TASK_TOML + f'[environment]\ndocker_image = "{image}"\n')
         assert load(known).contained == ""
@@ -194,6 +224,17 @@ REFUSED = {
     'environment.memory is "lots"': {"task.toml": TASK_TOML + '[environment]\nmemory = "lots"\n'},
     "task.toml: Invalid value": {"task.toml": "version = \n"},
     'steps: "../x" is no name': {"task.toml": TASK_TOML + '[[steps]]\nname = "../x"\n'},
+    'steps: "a:b" is no name': {"task.toml": TASK_TOML + '[[steps]]\nname = "a:b"\n'},
+    'steps: the name "A" stands twice': {"task.toml": TASK_TOML + '[[steps]]\nname = "a"\n[[steps]]\nname = "A"\n'},
+    'multi_step_reward_strategy is "best"': {"task.toml": TASK_TOML + 'multi_step_reward_strategy = "best"\n'},
+    '"allowed_hosts" goes with network_mode': {"task.toml": TASK_TOML + '[agent]\nallowed_hosts = ["a.b"]\n'},
+    'environment_mode is "shared"': {
+        "task.toml": TASK_TOML + '[verifier]\nenvironment_mode = "shared"\n[verifier.environment]\ncpus = 1\n'
+    },
+    'unknown field "steps[0].verifier.timeout_se"': {
+        "task.toml": TASK_TOML + '[[steps]]\nname = "a"\n[steps.verifier]\ntimeout_se = 1\n'
+    },
+    'environment.memory is "2GB"': {"task.toml": TASK_TOML + '[environment]\nmemory = "2GB"\n'},
     "instruction.md is empty": {"instruction.md": " \n"},
 }
 
@@ -212,6 +253,27 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
     harbor(path)
     (path / "instruction.md").unlink()
     assert "instruction.md cannot be read: No such file" in refusal(path)
+
+
+def test_how_the_rewards_of_steps_count_is_read(tmp_path: Path) -> None:
+    steps = '[[steps]]\nname = "a"\nmin_reward = { style = 0.5, reward = 1 }\n[[steps]]\nname = "b"\n'
+    path = harbor(tmp_path / "one", f'{TASK_TOML}multi_step_reward_strategy = "final"\n{steps}')
+    task = load(written(path, {"steps/a/instruction.md": "A", "steps/b/instruction.md": "B"}))
+    assert (task.counts, task.unsupported) == ("final", "")
+    assert task.steps[0].min_reward == {"style": 0.5, "reward": 1.0}
+
+
+def test_the_mark_of_a_data_set_is_not_shown_to_agents(tmp_path: Path) -> None:
+    mark = "<!-- BENCHMARK DATA. canary GUID 1-2 -->\n# harbor-canary 1\n\n"
+    task = load(written(harbor(tmp_path / "one"), {"instruction.md": f"{mark}# Say\nhello, canary.\n"}))
+    assert task.instruction == "# Say\nhello, canary.\n"
+
+
+def test_what_a_step_brings_must_not_judge_it(tmp_path: Path) -> None:
+    path = harbor(tmp_path / "one", TASK_TOML + '[[steps]]\nname = "a"\n')
+    written(path, {"steps/a/instruction.md": "A", "steps/a/tests/more": ""})
+    (path / "steps/a/workdir").symlink_to("tests")
+    assert "shows the agent" in refusal(path)
 
 
 def test_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class ChatAgent:
             finally:
                 service.close()
         return Session(
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - began - talk.waited,
             failure=talk.failure,
             detail=transcript.redacted(talk.detail),
             cost_usd=talk.cost,
@@ -91,6 +91,8 @@ class _Talk:
     transcript: Transcript
     trajectory: Trajectory
     deadline: float
+    waited: float = 0.0
+    """Seconds for the pace of its calls: they are no part of its time."""
     usage: Usage = Usage()
     turns: int = 0
     model: str = ""
@@ -118,7 +120,7 @@ class _Talk:
         self.trajectory.system(self.system)
         self.trajectory.user(self.task.packet)
         cuts = 0
-        while self._may_ask():
+        while self._may_ask() and self._in_turn():
             try:
                 answer = self._answer(turns)
             except NoTools:
@@ -199,6 +201,15 @@ class _Talk:
             self.failure, self.detail = SessionFailure.BUDGET, "nothing is left of max_cost_usd"
         elif left.tokens is not None and self.usage.total >= left.tokens:
             self.failure, self.detail = SessionFailure.BUDGET, "nothing is left of max_tokens"
+        return self.failure is None
+
+    def _in_turn(self) -> bool:
+        """Wait until one more call may be made; False where the session was ended meanwhile."""
+        waited = self.task.before_call(self.task.cancelled)
+        self.waited += waited
+        self.deadline += waited
+        if self.task.cancelled():
+            self._over()
         return self.failure is None
 
     def _is_over(self) -> bool:

@@ -72,6 +72,7 @@ class BenchConfig(Frozen):
             timeout=task.timeout or self.timeout,
             idle_timeout=self.idle_timeout,
             max_turns=task.max_turns or self.max_turns,
+            max_rpm=self.max_rpm,
             network="on" if task.network else "off",
             keep=self.keep,
             containers=self.containers,

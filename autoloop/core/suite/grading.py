@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from autoloop.core.session import SessionFailure
 from autoloop.core.suite.saying import counted
-from autoloop.core.suite.task import Expectation, Step
+from autoloop.core.suite.task import Expectation, Step, SuiteTask
 from autoloop.core.suite.trial import Outcome
 from autoloop.core.texts import listed
 
 _PASSING = 1 - 1e-9
 MAIN = "reward"
 """The one that counts, of several rewards."""
+VERIFIER_ERROR, VERIFIER_TIMEOUT = OF_THE_VERIFIER = ("verifier_error", "verifier_timeout")
+"""Failure modes of trials whose agent has done its work."""
 _VALID_ZERO = (SessionFailure.TIMEOUT, SessionFailure.IDLE)
 _OF_THE_SERVICE = (SessionFailure.MALFORMED,)
 
@@ -25,6 +27,13 @@ class Reward:
     value: float
     others: tuple[tuple[str, float], ...] = ()
     """What it says beside it, by name."""
+    is_mean: bool = False
+    """Whether there is nothing but these others, of which the value is the mean."""
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """All that was said."""
+        return dict(self.others) if self.is_mean else {MAIN: self.value, **dict(self.others)}
 
 
 @dataclass(frozen=True)
@@ -51,16 +60,17 @@ class Judgement:
 
 def read_reward(as_json: str | None, as_text: str | None) -> Graded:
     """The reward in the files of a verifier, of which the JSON goes first; None for a file that is not there."""
-    if as_json is not None and as_json.strip():
-        return _from_json(as_json)
-    if as_text is not None and as_text.strip():
-        value = _number(as_text.strip())
-        if value is None:
-            return Graded(error=f"reward.txt holds {as_text.strip()[:40]!r}, which is no finite number")
-        return Graded(Reward(value))
     if as_json is None and as_text is None:
         return Graded(error="the verifier left neither reward.json nor reward.txt")
-    return Graded(error="the verifier's reward is empty")
+    text = as_json if as_json is not None else as_text or ""
+    if not text.strip():
+        return Graded(error=f"the verifier's {'reward.txt' if as_json is None else 'reward.json'} is empty")
+    if as_json is not None:
+        return _from_json(as_json)
+    value = _number(text.strip())
+    if value is None:
+        return Graded(error=f"reward.txt holds {text.strip()[:40]!r}, which is no finite number")
+    return Graded(Reward(value))
 
 
 def _from_json(text: str) -> Graded:
@@ -70,12 +80,19 @@ def _from_json(text: str) -> Graded:
         return Graded(error=f"reward.json is no JSON: {text.strip()[:40]!r}")
     if (value := _finite(found)) is not None:
         return Graded(Reward(value))
-    numbers = {str(name): _finite(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    said = found.items() if isinstance(found, dict) else ()
+    numbers = {str(name): float(value) if isinstance(value, bool) else _finite(value) for name, value in said}
     known = {name: value for name, value in numbers.items() if value is not None}
     if not known or len(known) < len(numbers):
         return Graded(error=f"reward.json holds {text.strip()[:40]!r}; needed are finite numbers")
-    main = known.get(MAIN, sum(known.values()) / len(known))
-    return Graded(Reward(main, tuple((name, value) for name, value in known.items() if name != MAIN)))
+    return Graded(_named(known))
+
+
+def _named(rewards: dict[str, float]) -> Reward:
+    """One by name, or several of which none is the main one."""
+    main = rewards.get(MAIN, sum(rewards.values()) / len(rewards))
+    others = tuple((name, value) for name, value in rewards.items() if name != MAIN)
+    return Reward(main, others, is_mean=MAIN not in rewards)
 
 
 def why_less(reward: Reward, last_words: str) -> str:
@@ -111,18 +128,29 @@ def _finite(value: object) -> float | None:
         return None
 
 
-def goes_on(step: Step, reward: float) -> bool:
-    """Whether the steps behind one are begun."""
-    return step.min_reward is None or reward >= step.min_reward - 1e-9
+def goes_on(step: Step, reward: Reward) -> bool:
+    """Whether the steps behind one are begun. A reward that is asked for and not there is too small."""
+    if step.min_reward is None:
+        return True
+    least = step.min_reward if isinstance(step.min_reward, dict) else {MAIN: step.min_reward}
+    said = reward.by_name
+    return all(said.get(name, -math.inf) >= value - 1e-9 for name, value in least.items())
 
 
-def combined(steps: Sequence[Step], rewards: Sequence[Reward]) -> tuple[float, dict[str, float]]:
-    """The reward of a trial, to which steps that were not begun give 0, and what stands beside it."""
-    mean = sum(reward.value for reward in rewards) / len(steps)
-    if len(steps) == 1:
-        return mean, dict(rewards[0].others) if rewards else {}
-    names = [step.name or f"step-{number}" for number, step in enumerate(steps, 1)]
-    return mean, dict(zip(names, (reward.value for reward in rewards), strict=False))
+def combined(task: SuiteTask, rewards: Sequence[Reward]) -> Reward:
+    """The reward of a trial, from those of the steps that were begun; beside it, what each step came to."""
+    whole = rewards[-1] if task.counts == "final" or len(rewards) == 1 else _mean(rewards)
+    if len(task.steps) == 1:
+        return whole
+    names = [step.name or f"step-{number}" for number, step in enumerate(task.steps, 1)]
+    by_step = zip(names, (reward.value for reward in rewards), strict=False)
+    return Reward(whole.value, tuple({**dict(whole.others), **dict(by_step)}.items()))
+
+
+def _mean(rewards: Sequence[Reward]) -> Reward:
+    """Name by name; where a step has not said one, it counts as 0."""
+    names = dict.fromkeys(name for reward in rewards for name in reward.by_name)
+    return _named({name: sum(each.by_name.get(name, 0.0) for each in rewards) / len(rewards) for name in names})
 
 
 def of_session(failure: SessionFailure | None, detail: str, *, contained: bool = False) -> Judgement | None:
@@ -144,10 +172,22 @@ def of_session(failure: SessionFailure | None, detail: str, *, contained: bool =
 
 
 def of_reward(
-    reward: float, failure: SessionFailure | None, *, changed: bool, known: str = "", detail: str = ""
+    reward: float,
+    failure: SessionFailure | None,
+    *,
+    changed: bool,
+    known: str = "",
+    detail: str = "",
+    not_begun: int = 0,
 ) -> Judgement:
-    """What a verified trial comes to; `known` is what the verification says of why it is not 1."""
-    if reward >= _PASSING:
+    """What a verified trial comes to; `known` is what the verification says of why it is not 1.
+
+    With steps that were not begun it has not passed, whatever those before them came to.
+    """
+    if not_begun:
+        left = "the step behind it was" if not_begun == 1 else f"the {not_begun} steps behind it were"
+        detail = detail or f"a step came to less than its min_reward, so {left} not begun"
+    if reward >= _PASSING and not not_begun:
         return Judgement(Outcome.PASS, reward)
     if known:
         return Judgement(Outcome.FAIL, reward, known, detail)

@@ -45,7 +45,7 @@ def in_container(order: TrialOrder, here: Here) -> bool:
 def needs_root(task: SuiteTask, *, solved: bool = False) -> bool:
     """Whether it names absolute places, so that no plain directory will do; `solved` is with its reference solution."""
     placed = [file for step in task.steps for file in step.verification.files]
-    placed += [*task.files, *(task.solution.files if task.solution and solved else ())]
+    placed += [*task.found, *(task.solution.files if task.solution and solved else ())]
     away = any(file.target.startswith("/") and not f"{file.target}/".startswith(f"{task.workdir}/") for file in placed)
     return task.needs_paths or away or any(step.verification.reward == "file" for step in task.steps)
 

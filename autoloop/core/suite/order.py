@@ -30,6 +30,10 @@ class TrialOrder(Frozen):
     max_turns: int
     max_cost_usd: float | None = None
     max_tokens: int | None = None
+    max_rpm: float | None = None
+    """Calls of models a minute, all workers together."""
+    paid_calls: int = 1
+    """How many calls the pace has been charged for already; none where whoever makes them asks before each."""
     network: str = "on"
     """Of the verifier and the setup: `on` or `off`."""
     regrade: bool = False
@@ -43,4 +47,5 @@ class TrialOrder(Frozen):
     def longest(self) -> float:
         """Seconds after which a worker that is still at it is stuck."""
         steps = sum(step.verification.timeout for step in self.task.steps)
-        return self.timeout + steps + self.task.setup_timeout + 120.0
+        setups = 1 + sum(bool(step.setup) for step in self.task.steps)
+        return self.timeout + steps + setups * self.task.setup_timeout + 120.0

@@ -1,6 +1,5 @@
-"""How many workers there are, and when the next trial may begin."""
+"""How many workers there are, and when the next call of a model may be made."""
 
-import math
 from dataclasses import dataclass
 
 _GB_PER_WORKER = 1.0
@@ -18,32 +17,20 @@ def worker_count(wanted: int | None, *, trials: int, cores: int, free_gb: float)
 
 @dataclass
 class Pace:
-    """Calls of a model per minute, shared by all workers.
+    """Calls of a model per minute: one after the other, each in a slot of its own, and nothing is saved up.
 
-    A session is charged one call when it begins and the rest of its turns when it has ended, since only then is known
-    how many it took; until what was overdrawn is paid back, no session begins.
+    Calls that are told of after they were made take the next slots, so that what was overdrawn is paid back before
+    anything else is begun.
     """
 
-    per_minute: float | None
-    credit: float = 1.0
-    at: float = 0.0
+    per_minute: float
+    free_at: float = 0.0
+    """When the next slot begins."""
 
     def wait(self, now: float) -> float:
-        """Seconds until a session may begin; 0 for now."""
-        if self.per_minute is None:
-            return 0.0
-        self._earn(now)
-        return 0.0 if self.credit >= 1.0 - 1e-9 else (1.0 - self.credit) * 60.0 / self.per_minute
+        """Seconds until the next slot; 0 for now."""
+        return max(0.0, self.free_at - now)
 
     def charge(self, calls: float, now: float) -> None:
-        """Take calls off."""
-        if self.per_minute is not None:
-            self._earn(now)
-            self.credit -= calls
-
-    def _earn(self, now: float) -> None:
-        assert self.per_minute is not None, "without a limit nothing is counted"
-        earned = (now - self.at) * self.per_minute / 60.0 if self.at else math.inf
-        # No more than one call is saved up: a burst is what a limit is there to prevent.
-        self.credit = min(1.0, self.credit + earned)
-        self.at = now
+        """Take slots."""
+        self.free_at = max(self.free_at, now) + calls * 60.0 / self.per_minute

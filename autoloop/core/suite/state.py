@@ -90,7 +90,7 @@ class BenchState:
             case TrialEnded():
                 self._take(event.key, event.result, event.at)
             case Regraded():
-                self.results[event.key] = event.result
+                self._settle(event.key, event.result)
             case WorkerReplaced():
                 self.replaced += 1
                 self.barren += 1

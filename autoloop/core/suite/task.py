@@ -63,9 +63,13 @@ class Step(Frozen):
 
     name: str = ""
     instruction: str
+    files: tuple[Placed, ...] = ()
+    """What comes into the workspace before its agent begins, over what the steps before it left."""
+    setup: tuple[str, ...] = ()
+    """Lines for bash, run in the workdir once its files are there."""
     verification: Verification
-    min_reward: float | None = None
-    """With less, the steps behind it are not begun."""
+    min_reward: float | dict[str, float] | None = None
+    """With less, the steps behind it are not begun: of `reward`, or of several rewards by name."""
 
 
 class Solution(Frozen):
@@ -73,7 +77,13 @@ class Solution(Frozen):
 
     commands: tuple[str, ...]
     files: tuple[Placed, ...] = ()
+    by_step: bool = False
+    """Whether each command finds one of the files, that of its number; else all of them."""
     env: dict[str, str] = {}
+
+    def files_of(self, number: int) -> tuple[Placed, ...]:
+        """What the command of a step finds, counted from 1."""
+        return self.files[number - 1 : number] if self.by_step else self.files
 
 
 class Healthcheck(Frozen):
@@ -120,6 +130,8 @@ class SuiteTask(Frozen):
     difficulty: str = ""
     tags: tuple[str, ...] = ()
     steps: tuple[Step, ...]
+    counts: Literal["mean", "final"] = "mean"
+    """Which rewards of its steps are its own: their means, name by name, or those of the last step that was begun."""
     workdir: str = "/app"
     files: tuple[Placed, ...] = ()
     """What the agent finds."""
@@ -131,6 +143,8 @@ class SuiteTask(Frozen):
     """Whether its files name absolute places such as `/app`, so that it needs a file system of its own."""
     network: bool = True
     """Whether the agent and the verifier have the network of this machine."""
+    bounds: tuple[str, ...] = ()
+    """What it should get of the machine, such as `cpus = 1`. Without a container nothing enforces that."""
     timeout: Seconds | None = None
     """Seconds for the agent, all steps together; None for what the bench says."""
     max_turns: Annotated[int, Field(ge=1)] | None = None
@@ -152,6 +166,11 @@ class SuiteTask(Frozen):
         if not self.steps:
             raise ValueError("a task needs at least one step")
         return self
+
+    @property
+    def found(self) -> tuple[Placed, ...]:
+        """All that an agent finds, whenever it comes."""
+        return (*self.files, *(placed for step in self.steps for placed in step.files))
 
     @property
     def instruction(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autoloop.containers.engine import LABEL, NETWORK, Engine
 from autoloop.containers.images import Image
+from autoloop.containers.inside import is_passed_on
 from autoloop.core.suite.task import Container, Healthcheck
 from autoloop.errors import AutoloopError
 from autoloop.ports import Mount
@@ -20,6 +21,8 @@ from autoloop.ports import Mount
 _MAKING = 120.0
 """Seconds for a container to be made, copied from, or removed."""
 _INSIDE = "/autoloop-mounted"
+_BEGINNING = 5.0
+"""Seconds for an entrypoint to come to the command that it is given."""
 _LOOK = 0.05
 
 
@@ -91,25 +94,43 @@ class Box:
         self.remove()
         self.mounts, self.online = mounts, online
         self._run()
-        if not self.engine.run("exec", self.name, "sh", "-c", ":").ok and not self.entrypoint:
+        if self.image.entrypoint and not self._carries_on():
             self.remove()
             self.entrypoint = ("--entrypoint", "")
             self._run()
         self._wait_until_healthy()
 
+    def _carries_on(self) -> bool:
+        """Whether the entrypoint comes to run our command, or at least goes on running."""
+        until = time.monotonic() + _BEGINNING
+        while (looked := self.engine.run("top", self.name)).ok and time.monotonic() < until:
+            commands = [line.split(None, 7)[-1] for line in looked.stdout.splitlines()]
+            if self._rest in commands or f"sh -c {self._rest}" in commands:
+                return True
+            time.sleep(_LOOK)
+        return looked.ok
+
+    @property
+    def _rest(self) -> str:
+        return f"sleep {self.lasts:.0f}"
+
     def _run(self) -> None:
-        limits = {"--cpus": self.wanted.cpus, "--memory": self.wanted.memory_mb}
+        cores = self.wanted.cpus and min(self.wanted.cpus, self.engine.cores or self.wanted.cpus)
+        limits = {"--cpus": cores, "--memory": self.wanted.memory_mb}
         words = [f"{name}={value:g}{'m' if name == '--memory' else ''}" for name, value in limits.items() if value]
         for mount in self.mounts:
             mount.real.mkdir(parents=True, exist_ok=True) if not mount.real.exists() else None
             words += ["--mount", mount_word(mount)]
+        env = self.wanted.env  # the engine's program finds none of them that could lead it elsewhere
+        quiet = {name: env[name] for name in env if is_passed_on(name) and name not in self.engine.environ}
         self.engine.do(
             "start a container",
             "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}",
             "--cap-drop", "MKNOD", "--workdir", self.workdir, *([] if self.online else ["--network", "none"]),
-            *(word for name in self.wanted.env for word in ("--env", name)), *words, *self.entrypoint,
-            self.image.name, "sh", "-c", f"sleep {self.lasts:.0f}",
-            deadline=_MAKING, env=self.wanted.env,
+            *(word for name, value in env.items() for word in ("--env", name if name in quiet else f"{name}={value}")),
+            *words, *self.entrypoint,
+            self.image.name, "sh", "-c", self._rest,
+            deadline=_MAKING, env=quiet,
         )  # fmt: skip
         self.made = self.running = True
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoloop import process
@@ -21,6 +21,8 @@ LABEL = "autoloop.bench"
 _ANSWERING = 15.0
 """Seconds for an engine to say that it is there."""
 _ADVICE = ("Run 'docker", "See 'docker")
+_LINES = 40
+"""Of what an engine said before it failed."""
 NETWORK = "bridge"
 """The one that a container has when nothing is said."""
 
@@ -31,6 +33,8 @@ class Engine:
 
     program: str
     environ: Mapping[str, str] = field(repr=False, hash=False, compare=False, default_factory=dict)
+    cores: int = 0
+    """Those of its machine; 0 where it does not say."""
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ class Engine:
         done = self.run(*words, deadline=deadline, env=env)
         if not done.ok:
             how = f"it took longer than {deadline:g} s" if done.timed_out else last_words(done)
-            raise AutoloopError(f"{self.name} could not {what}: {how}")
+            raise AutoloopError(f"{self.name} could not {what}: {how}", _ending(done))
         return done.stdout.strip()
 
 
@@ -80,8 +84,11 @@ def _find(environ: Mapping[str, str]) -> Found:
     if program is None:
         return Found(why=f"{PROGRAM} is not installed")
     engine = Engine(program, dict(environ))
-    done = engine.run("info", "--format", "ok", deadline=_ANSWERING)
-    return Found(engine) if done.ok else Found(why=f"{PROGRAM} does not answer ({last_words(done)})")
+    done = engine.run("info", "--format", "{{.NCPU}}", deadline=_ANSWERING)
+    if not done.ok:
+        return Found(why=f"{PROGRAM} does not answer ({last_words(done)})")
+    said = done.stdout.strip()
+    return Found(replace(engine, cores=int(said) if said.isdigit() else 0))
 
 
 def last_words(done: Finished) -> str:
@@ -89,6 +96,12 @@ def last_words(done: Finished) -> str:
     lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(_ADVICE)]
     return told[-1][:300] if told else f"exit code {done.exit_code}"
+
+
+def _ending(done: Finished) -> str:
+    """The last lines of all that it said, where they are more than one."""
+    lines = [line.rstrip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
+    return "\n".join(lines[-_LINES:]) if len(lines) > 1 else ""
 
 
 @contextmanager

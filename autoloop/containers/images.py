@@ -26,6 +26,8 @@ class Image:
     workdir: str
     """Empty where it says none."""
     user: str
+    entrypoint: bool = False
+    """Whether it has one."""
 
 
 def ready_image(
@@ -66,5 +68,5 @@ def _inspected(engine: Engine, name: str) -> Image | None:
         return None
     with suppress(ValueError):
         config = json.loads(done.stdout)
-        return Image(name, config.get("WorkingDir") or "", config.get("User") or "")
+        return Image(name, config.get("WorkingDir") or "", config.get("User") or "", bool(config.get("Entrypoint")))
     return None

@@ -10,7 +10,7 @@ from autoloop.containers import inside
 from autoloop.containers.box import Box
 from autoloop.ports import Cell, Mount, Room, Tier
 
-_OF_THE_ENGINE = ("HOME", "PATH", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
+_OF_THE_ENGINE = ("HOME", "PATH", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK")
 _KINDS = ("DOCKER_", "CONTAINER_", "BUILDKIT_")
 """Variables by which an engine's program finds its settings and its service."""
 
@@ -41,12 +41,15 @@ class ContainerSandbox:
             "user": cell.user,
             "env": home,
             "pid_file": str(self.homes / f"{secrets.token_hex(4)}.pid"),
-            "engine": {n: v for n, v in known.items() if n in _OF_THE_ENGINE or n.startswith(_KINDS)},
         }
         return Room(
             prefix=(sys.executable, "-I", inside.__file__, json.dumps(settings)),
             cwd=cell.tree,
-            env={},
+            env={
+                f"{inside.ENGINE}{name}": value
+                for name, value in known.items()
+                if name in _OF_THE_ENGINE or name.startswith(_KINDS)
+            },
             seen=lambda path: at / path.relative_to(cell.tree) if path.is_relative_to(cell.tree) else path,
         )
 

@@ -81,10 +81,32 @@ def test_an_image_by_name_needs_no_dockerfile(here: Trying) -> None:
 
 
 def test_a_build_that_fails_is_an_error_with_its_last_words(here: Trying) -> None:
-    task = here.task(environment__Dockerfile=f"FROM {BASE}\nRUN echo so much for that >&2; exit 7\n")
+    task = here.task(environment__Dockerfile=f"FROM {BASE}\nRUN much=little; echo so $much for that >&2; exit 7\n")
     result = here.tried("oracle", task)
     assert (result.outcome, result.reward) == (Outcome.ERROR, None)
     assert "build the image of boxed/environment" in result.detail and "7" in result.detail
+    assert "so little for that" in here.file("error.txt"), "what the build said"
+
+
+def test_more_cores_than_there_are_is_all_of_them(here: Trying) -> None:
+    assert here.tried("oracle", here.task("[environment]\ncpus = 64\n")).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    "entrypoint", ['["cat"]', '["bash", "-c", "sleep 0.5; exit 1"]', '["bash", "-c", "sleep 1; exit 0", "x"]']
+)
+def test_an_entrypoint_that_can_run_no_command_is_passed_over(here: Trying, entrypoint: str) -> None:
+    task = here.task(environment__Dockerfile=f"{DOCKERFILE}ENTRYPOINT {entrypoint}\n")
+    result = here.tried("sleep 1; echo hello > out.txt", task)
+    assert result.outcome is Outcome.PASS, result.detail
+
+
+def test_an_entrypoint_that_starts_something_has_it_running(here: Trying) -> None:
+    starts = '(sleep 999 & echo up > /tmp/up); exec \\"$@\\"'
+    task = here.task(environment__Dockerfile=f'{DOCKERFILE}ENTRYPOINT ["bash", "-c", "{starts}", "x"]\n')
+    result = here.tried("cat /tmp/up; grep -l 999 /proc/[0-9]*/cmdline; echo hello > out.txt", task)
+    assert result.outcome is Outcome.PASS, result.detail
+    assert "up\n" in here.file("output.txt") and "/cmdline" in here.file("output.txt")
 
 
 def test_a_time_limit_ends_what_runs_inside(here: Trying, engine: Engine) -> None:

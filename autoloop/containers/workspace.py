@@ -7,6 +7,7 @@ only while the container stands still, when none of its processes can see or fol
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from autoloop.containers.box import Box
 from autoloop.core.suite.task import Placed
@@ -24,6 +25,7 @@ _FOR_ALL = 0o777
 class ContainedWorkspace(Workspace):
     """A workspace whose commands run in a container."""
 
+    whole: ClassVar[bool] = False
     box: Box = field(kw_only=True)
 
     def begin(self) -> None:

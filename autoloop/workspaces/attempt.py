@@ -104,7 +104,7 @@ class Attempt:
 
     @property
     def _keeps_steps(self) -> bool:
-        return len(self.order.task.steps) > 1 and self.order.keep != "none"
+        return len(self.order.task.steps) > 1 and self.order.keep != "none" and self.commands.workspace.whole
 
     def _staged(self) -> Judgement | None:
         """A fresh workspace; why there is none, if so."""

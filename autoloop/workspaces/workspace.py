@@ -9,6 +9,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
@@ -40,6 +41,8 @@ class Workspace:
     suite: Path
     rooted: bool
     """Whether commands have a root of their own."""
+    whole: ClassVar[bool] = True
+    """Whether what is kept of it is all that a verifier could look at."""
     outside: dict[Path, Path] = field(default_factory=dict)
     """What stands at paths of this machine: the path, and where the files really are."""
 

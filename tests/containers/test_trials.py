@@ -35,7 +35,7 @@ def test_an_agent_finds_the_image_and_nothing_of_this_machine(here: Trying) -> N
     asks = f"pwd; cat start.txt /etc/made; env; cat {here.root}/README.md; ls {here.suite}; echo hello > out.txt"
     assert here.tried(asks, task).outcome is Outcome.PASS
     said = here.file("output.txt")
-    assert said.startswith("/app\nstart\nmade\n") and "GREETING=hi there" in said and "SET=by the task" in said
+    assert "/app\nstart\nmade\n" in said and "GREETING=hi there" in said and "SET=by the task" in said
     assert "PATH=/opt/bin:/" in said and said.count("No such file") == 2
     assert Path(here.directory.parent / "boxed/trajectory.json").exists()
 

@@ -8,7 +8,7 @@ import io
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.containers.engine import LABEL, NETWORK, Engine
@@ -44,7 +44,6 @@ class Box:
     online: bool = False
     entrypoint: tuple[str, ...] = ()
     """In the place of the image's own, where that cannot run a command."""
-    seen: frozenset[str] = field(default_factory=frozenset)
 
     def fill(self, tree: Path) -> None:
         """Copy what the image has in the workdir."""
@@ -78,11 +77,11 @@ class Box:
         lines = self.engine.run("diff", self.name).stdout.splitlines()
         return tuple(line for line in lines if not any(_leads(line[2:], place) for place in places))
 
-    def give_back(self, *places: Path) -> None:
-        """Make what it left in mounted directories the host user's own, and harmless."""
+    def give_back(self, *places: Path, harmless: bool = True) -> None:
+        """Make what it left in mounted directories the host user's own, and harmless: nothing there gives rights."""
         owner = f"{os.getuid()}:{os.getgid()}"
         mounts = [Mount(place, Path(f"{_INSIDE}/{number}"), True) for number, place in enumerate(places)]
-        line = f'chown -R "$1" {_INSIDE} && chmod -R ug-s,u+rwX {_INSIDE}'
+        line = f'chown -R "$1" {_INSIDE} && chmod -R {"ug-s," if harmless else ""}u+rwX {_INSIDE}'
         self._aside("take the files of a container over", mounts, line, owner)
 
     def remove(self) -> None:
@@ -124,14 +123,16 @@ class Box:
         env = self.wanted.env  # the engine's program finds none of them that could lead it elsewhere
         quiet = {name: env[name] for name in env if is_passed_on(name) and name not in self.engine.environ}
         self.engine.do(
-            "start a container",
-            "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}",
-            "--cap-drop", "MKNOD", "--workdir", self.workdir, *([] if self.online else ["--network", "none"]),
+            "make a container",
+            "create", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}", "--network", NETWORK,
+            "--cap-drop", "MKNOD", "--workdir", self.workdir,
             *(word for name, value in env.items() for word in ("--env", name if name in quiet else f"{name}={value}")),
-            *words, *self.entrypoint,
-            self.image.name, "sh", "-c", self._rest,
+            *words, *self.entrypoint, self.image.name, "sh", "-c", self._rest,
             deadline=_MAKING, env=quiet,
         )  # fmt: skip
+        if not self.online:  # and not made without, because such a one can never be connected
+            self.engine.do("disconnect the network", "network", "disconnect", NETWORK, self.name)
+        self.engine.do("start a container", "start", self.name, deadline=_MAKING)
         self.made = self.running = True
 
     def _start(self) -> None:

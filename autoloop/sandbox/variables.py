@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from autoloop.ports import Room
 
-CARRIED = "AUTOLOOP_CARRIED_"
+CARRIED = "INTO_THE_ROOM_"
 """Before the name of a variable on its way into a room."""
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 

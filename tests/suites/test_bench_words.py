@@ -61,7 +61,7 @@ def test_a_list_says_what_nothing_enforces(place: Path) -> None:
     bounds = 'schema_version = "1.1"\n[environment]\ncpus = 1\nmemory = "2G"\nstorage_mb = 1024.5\n'
     harbor(place / "tasks/one", bounds)
     harbor(place / "tasks/two")
-    assert "1 task bounds what it uses of cores, memory or storage; nothing enforces that" in bench(
+    assert "1 task bounds what it uses of cores, memory or storage: a container enforces the first two" in bench(
         place, "tasks", "--list"
     )
     assert "nothing enforces" not in bench(place, "tasks", "--list", "-t", "two")

@@ -121,8 +121,8 @@ def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_
     assert (len(first.files), first.timeout, first.user, second.timeout, task.timeout) == (1, 5.0, "0", 9.0, 120.0)
     assert (first.env, second.env) == ({"A": "1", "B": "2"}, {"A": "1", "B": "1"})
     assert [(step.files, step.setup) for step in task.steps] == [
-        ((Placed(source="steps/b/workdir", target="/app"),), ()),
-        ((Placed(source="steps/a/workdir", target="/app"),), ("bash /app/setup.sh",)),
+        ((Placed(source="steps/b/workdir", target="."),), ()),
+        ((Placed(source="steps/a/workdir", target="."),), ('bash "$PWD/setup.sh"',)),
     ]
     assert task.solution is not None
     assert task.solution.commands == ("bash /solution/solve.sh", "bash /solution/solve.sh")

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,7 +73,9 @@ def test_no_value_of_a_variable_stands_in_a_command_line(room: Room) -> None:
     seen: list[str] = []
 
     def look(_: bytes) -> None:
-        seen.extend(word for child in me.children(recursive=True) for word in child.cmdline())
+        for child in me.children(recursive=True):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                seen.extend(child.cmdline())
 
     env = {"PATH": os.environ["PATH"], "OPENAI_API_KEY": "a-key", **room.env}
     line = [*room.prefix, "bash", "-c", 'echo "$OPENAI_API_KEY"; env; sleep 0.3']

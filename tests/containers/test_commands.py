@@ -43,7 +43,8 @@ def ran(room: Room, line: str, deadline: float = 20.0) -> process.Finished:
 def waits_for(engine: Engine, words: str, there: bool) -> bool:
     until = time.monotonic() + 6
     while time.monotonic() < until:
-        running = engine.do("look", "top", f"autoloop-test-{os.getpid()}", "-eo", "pid,args")
+        name = f"autoloop-test-{os.getpid()}"
+        running = engine.do("look", "exec", name, "bash", "-c", "cat /proc/[0-9]*/cmdline").replace("\0", " ")
         if (words in running) is there:
             return True
         time.sleep(0.1)

@@ -8,7 +8,7 @@ import io
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.containers.engine import LABEL, NETWORK, Engine
@@ -23,6 +23,13 @@ _MAKING = 120.0
 _INSIDE = "/autoloop-mounted"
 _BEGINNING = 5.0
 """Seconds for an entrypoint to come to the command that it is given."""
+_LOOKS = """
+for file in /proc/[0-9]*/cmdline; do
+  read -r line < $file; case "$line" in "sleep$1" | "sh-csleep $1") exit 0;; esac
+done 2> /dev/null; exit 41
+"""
+"""Whether a process sleeps so many seconds, in words that every shell knows; the words of a process have no blanks."""
+_NOT_YET = 41
 _LOOK = 0.05
 
 
@@ -44,7 +51,6 @@ class Box:
     online: bool = False
     entrypoint: tuple[str, ...] = ()
     """In the place of the image's own, where that cannot run a command."""
-    seen: frozenset[str] = field(default_factory=frozenset)
 
     def fill(self, tree: Path) -> None:
         """Copy what the image has in the workdir."""
@@ -78,11 +84,11 @@ class Box:
         lines = self.engine.run("diff", self.name).stdout.splitlines()
         return tuple(line for line in lines if not any(_leads(line[2:], place) for place in places))
 
-    def give_back(self, *places: Path) -> None:
-        """Make what it left in mounted directories the host user's own, and harmless."""
+    def give_back(self, *places: Path, harmless: bool = True) -> None:
+        """Make what it left in mounted directories the host user's own, and harmless: nothing there gives rights."""
         owner = f"{os.getuid()}:{os.getgid()}"
         mounts = [Mount(place, Path(f"{_INSIDE}/{number}"), True) for number, place in enumerate(places)]
-        line = f'chown -R "$1" {_INSIDE} && chmod -R ug-s,u+rwX {_INSIDE}'
+        line = f'chown -R "$1" {_INSIDE} && chmod -R {"ug-s," if harmless else ""}u+rwX {_INSIDE}'
         self._aside("take the files of a container over", mounts, line, owner)
 
     def remove(self) -> None:
@@ -103,12 +109,12 @@ class Box:
     def _carries_on(self) -> bool:
         """Whether the entrypoint comes to run our command, or at least goes on running."""
         until = time.monotonic() + _BEGINNING
-        while (looked := self.engine.run("top", self.name)).ok and time.monotonic() < until:
-            commands = [line.split(None, 7)[-1] for line in looked.stdout.splitlines()]
-            if self._rest in commands or f"sh -c {self._rest}" in commands:
-                return True
+        while time.monotonic() < until:
+            looked = self.engine.run("exec", self.name, "sh", "-c", _LOOKS, "sh", f"{self.lasts:.0f}")
+            if looked.exit_code != _NOT_YET:
+                return looked.ok
             time.sleep(_LOOK)
-        return looked.ok
+        return True
 
     @property
     def _rest(self) -> str:
@@ -124,14 +130,16 @@ class Box:
         env = self.wanted.env  # the engine's program finds none of them that could lead it elsewhere
         quiet = {name: env[name] for name in env if is_passed_on(name) and name not in self.engine.environ}
         self.engine.do(
-            "start a container",
-            "run", "--detach", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}",
-            "--cap-drop", "MKNOD", "--workdir", self.workdir, *([] if self.online else ["--network", "none"]),
+            "make a container",
+            "create", "--init", "--name", self.name, "--label", f"{LABEL}={self.bench}", "--network", NETWORK,
+            "--cap-drop", "MKNOD", "--workdir", self.workdir,
             *(word for name, value in env.items() for word in ("--env", name if name in quiet else f"{name}={value}")),
-            *words, *self.entrypoint,
-            self.image.name, "sh", "-c", self._rest,
+            *words, *self.entrypoint, self.image.name, "sh", "-c", self._rest,
             deadline=_MAKING, env=quiet,
         )  # fmt: skip
+        if not self.online:  # and not made without, because such a one can never be connected
+            self.engine.do("disconnect the network", "network", "disconnect", NETWORK, self.name)
+        self.engine.do("start a container", "start", self.name, deadline=_MAKING)
         self.made = self.running = True
 
     def _start(self) -> None:

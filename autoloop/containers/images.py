@@ -29,6 +29,11 @@ class Image:
     entrypoint: bool = False
     """Whether it has one."""
 
+    @property
+    def is_roots(self) -> bool:
+        """Whether its user is root."""
+        return self.user.partition(":")[0] in ("", "0", "root")
+
 
 def ready_image(
     engine: Engine, wanted: Container, suite: Path, locks: Path, seconds: float, say: Callable[[str], None]

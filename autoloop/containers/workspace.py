@@ -40,6 +40,8 @@ class ContainedWorkspace(Workspace):
         self.homes.chmod(_FOR_ALL)
         self.fresh_logs()
         self.box.fill(self.tree)
+        if os.getuid() and self.box.image.is_roots:  # who may write anything, whoever owns it
+            self.box.give_back(self.tree, harmless=False)
 
     def resumed(self, files: tuple[Placed, ...]) -> bool:
         """Refused: the workdir was kept, and nothing else of the container."""
@@ -48,18 +50,18 @@ class ContainedWorkspace(Workspace):
     def place(self, files: tuple[Placed, ...]) -> None:
         """Copy files of the suite, unseen by any process of the container."""
         if files:
-            self.box.halt()
+            self._still(files)
             super().place(files)
 
     def clear(self, files: tuple[Placed, ...], spared: tuple[Placed, ...] = ()) -> None:
         """Remove what is at the places of these files."""
         if files:
-            self.box.halt()
+            self._still(files)
             super().clear(files, spared)
 
     def fresh_logs(self) -> None:
         """No reward, whatever stood in its place; and no process that could write one."""
-        self.box.halt()
+        self._still()
         super().fresh_logs()
         self.logs.chmod(_FOR_ALL)
 
@@ -87,8 +89,9 @@ class ContainedWorkspace(Workspace):
 
     def close(self) -> None:
         """The container goes; what it left in directories of ours becomes ours."""
-        if self.box.made:
-            self.box.give_back(self.tree, self.scratch)
+        left = [folder for folder in (self.tree, self.scratch) if is_real_folder(bytes(folder))]
+        if left and (self.box.made or os.getuid()):  # the image's files are there before the container is
+            self.box.give_back(*left)
         self.box.remove()
 
     def fingerprint(self) -> int:
@@ -104,6 +107,16 @@ class ContainedWorkspace(Workspace):
     def packets(self) -> Path:
         """The directory of what sessions are told."""
         return self.scratch / "sessions"
+
+    def _still(self, files: tuple[Placed, ...] = ()) -> None:
+        """Have no process in it, and what it left ours to change where these files come to lie."""
+        ran = self.box.running
+        self.box.halt()
+        if os.getuid() == 0:
+            return
+        there = any(self._where(file.target)[0] == self.tree for file in files)
+        if places := [*([self.scratch] if ran else []), *([self.tree] if there else [])]:
+            self.box.give_back(*places, harmless=False)
 
     def _where(self, target: str) -> tuple[Path, Path]:
         seen = self._seen(target)

@@ -93,6 +93,11 @@ def test_the_network_comes_and_goes_with_what_a_command_needs(base: str, engine:
         box.halt()
         box.ready((), online=True)
         assert "eth0" in networks()
+        box.remove()
+        box.ready((), online=False)
+        assert "eth0" not in networks()
+        box.ready((), online=True)
+        assert "eth0" in networks(), "also where the first command had none"
     finally:
         box.remove()
     assert containers_of(engine, Path(name)) == []

@@ -184,3 +184,10 @@ def test_a_workspace_of_a_container_is_not_graded_again(here: Trying) -> None:
     assert here.tried("true", task).outcome is Outcome.FAIL
     again = here.tried("oracle", task, regrade=True)
     assert again.outcome is Outcome.ERROR and "it was tried in a container" in again.detail
+
+
+def test_nothing_that_an_agent_leaves_keeps_its_trial_from_being_judged(here: Trying) -> None:
+    places = '/tests/deep/er /logs/verifier/deep/er /app/tests/deep "$HOME"/../verifier/deep'
+    leaves = f"mkdir -p {places}; for place in {places}; do echo x > $place/file; chmod 500 $place; done"
+    result = here.tried(leaves, here.task())
+    assert (result.outcome, result.reward) == (Outcome.FAIL, 0.0), result.detail

@@ -14,11 +14,12 @@ from autoloop.containers.workspace import ContainedWorkspace
 from autoloop.core.suite.order import TrialOrder
 from autoloop.core.suite.task import Container
 from autoloop.errors import AutoloopError
+from autoloop.workspaces.logs import BESIDE
 
 WORKDIR = "/app"
 """Where neither the task nor its image says one."""
-_PLACES = (Path("/tests"), Path("/solution"))
-"""Where a task's judging and solving files stand."""
+_PLACES = (Path("/tests"), Path("/solution"), *BESIDE)
+"""Where a task's judging and solving files stand, and what an agent leaves for its verifier."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from autoloop.core.suite.task import Placed
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Mount, Network
 from autoloop.trees.walk import is_real_folder, remove
-from autoloop.workspaces.logs import VERIFIER
+from autoloop.workspaces.logs import BESIDE, VERIFIER
 from autoloop.workspaces.workspace import Workspace
 
 _FOR_ALL = 0o777
@@ -37,7 +37,8 @@ class ContainedWorkspace(Workspace):
         super().begin()
         for folder in (*self.outside.values(), self.homes, self.packets):
             folder.mkdir(parents=True, exist_ok=True)
-        self.homes.chmod(_FOR_ALL)
+        for folder in (self.homes, *(self.outside[place] for place in BESIDE)):
+            folder.chmod(_FOR_ALL)
         self.fresh_logs()
         self.box.fill(self.tree)
         if os.getuid() and self.box.image.is_roots:  # who may write anything, whoever owns it

@@ -17,9 +17,8 @@ from autoloop.sources.containers.variables import fill, missing
 from autoloop.sources.contents import text_of
 from autoloop.sources.task_toml import StepTable, TaskToml, VerifierTable
 
-TEST = "chmod +x /tests/test.sh; /tests/test.sh"
-"""Its first line says what runs it, and with which options; bash does where there is none."""
-_SOLVE = "chmod +x /solution/solve.sh; /solution/solve.sh"
+TEST, _SOLVE = "/tests/test.sh", "/solution/solve.sh"
+"""Their first lines say what runs them, and with which options; bash does where there is none."""
 _CONVERSATION = "trajectory.json"
 _MARKS = re.compile(r"(?:[^\S\n]*(?:<!--.*canary.*-->|#.*canary.*)[^\S\n]*\n)*(?:[^\S\n]*\n)*", re.IGNORECASE)
 """Marks of a data set at the top of an instruction, which are for those who collect texts, and not for agents."""
@@ -78,7 +77,7 @@ class StepReading:
             return None
         return Solution(
             commands=(_SOLVE,) * len(parts),
-            files=tuple(self._placed(part, "/solution") for part in parts),
+            files=tuple(self._placed(part, "/solution", "solve.sh") for part in parts),
             by_step=len(parts) > 1,
             env=self._filled(env),
         )
@@ -129,7 +128,7 @@ class StepReading:
             raise AutoloopError(f"there is no {wanted}", "A task needs a script that judges it.")
         return Verification(
             reward="file",
-            files=tuple(self._placed(path, "/tests") for path in tests),
+            files=tuple(self._placed(path, "/tests", "test.sh") for path in tests),
             command=TEST,
             env=self._filled(table.env),
             timeout=table.timeout_sec,
@@ -139,5 +138,8 @@ class StepReading:
     def _filled(self, env: Mapping[str, str]) -> dict[str, str]:
         return {name: fill(text, self.environ) for name, text in env.items()}
 
-    def _placed(self, path: Path, target: str) -> Placed:
-        return Placed(source=path.relative_to(self.root).as_posix(), target=target)
+    def _placed(self, path: Path, target: str, script: str = "") -> Placed:
+        """A directory, and the file behind the name of its script, which may be a link."""
+        file, place = (path / script).resolve(), path.resolve()
+        runs = file.relative_to(place).as_posix() if script and file.is_file() and file.is_relative_to(place) else ""
+        return Placed(source=path.relative_to(self.root).as_posix(), target=target, script=runs)

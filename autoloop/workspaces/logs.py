@@ -10,8 +10,9 @@ from autoloop.trees.walk import is_real_folder, make_real, open_up, remove
 
 VERIFIER = Path("/logs/verifier")
 """Where the reward is."""
+BESIDE = (VERIFIER.with_name("agent"), VERIFIER.with_name("artifacts"))
 _TOP = VERIFIER.parent.relative_to("/")
-_ALL = [_TOP / name for name in (VERIFIER.name, "agent", "artifacts")]
+_ALL = [path.relative_to("/") for path in (VERIFIER, *BESIDE)]
 
 
 def make_logs(ground: Path) -> None:

@@ -12,6 +12,7 @@ from autoloop.errors import AutoloopError
 from autoloop.trees.walk import make_real, remove
 
 _OURS = stat.S_IRUSR | stat.S_IWUSR
+_RUNS = 0o555
 
 
 def source_in(suite: Path, source: str) -> Path:
@@ -38,6 +39,12 @@ def copy(source: Path, base: Path, below: Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
     if not target.is_symlink():
         target.chmod(target.stat().st_mode | _OURS)
+
+
+def let_run(file: Path) -> None:
+    """Let everybody run a file that was placed; a link is left alone."""
+    if file.is_file() and not file.is_symlink():
+        file.chmod(file.stat().st_mode | _RUNS)
 
 
 def unlink(base: Path, below: Path) -> None:

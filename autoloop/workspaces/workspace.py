@@ -111,6 +111,8 @@ class Workspace:
             source = placing.source_in(self.suite, file.source)
             base, below = self._where(file.target)
             placing.copy(source, base, below)
+            if file.script:
+                placing.let_run(base / below / file.script)
 
     def clear(self, files: tuple[Placed, ...], spared: tuple[Placed, ...] = ()) -> None:
         """Remove what is at the places of these files. A directory that is the agent's too keeps what else is in it."""

@@ -18,7 +18,7 @@ from tests.containers.cases import BASE
 
 PROGRAMS = (
     "bash", "cat", "cp", "mv", "rm", "mkdir", "ls", "ln", "chmod", "chown", "sleep", "grep", "env", "id", "touch",
-    "setsid", "stat", "head", "wc", "dd", "mkfifo",
+    "setsid", "stat", "head", "wc", "dd", "mkfifo", "tee",
 )  # fmt: skip
 _STARTING = 30.0
 

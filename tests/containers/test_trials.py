@@ -155,6 +155,23 @@ def test_the_images_user_works_and_the_verifier_may_be_another(here: Trying) -> 
     assert kept.stat().st_uid == os.getuid()
 
 
+def test_a_script_that_nobody_made_executable_runs_for_whoever_verifies_or_solves(here: Trying) -> None:
+    image = DOCKERFILE + "RUN chmod 777 /app\nUSER 1234\n"
+    task = here.task("[verifier]\nuser = 4321\n", environment__Dockerfile=image, tests__test_sh="id; " + TEST)
+    result = here.tried("oracle", task)
+    assert result.outcome is Outcome.PASS, result.detail
+    assert "uid=4321" in here.file("verification.txt")
+
+
+def test_what_an_agent_leaves_below_logs_is_there_for_the_verifier(here: Trying) -> None:
+    image = DOCKERFILE + "RUN chmod 777 /app\nUSER 1234\n"
+    test = "cat /logs/agent/out /logs/artifacts/out > /app/out.txt\n" + TEST
+    task = here.task(environment__Dockerfile=image, tests__test_sh=test)
+    result = here.tried("ls -A /logs/*; echo hello | tee /logs/agent/out > /logs/artifacts/out", task)
+    assert result.outcome is Outcome.PASS, result.detail
+    assert here.file("output.txt").split() == ["/logs/agent:", "/logs/artifacts:", "/logs/verifier:"]
+
+
 def test_a_workspace_that_is_kept_holds_nothing_that_gives_rights(here: Trying) -> None:
     made = here.tried("echo x > tool; chmod 4755 tool; mknod disk b 8 0", here.task(), keep="all")
     assert made.workspace

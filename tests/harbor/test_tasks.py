@@ -43,6 +43,7 @@ STEP: dict[str, dict[str, tuple[str, ...]]] = {
         "environment_mode": ('"shared"', '"separate"'), "user": ("0", "7"),
     },
 }  # fmt: skip
+ROOT = (None, "root", 0)
 RARE = {"user", "network_mode", "environment_mode", "gpus", "os", "allow_internet"}
 """Most values of these make a task unsupported."""
 
@@ -84,13 +85,14 @@ def read(path: Path) -> SuiteTask:
 
 
 def why_not(said: dict[str, Any]) -> set[str]:
-    """What no trial without a container can give, by the package's own values."""
+    """What no trial can give, or none without a container, by the package's own values."""
     networks = {mode for step in said["steps"] for mode in step["networks"]}
     reasons = {
         "separate": any(step["mode"] == "separate" for step in said["steps"]),
         "allowlist": "allowlist" in networks,
         "networks": len(networks) > 1,
-        "user": any(user not in (None, "root", 0) for step in said["steps"] for user in step["users"]),
+        "agent's user": any(step["users"][0] not in ROOT for step in said["steps"]),
+        "verifier's user": any(step["users"][1] not in ROOT for step in said["steps"]),
         "os": said["os"] != "linux",
     }
     return {reason for reason, there in reasons.items() if there}
@@ -102,7 +104,9 @@ def test_whatever_is_right_is_read_with_the_same_values(authority: Authority, tm
     for number, (text, said) in enumerate(zip(texts, authority.says("task", texts), strict=True)):
         assert "refused" not in said, (text, said)
         task = read(directory(tmp_path / str(number), text))
-        assert bool(task.unsupported) == bool(why_not(said) or "gpus = 1" in text), (text, task.unsupported)
+        reasons = why_not(said)
+        assert bool(task.unsupported) == bool(reasons - {"verifier's user"} or "gpus = 1" in text), (text, task)
+        assert bool(task.contained) == ("verifier's user" in reasons), (text, task.contained)
         _same_values(task, said, text)
         tried += not task.unsupported
     assert 100 < tried < 400
@@ -125,6 +129,9 @@ def _same_values(task: SuiteTask, said: dict[str, Any], text: str) -> None:
     assert task.tags == tuple(said["keywords"]) and len(task.bounds) == sum(
         limit is not None for limit in said["limits"]
     )
+    assert task.container is not None
+    assert [task.container.cpus, task.container.memory_mb] == said["limits"][:2], text
+    assert (task.container.workdir, task.container.env) == (said["workdir"] or "", task.env), text
 
 
 ODD: dict[str, tuple[str, str]] = {
@@ -183,7 +190,7 @@ ODD: dict[str, tuple[str, str]] = {
     'os = "plan9"': ("[environment]", "it is unsupported"),
     "allow_internet = 3": ("[environment]", ""),
     'docker_image = "ubuntu:24.04"': ("[environment]", ""),
-    "retries = 3": ("[environment.healthcheck]", "a healthcheck is unsupported anyway"),
+    "retries = 3": ("[environment.healthcheck]", ""),
     'name = "x"': ("[[environment.mcp_servers]]", "MCP servers are unsupported anyway"),
     "env = { S = 1 }": ("[solution]", ""),
     'source = "/data"': ("[[artifacts]]", ""),

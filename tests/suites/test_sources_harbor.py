@@ -62,13 +62,13 @@ def test_a_task_is_read_whole(tmp_path: Path) -> None:
     (step,) = task.steps
     assert (step.instruction, step.name, step.min_reward) == ("Say hello.\n", "", None)
     verification = step.verification
-    assert verification.files == (Placed(source="hello/tests", target="/tests"),)
-    assert (verification.command, verification.reward) == ("chmod +x /tests/test.sh; /tests/test.sh", "file")
+    assert verification.files == (Placed(source="hello/tests", target="/tests", script="test.sh"),)
+    assert (verification.command, verification.reward) == ("/tests/test.sh", "file")
     assert (verification.timeout, verification.user) == (30.0, "root")
     assert verification.env == {"KEY": "secret", "MODEL": "small", "PLAIN": "$x"}
     assert task.solution is not None
-    assert task.solution.commands == ("chmod +x /solution/solve.sh; /solution/solve.sh",)
-    assert task.solution.files == (Placed(source="hello/solution", target="/solution"),)
+    assert task.solution.commands == ("/solution/solve.sh",)
+    assert task.solution.files == (Placed(source="hello/solution", target="/solution", script="solve.sh"),)
     assert task.solution.env == {"MORE": "secret"}
 
 
@@ -77,7 +77,7 @@ def test_a_legacy_task_is_read_and_its_verifier_has_a_deadline(tmp_path: Path) -
     task = load(harbor(tmp_path / "one", toml))
     assert (task.network, task.unsupported, task.timeout, task.solution) == (False, "", None, None)
     assert task.steps[0].verification.timeout == 600.0
-    assert task.steps[0].verification.files == (Placed(source="tests", target="/tests"),)
+    assert task.steps[0].verification.files == (Placed(source="tests", target="/tests", script="test.sh"),)
 
 
 def test_a_variable_that_is_not_set_makes_a_task_unsupported_and_no_secret_reaches_its_digest(tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ def test_steps_have_tests_over_those_of_the_task_and_solutions_of_their_own(tmp_
         ((Placed(source="steps/a/workdir", target="."),), ('bash "$PWD/setup.sh"',)),
     ]
     assert task.solution is not None
-    assert task.solution.commands == ("chmod +x /solution/solve.sh; /solution/solve.sh",) * 2
-    assert task.solution.files_of(1) == (Placed(source="steps/b/solution", target="/solution"),)
-    assert task.solution.files_of(2) == (Placed(source="solution", target="/solution"),)
+    assert task.solution.commands == ("/solution/solve.sh",) * 2
+    assert task.solution.files_of(1) == (Placed(source="steps/b/solution", target="/solution", script="solve.sh"),)
+    assert task.solution.files_of(2) == (Placed(source="solution", target="/solution", script="solve.sh"),)
     assert task.instruction == "First b.\n\nThen a."
     written(path, {"task.toml": TASK_TOML})
     assert [step.name for step in load(path).steps] == ["a", "b"], "without a list they come in the order of names"

@@ -62,7 +62,9 @@ def test_scripts_of_a_task_directory_are_run_by_what_their_first_line_names(root
     plainly = "grep -q hello out.txt\necho $((1 - $?)) > /logs/verifier/reward.txt\n"
     for number, judge in enumerate((ended, plainly)):
         place = harbor(rooted.suite / f"t{number}")
-        written(place, {"solution/solve.sh": solve, "tests/test.sh": judge})
+        written(place, {"solution/solve.sh": solve, "tests/judge": judge})
+        (place / "tests/test.sh").unlink()
+        (place / "tests/test.sh").symlink_to("judge")
         (given,) = HarborTasks({}).load(place).tasks
         rooted.suite = place
         assert rooted.run("oracle", given).passed, rooted.record("verification.txt", given.id)

@@ -23,6 +23,8 @@ class Placed(Frozen):
     source: str
     target: str
     """A directory's content lands in it, a file takes its name."""
+    script: str = ""
+    """A file in it, by its path from there, that everybody may run."""
     again: bool = False
     """Of a file that judges: the agent found it as well, and it is only put back."""
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-ENGINE = "AUTOLOOP_ENGINE_"
+ENGINE = "autoloop_engine_"
 """Before the name of a variable for the engine's program."""
 _OF_THE_MACHINE = frozenset({
     "HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "SHELL", "USER", "LOGNAME", "MAIL", "TMPDIR", "TMP", "TEMP", "LANG",

@@ -3,10 +3,11 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -29,7 +30,7 @@ from autoloop.agents.trajectory import WHOLE, Call
 from autoloop.core.program import Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.usage import Usage
-from autoloop.ports import Cell, Left, Progress, Task
+from autoloop.ports import Cell, Left, Progress, Room, Task
 from autoloop.sandbox.none import NoSandbox
 from tests.atif import Document
 from tests.fakes import program
@@ -198,6 +199,31 @@ def test_long_results_keep_their_ends(place: Place) -> None:
     command = "head -c 100000 /dev/zero | tr '\\0' x; echo; echo the end"
     _, script = place.session(says("", call("bash", command=command)), says("ok"))
     assert len(script.told[0]) < 20_000 and script.told[0].endswith("the end")
+
+
+@dataclass
+class Moving:
+    """A sandbox in which something goes on, but for the time in which it is held."""
+
+    tree: Path
+    tier: Literal["none"] = "none"
+
+    def enter(self, cell: Cell) -> Room:
+        return replace(NoSandbox().enter(cell), still=self.held)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        (self.tree / "state").write_text("held")
+        yield
+        (self.tree / "state").write_text("moving")
+
+
+def test_tools_that_work_from_outside_find_everything_held(place: Place) -> None:
+    state, look = call("view", path="state"), call("bash", command="cat state")
+    write = call("write", path="state", text="written")
+    _, script = place.session(says("", look, state, look, write, look), says("ok"), sandbox=Moving(place.tree))
+    first, seen, between, _, last = script.told
+    assert "held" not in first and "held" in seen and between == last == "moving"
 
 
 def test_commands_see_no_keys_and_leave_nothing_running(place: Place) -> None:

@@ -7,14 +7,16 @@ import csv
 import io
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.containers.engine import LABEL, NETWORK, Engine
+from autoloop.containers.health import unhealthy
 from autoloop.containers.images import Image
 from autoloop.containers.inside import is_passed_on
-from autoloop.core.suite.task import Container, Healthcheck
+from autoloop.core.suite.task import Container
 from autoloop.errors import AutoloopError
 from autoloop.ports import Mount
 
@@ -75,6 +77,18 @@ class Box:
         if self.running:
             self.engine.do("halt a container", "stop", "--time", "0", self.name, deadline=_MAKING)
             self.running = False
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Its processes stand where they are meanwhile."""
+        if not self.running:
+            yield
+            return
+        self.engine.do("pause a container", "pause", self.name)
+        try:
+            yield
+        finally:
+            self.engine.do("let a container go on", "unpause", self.name)
 
     def changes(self) -> tuple[str, ...]:
         """What differs from the image, apart from what is mounted."""
@@ -151,7 +165,7 @@ class Box:
         self._wait_until_healthy()
 
     def _wait_until_healthy(self) -> None:
-        if (check := self.wanted.healthcheck) is not None and (said := unhealthy(self, check)):
+        if (check := self.wanted.healthcheck) is not None and (said := unhealthy(self.engine, self.name, check)):
             raise AutoloopError(f"the container is not healthy: {said}")
 
     def _aside(self, what: str, mounts: Sequence[Mount], line: str, word: str) -> None:
@@ -161,20 +175,6 @@ class Box:
             what, "run", "--rm", "--network", "none", "--user", "0", "--label", f"{LABEL}={self.bench}", *bound,
             "--entrypoint", "sh", self.image.name, "-c", line, "sh", word, deadline=_MAKING,
         )  # fmt: skip
-
-
-def unhealthy(box: Box, check: Healthcheck) -> str:
-    """Ask until the check succeeds; what it said when it did not, after all tries."""
-    began, failed = time.monotonic(), 0
-    while True:
-        done = box.engine.run("exec", box.name, "sh", "-c", check.command, deadline=check.timeout)
-        if done.ok:
-            return ""
-        early = time.monotonic() - began < check.start_period
-        failed += not early
-        if failed >= check.retries:
-            return (done.stderr.strip() or done.stdout.strip() or f"exit code {done.exit_code}")[-300:]
-        time.sleep(check.start_interval if early else check.interval)
 
 
 def mount_word(mount: Mount) -> str:

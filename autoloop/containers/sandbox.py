@@ -50,6 +50,7 @@ class ContainerSandbox:
                 for name, value in known.items()
                 if name in _OF_THE_ENGINE or name.startswith(_KINDS)
             },
+            still=self.box.still,
             seen=lambda path: at / path.relative_to(cell.tree) if path.is_relative_to(cell.tree) else path,
         )
 

@@ -1,6 +1,7 @@
 """Where commands run: what each may reach, and how it is started there."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -70,6 +71,9 @@ class Room:
     """Where the command finds a path of the cell, or one below it."""
     wrappers: int = 0
     """Processes that stand between ours and the command; what is asked to end is not these."""
+    still: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Nothing in the cell moves meanwhile, where commands can leave something running: a path that was looked at is
+    the one that is opened."""
 
 
 class Sandbox(Protocol):

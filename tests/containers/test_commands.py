@@ -93,3 +93,15 @@ def test_what_an_agent_puts_in_the_place_of_our_notes_holds_nobody_up(room: Room
     done = ran(room, line, deadline=1.5)
     assert done.timed_out and ".pid" in done.stdout
     assert time.monotonic() - began < 8
+
+
+def test_nothing_moves_while_somebody_looks_from_outside(room: Room, engine: Engine) -> None:
+    """A link that comes between the look at a path and its opening would lead out of the workdir."""
+    count = room.cwd / "count"
+    ran(room, "setsid bash -c 'while :; do echo $((++n)) >> count; done' > /dev/null 2>&1 & sleep 0.5")
+    with room.still():
+        before = count.stat().st_size
+        time.sleep(0.5)
+        assert count.stat().st_size == before > 0
+    time.sleep(0.5)
+    assert count.stat().st_size > before, "and afterwards it goes on"

@@ -78,10 +78,17 @@ class Toolbox:
         if missing:
             return Outcome(call.id, f"{call.name} needs a text {missing[0]!r}", is_error=True)
         try:
-            text, failed = getattr(self, f"_{call.name}")(call.arguments)
+            text, failed = self._done(call)
         except (AutoloopError, OSError, ValueError) as error:
             return Outcome(call.id, str(error), is_error=True)
         return Outcome(call.id, clipped(text), is_error=failed)
+
+    def _done(self, call: Call) -> tuple[str, bool]:
+        if call.name == "bash":
+            return self._bash(call.arguments)
+        with self.room.still():
+            done: tuple[str, bool] = getattr(self, f"_{call.name}")(call.arguments)
+        return done
 
     def _bash(self, given: Mapping[str, Any]) -> tuple[str, bool]:
         asked = given.get("timeout")

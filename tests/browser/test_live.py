@@ -139,7 +139,7 @@ def test_the_page_comes_back_by_itself_when_the_hud_does(browser: Chrome, tmp_pa
 def test_the_page_of_a_run_follows_it_while_it_goes(browser: Chrome, checkout: Checkout, screenshots: Path) -> None:
     checkout.agent(
         'echo reading the code; sleep 1; test "$n" = 2 || echo "x = $((100 - n * 20))" > code.py\n'
-        'echo "tried <b>$n</b>"'
+        'echo "tried <b>$n</b>"; sleep 1'
     )
     running = threading.Thread(target=lambda: checkout.run(limits={"max_experiments": 4}))
     running.start()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 ENGINE = "OF_THE_ENGINE_"
@@ -23,16 +24,18 @@ _OF_THE_MACHINE = frozenset({
     "RUSTUP_HOME", "GOPATH", "GOROOT", "GOCACHE", "NVM_DIR", "CC", "CXX",
 })  # fmt: skip
 _KINDS = ("LC_", "LD_", "DYLD_", "DOCKER_", "CONTAINER_", "BUILDKIT_", "XDG_", "SSH_", ENGINE)
-_BEGIN = 'echo "$$" > "$0"; exec "$@"'
-"""Says in a file which process it is, so that it can be ended from outside."""
+_TOLD = ".told"
+"""Behind the name of a command's file: it was told to end."""
+_BEGIN = f'echo "$$" > "$0"; [ ! -e "$0{_TOLD}" ] || exit 143; exec "$@"'
+"""Says in a file which process it is, so that it can be ended from outside; one that is to end does not begin."""
 _TELL = "kill -{number} -- -{process} 2>/dev/null || kill -{number} {process}"
 _END = (
     "{tell}; n=0; while [ $n -lt 15 ] && kill -0 -- -{process} 2>/dev/null; do sleep 0.1; n=$((n+1)); done; "
     "kill -9 -- -{process}"
 )
 """Within the two seconds after which this process is killed, and can end nothing any more."""
-_PATIENCE = 1.0
-"""Seconds for a command to say which process it is."""
+_PATIENCE = 0.2
+"""Seconds for a command that has begun to say which process it is."""
 
 
 def main(words: list[str]) -> int:
@@ -49,6 +52,8 @@ def main(words: list[str]) -> int:
     telling: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, _: object) -> None:
+        with suppress(OSError):
+            os.close(os.open(given["pid_file"] + _TOLD, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         if process := _process(given["pid_file"]):
             telling.append(_tell(given, environ, number, process))
 

@@ -58,6 +58,13 @@ def test_what_runs_inside_ends_with_its_command(room: Room, engine: Engine, deaf
     assert waits_for(engine, "sleep 30", there=False)
 
 
+def test_what_is_to_end_before_it_has_begun_does_not_begin(room: Room) -> None:
+    for number in range(10):
+        ran(room, f"sleep 0.5; echo > began-{number}", deadline=0.02 * number + 0.02)
+    time.sleep(2.5)
+    assert list(room.cwd.iterdir()) == []
+
+
 def test_a_command_can_end_in_good_order(room: Room) -> None:
     done = ran(room, "trap 'echo good > bye; exit 0' TERM; echo up; while :; do sleep 0.1; done", deadline=1.5)
     assert (done.timed_out, (room.cwd / "bye").read_text()) == (True, "good\n")

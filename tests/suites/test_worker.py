@@ -181,6 +181,10 @@ def test_a_signal_to_everybody_is_no_failure_of_the_agent(anywhere: Proving) -> 
     mark = "8.7654"
     worker.give(anywhere.order(anywhere.profile(f"echo at work; sleep {mark}"), task(plain("false"))))
     worker.until(kind="phase", text="at work")
+    until = time.monotonic() + 5
+    while not any(p.info["cmdline"] == ["sleep", mark] for p in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < until
+        time.sleep(0.02)
     for child in psutil.Process(worker.popen.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.send_signal(signal.SIGINT)

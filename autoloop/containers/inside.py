@@ -42,31 +42,41 @@ def main(words: list[str]) -> int:
     """The exit code of the command."""
     settings, *command = words
     given: dict[str, Any] = json.loads(settings)
-    passed = [name for name in os.environ if is_passed_on(name)]
-    of_engine = {name.removeprefix(ENGINE): value for name, value in os.environ.items() if name.startswith(ENGINE)}
-    environ = {**{name: os.environ[name] for name in passed}, **of_engine}
-    named = [word for name in passed for word in ("--env", name)]
-    named += [word for name, value in given["env"].items() for word in ("--env", f"{name}={value}")]
-    user = ["--user", given["user"]] if given["user"] else []
-    start = [given["program"], "exec", "--workdir", given["workdir"], *user, *named, given["name"]]
+    environ, start = _environment(), _words(given)
+    file = f"{given['notes']}/{os.getpid()}-{time.monotonic_ns()}.pid"  # one for each: several commands share a room
     telling: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, _: object) -> None:
         with suppress(OSError):
-            os.close(os.open(given["pid_file"] + _TOLD, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        if process := _process(given["pid_file"]):
+            os.close(os.open(file + _TOLD, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        if process := _process(file):
             telling.append(_tell(given, environ, number, process))
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
     # In a group of its own, or it would end at our signals before the command has heard of them.
-    child = subprocess.Popen(
-        [*start, "sh", "-c", _BEGIN, given["pid_file"], *command], env=environ, start_new_session=True
-    )
+    child = subprocess.Popen([*start, "sh", "-c", _BEGIN, file, *command], env=environ, start_new_session=True)
     code = child.wait()
     for told in telling:
         told.wait()
+    for note in (file, file + _TOLD):
+        with suppress(OSError):
+            os.unlink(note)
     return code if code >= 0 else 128 - code
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    named = [word for name in filter(is_passed_on, os.environ) for word in ("--env", name)]
+    named += [word for name, value in given["env"].items() for word in ("--env", f"{name}={value}")]
+    user = ["--user", given["user"]] if given["user"] else []
+    return [given["program"], "exec", "--workdir", given["workdir"], *user, *named, given["name"]]
+
+
+def _environment() -> dict[str, str]:
+    """Of the engine's program: what it passes on by name, and what finds its service."""
+    passed = {name: value for name, value in os.environ.items() if is_passed_on(name)}
+    own = {name.removeprefix(ENGINE): value for name, value in os.environ.items() if name.startswith(ENGINE)}
+    return {**passed, **own}
 
 
 def is_passed_on(name: str) -> bool:

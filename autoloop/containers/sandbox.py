@@ -1,7 +1,6 @@
 """Commands of a trial in its container: the tier `container`."""
 
 import json
-import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ class ContainerSandbox:
             "workdir": str(at),
             "user": cell.user,
             "env": home,
-            "pid_file": str(self.homes / f"{secrets.token_hex(4)}.pid"),
+            "notes": str(self.homes),
         }
         return Room(
             prefix=(sys.executable, "-I", inside.__file__, json.dumps(settings)),

@@ -63,6 +63,7 @@ def test_what_is_to_end_before_it_has_begun_does_not_begin(room: Room) -> None:
         ran(room, f"sleep 0.5; echo > began-{number}", deadline=0.02 * number + 0.02)
     time.sleep(2.5)
     assert list(room.cwd.iterdir()) == []
+    assert ran(room, "echo the next").stdout == "the next\n"
 
 
 def test_a_command_can_end_in_good_order(room: Room) -> None:

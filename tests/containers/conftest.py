@@ -3,7 +3,9 @@
 import io
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -21,6 +23,11 @@ PROGRAMS = (
     "setsid", "stat", "head", "wc", "dd", "mkfifo", "tee",
 )  # fmt: skip
 _STARTING = 30.0
+_KEEPER = (
+    "import ctypes, signal, subprocess, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); "
+    "signal.signal(signal.SIGTERM, lambda *_: None); sys.exit(subprocess.call(sys.argv[1:]))"
+)
+"""Takes in what the engine leaves beside each container: as orphans of the tests they would be ended with a command."""
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +48,8 @@ def _own(place: Path) -> Iterator[Engine]:
     os.environ["DOCKER_HOST"] = f"unix://{place}/docker.sock"
     words = ["dockerd", "--data-root", f"{place}/data", "--exec-root", f"{place}/exec", "--pidfile", f"{place}/pid"]
     with (place / "log").open("wb") as log:
-        daemon = subprocess.Popen([*words, "--host", os.environ["DOCKER_HOST"]], stdout=log, stderr=log)
+        command = [sys.executable, "-c", _KEEPER, *words, "--host", os.environ["DOCKER_HOST"]]
+        daemon = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         until = time.monotonic() + _STARTING
         while not (place / "docker.sock").exists() and daemon.poll() is None and time.monotonic() < until:
@@ -52,7 +60,7 @@ def _own(place: Path) -> Iterator[Engine]:
             pytest.skip(f"dockerd does not start here: {last or found.why}")
         yield found.engine
     finally:
-        daemon.terminate()
+        os.killpg(daemon.pid, signal.SIGTERM)
         daemon.wait(30)
         del os.environ["DOCKER_HOST"]
 

@@ -138,9 +138,8 @@ class Box:
         cores = self.wanted.cpus and min(self.wanted.cpus, self.engine.cores or self.wanted.cpus)
         limits = {"--cpus": cores, "--memory": self.wanted.memory_mb}
         words = [f"{name}={value:g}{'m' if name == '--memory' else ''}" for name, value in limits.items() if value]
-        for mount in self.mounts:
-            mount.real.mkdir(parents=True, exist_ok=True) if not mount.real.exists() else None
-            words += ["--mount", mount_word(mount)]
+        words += [word for mount in self.mounts for word in ("--mount", mount_word(mount))]
+        self._have_places()
         env = self.wanted.env  # the engine's program finds none of them that could lead it elsewhere
         quiet = {name: env[name] for name in env if is_passed_on(name) and name not in self.engine.environ}
         self.engine.do(
@@ -157,12 +156,16 @@ class Box:
         self.made = self.running = True
 
     def _start(self) -> None:
-        for mount in self.mounts:
-            if not mount.real.exists():
-                mount.real.mkdir(parents=True)
+        self._have_places()
         self.engine.do("start a container again", "start", self.name, deadline=_MAKING)
         self.running = True
         self._wait_until_healthy()
+
+    def _have_places(self) -> None:
+        """What is mounted is there; between two starts it may have been removed."""
+        for mount in self.mounts:
+            if not mount.real.exists():
+                mount.real.mkdir(parents=True)
 
     def _wait_until_healthy(self) -> None:
         if (check := self.wanted.healthcheck) is not None and (said := unhealthy(self.engine, self.name, check)):

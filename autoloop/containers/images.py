@@ -51,15 +51,8 @@ def ready_image(
             engine.do(f"pull the image {name}", "pull", "--quiet", name, deadline=seconds)
         else:
             say("building the image")
-            words = (
-                "--quiet",
-                "--force-rm",
-                "--tag",
-                name,
-                "--label",
-                f"{SUITE_LABEL}={suite}",
-                str(suite / wanted.context),
-            )
+            label = ("--label", f"{SUITE_LABEL}={suite}")
+            words = ("--quiet", "--force-rm", "--tag", name, *label, str(suite / wanted.context))
             engine.do(f"build the image of {wanted.context}", "build", *words, deadline=seconds)
     found = _inspected(engine, name)
     if found is None:

@@ -73,9 +73,9 @@ def test_what_the_agent_installs_in_the_system_is_there_for_the_tests(here: Tryi
 
 def test_an_image_by_name_needs_no_dockerfile(here: Trying) -> None:
     task = here.task(
-        f"[environment]\ndocker_image = '{BASE}'\nworkdir = '/work'\n",
-        environment__Dockerfile="", environment__start_txt="", solution__solve_sh="pwd > /work/out.txt",
-        tests__test_sh="if grep -q ^/work /work/out.txt; then echo 1; else echo 0; fi > /logs/verifier/reward.txt\n",
+        f"[environment]\ndocker_image = '{BASE}'\nworkdir = '/task'\n",
+        environment__Dockerfile="", environment__start_txt="", solution__solve_sh="pwd > /task/out.txt",
+        tests__test_sh="if grep -q ^/task /task/out.txt; then echo 1; else echo 0; fi > /logs/verifier/reward.txt\n",
     )  # fmt: skip
     assert (task.contained != "", here.tried("oracle", task).outcome) == (True, Outcome.PASS)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from autoloop.core.model import Frozen
-from autoloop.core.suite.order import TrialOrder
+from autoloop.core.suite.order import Containers, TrialOrder
 from autoloop.core.suite.plan import ArmPlan
 from autoloop.core.suite.task import Seconds, SuiteTask
 from autoloop.core.suite.trial import TrialKey
@@ -36,8 +36,7 @@ class BenchConfig(Frozen):
     """Seconds that an agent may be silent; 0 is none."""
     keep: Literal["failed", "all", "none"] = "failed"
     """Whose workspaces are kept."""
-    containers: Literal["needed", "always", "never"] = "needed"
-    """Which tasks are tried in their containers."""
+    containers: Containers = "needed"
     seed: int = 0
     workers: Count | None = None
     """None for as many as cores and memory carry."""

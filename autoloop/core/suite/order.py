@@ -1,11 +1,13 @@
 """What one worker is told to do: a trial, with everything that it depends on."""
 
+from typing import Literal
+
 from autoloop.core.model import Frozen
 from autoloop.core.suite.task import SuiteTask
 from autoloop.core.suite.trial import TrialKey
 
 KEPT_WORKSPACES = ("failed", "all", "none")
-CONTAINERS = ("needed", "always", "never")
+Containers = Literal["needed", "always", "never"]
 """Which tasks are tried in their containers: those that need it, all that have one, none."""
 
 
@@ -38,8 +40,7 @@ class TrialOrder(Frozen):
     """Of the verifier and the setup: `on` or `off`."""
     regrade: bool = False
     """Whether the workspace that is there is verified once more, and no agent works."""
-    containers: str = "needed"
-    """One of `CONTAINERS`."""
+    containers: Containers = "needed"
     keep: str = "failed"
     """Whose workspaces are kept; one of `KEPT_WORKSPACES`."""
 

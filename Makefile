@@ -53,14 +53,14 @@ test-repos: $(DEV_STAMP)  ## strange repositories, built or fetched
 	$(BIN)/python -m pytest -m repos -v $(ARGS)
 
 test-suites: $(DEV_STAMP)  ## a public set of 164 exercises, killed and resumed; fetched from PyPI; large reports
-	$(BIN)/python -m pytest -m suites -v tests/suites tests/test_report.py $(ARGS)
+	$(BIN)/python -m pytest -m suites -v tests/suites tests/report/test_report.py $(ARGS)
 
 test-containers: $(DEV_STAMP)  ## trials of a suite in real containers; starts an engine of its own where none answers
 	@docker info >/dev/null 2>&1 || command -v dockerd >/dev/null || \
 	  { $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io || \
 	    { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -qq -y --no-install-recommends docker.io; }; } >/dev/null || \
 	  echo "no container engine is here, and none can be installed: its tests are skipped"
-	$(BIN)/python -m pytest -m containers -rs tests/containers $(ARGS)
+	$(BIN)/python -m pytest -m containers -rs tests/suites/containers $(ARGS)
 
 CLIENTS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/autoloop-test-clients
 PACKAGES := @anthropic-ai/claude-code @openai/codex opencode-ai

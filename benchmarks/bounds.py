@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoloop.core.betting import PairedRule
-from autoloop.core.evidence import judge
-from autoloop.core.noise import NoisePool
-from autoloop.core.power import Outcomes, outcomes
+from autoloop.core.evidence.betting import PairedRule
+from autoloop.core.evidence.noise import NoisePool
+from autoloop.core.evidence.paired import judge
+from autoloop.core.evidence.power import Outcomes, outcomes
 from benchmarks.campaigns import Night, mornings, play
 from benchmarks.noise_models import NoiseModel, gaussian, recorded, simulated
 from benchmarks.paired import COMPARED, Paired, PairedReuse

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoloop.core.betting import PairedRule, traces
-from autoloop.core.evidence import confirmed, to_continue
-from autoloop.core.noise import Floats
+from autoloop.core.evidence.betting import PairedRule, traces
+from autoloop.core.evidence.noise import Floats
+from autoloop.core.evidence.paired import confirmed, to_continue
 from benchmarks.noise_models import NoiseModel
 from benchmarks.paired import Kept, Paired
 from benchmarks.rules import Flags, Machine, Rule

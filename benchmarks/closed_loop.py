@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
 
-from autoloop.core.night import Confidence
+from autoloop.core.run.night import Confidence
 from benchmarks.bounds import Bound
 from benchmarks.known_truth import RULES, Campaign, Keep, campaign
 

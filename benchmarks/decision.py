@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autoloop.core.betting import PairedRule
-from autoloop.core.evidence import NoisePool, Scale, judge
-from autoloop.core.power import outcomes
+from autoloop.core.evidence.betting import PairedRule
+from autoloop.core.evidence.noise import NoisePool, Scale
+from autoloop.core.evidence.paired import judge
+from autoloop.core.evidence.power import outcomes
 from benchmarks.bounds import all_bounds
 from benchmarks.campaigns import Campaigns, Morning, Night, mornings, play
 from benchmarks.noise_models import DATA, NoiseModel, busy_machine, simulated

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from autoloop.core.betting import PairedRule, Traces, traces
-from autoloop.core.evidence import Judgement, NoisePool, Scale, judge
-from autoloop.core.noise import Floats
+from autoloop.core.evidence.betting import PairedRule, Traces, traces
+from autoloop.core.evidence.noise import Floats, NoisePool, Scale
+from autoloop.core.evidence.paired import Judgement, judge
 from benchmarks.noise_models import DATA
 
 RULE = PairedRule()

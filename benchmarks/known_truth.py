@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from autoloop import api
+from autoloop.agents.profiles import Profile
 from autoloop.agents.scripted import ScriptedAgent
-from autoloop.core.events import Sampled
-from autoloop.core.night import Confidence, labels
-from autoloop.core.reasons import Status
-from autoloop.core.replay import replay
-from autoloop.core.run import RunState
+from autoloop.core.run.events import Sampled
+from autoloop.core.run.night import Confidence, labels
+from autoloop.core.run.reasons import Status
+from autoloop.core.run.replay import replay
+from autoloop.core.run.state import RunState
+from autoloop.host.signals import Signals
 from autoloop.ports import Task
-from autoloop.profiles import Profile
-from autoloop.steering import Signals
-from autoloop.stores.runs import find_run
+from autoloop.runs.find import find_run
+from autoloop.runs.record import read_record
 
 NOISE, DRIFT, PERIOD, TICKS = 0.03, 0.03, 500, 20_000
 """Standard deviation of a sample; the swing, its period in samples; how long the noise lasts."""
@@ -152,7 +153,7 @@ def make_repository(root: Path, rule: str, experiments: int) -> Path:
 def tell(root: Path, rule: str, effects: list[float], seconds: float) -> Campaign:
     """The journal set against the truth."""
     events = list(api.events(root))
-    state = replay(events, RunState(find_run(root, None).read_record().program.criteria))
+    state = replay(events, RunState(read_record(find_run(root, None)).program.criteria))
     sure = {label.experiment: label.confidence for label in labels(state)}
     keeps = tuple(
         Keep(effects[row.experiment - 1], -math.log1p(-(row.gain or 0.0)), sure.get(row.experiment))

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.noise import Floats, spread
+from autoloop.core.evidence.noise import Floats, spread
 
 DATA = Path(__file__).parent / "data"
 Draw = Callable[[np.random.Generator, int, int], Floats]

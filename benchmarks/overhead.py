@@ -26,19 +26,11 @@ from pathlib import Path
 from statistics import median
 
 from autoloop import api
-from autoloop.core.events import (
-    Captured,
-    Decided,
-    Event,
-    ExperimentStarted,
-    Sampled,
-    SessionEnded,
-    to_line,
-)
+from autoloop.core.run.events import Captured, Decided, Event, ExperimentStarted, Sampled, SessionEnded, to_line
 from autoloop.core.session import Session
+from autoloop.host.signals import Signals
 from autoloop.ports import OnProgress, Task
-from autoloop.steering import Signals
-from autoloop.stores.runs import all_runs
+from autoloop.runs.find import all_runs
 from benchmarks.sandboxed import report as report_commands
 
 MEASURE = 'read value < value.txt\necho "{\\"ms\\": $value}"\n'

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.betting import PairedRule, Shared
-from autoloop.core.noise import Floats, NoisePool
-from autoloop.core.power import outcomes
+from autoloop.core.evidence.betting import PairedRule, Shared
+from autoloop.core.evidence.noise import Floats, NoisePool
+from autoloop.core.evidence.power import outcomes
 from benchmarks.rules import (
     Bootstrap,
     ConfirmTwice,

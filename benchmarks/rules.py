@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.noise import Floats
+from autoloop.core.evidence.noise import Floats
 
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]

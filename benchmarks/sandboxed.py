@@ -18,7 +18,7 @@ from statistics import median
 from autoloop import process
 from autoloop.errors import AutoloopError
 from autoloop.ports import Cell, Sandbox
-from autoloop.sandbox.choosing import TIERS, choose
+from autoloop.sandbox.choose import TIERS, choose
 from autoloop.sandbox.none import NoSandbox
 from autoloop.sandbox.places import Places, survey
 

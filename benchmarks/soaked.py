@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from autoloop import api
-from autoloop.core.results import Row
-from autoloop.core.summary import Summary
-from autoloop.steering import Signals
+from autoloop.core.run.results import Row
+from autoloop.core.run.summary import Summary
+from autoloop.host.signals import Signals
 
 
 def main() -> None:

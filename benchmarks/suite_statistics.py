@@ -14,17 +14,16 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from autoloop.core.comparison import Difference
+from autoloop.core.evidence.comparison import Difference
+from autoloop.core.evidence.trial_power import difference_shown, flips_needed
+from autoloop.core.evidence.trials import paired_interval, wilson
 from autoloop.core.suite.contrast import Contrast, contrast
 from autoloop.core.suite.events import BenchStarted, TrialEnded
-from autoloop.core.suite.intervals import paired_interval
+from autoloop.core.suite.nights import TrendDirection, trend_of
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
-from autoloop.core.suite.rates import wilson
-from autoloop.core.suite.resolving import difference_shown, flips_needed
 from autoloop.core.suite.state import BenchState, replay
 from autoloop.core.suite.summary import metrics_line, summarise
-from autoloop.core.suite.trend import Direction, trend_of
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 ALPHA = 0.02
 Floats = NDArray[np.float64]
@@ -186,7 +185,7 @@ def trends(times: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for first, last in ((0.5, 0.5), (0.05, 0.05), (0.4, 0.5), (0.4, 0.6), (0.4, 0.7)):
         nights = rng.binomial(50, np.linspace(first, last, 14), (times, 14)) / 50
-        called = np.mean([trend_of(row).direction is not Direction.NOISE for row in nights.tolist()])
+        called = np.mean([trend_of(row).direction is not TrendDirection.NOISE for row in nights.tolist()])
         print(f"  {first:.0%} to {last:.0%}: {called:6.1%}")
 
 

@@ -21,7 +21,7 @@ from autoloop.core.suite.events import BenchEvent, BenchStarted, TrialEnded
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.state import replay
 from autoloop.core.suite.summary import summarise
-from autoloop.core.suite.trial import Outcome, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialResult
 
 SPEEDUP, CPU_MS, SUMMARY_SECONDS = 3.6, 60.0, 2.0
 """What four workers must bring, what a trial may cost beside its agent and verifier, what a summary may take."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from autoloop.core.results import COLUMNS
-from autoloop.stores.directory import RunDirectory
+from autoloop.core.run.results import COLUMNS
+from autoloop.runs.directory import RunDirectory
 from tests.real_git import commit_all, git, write
 from tests.real_run import Checkout
 

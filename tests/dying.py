@@ -20,12 +20,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autoloop import api, carrying, creation
-from autoloop.core.events import Event, to_line
-from autoloop.core.run import RunState
-from autoloop.steering import Signals
-from autoloop.stores.journal import FileJournal
-from autoloop.stores.runs import all_runs
+from autoloop import api
+from autoloop.core.run.events import Event, to_line
+from autoloop.core.run.state import RunState
+from autoloop.host.signals import Signals
+from autoloop.runs import record
+from autoloop.runs.find import all_runs
+from autoloop.runs.record import FileJournal
 
 LONGEST_LIFE = 0.4
 """Seconds until a shot at random."""
@@ -91,7 +92,7 @@ def main() -> int:
         import_module(late)
     root, mode, every, kills, seed = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])
     # The journal is nobody's parameter: only this test wants another.
-    carrying.FileJournal = creation.FileJournal = DyingJournal  # type: ignore[misc]
+    record.FileJournal = record.FileJournal = DyingJournal  # type: ignore[misc]
     DyingJournal.mode, DyingJournal.left = mode, every
     dice, killed = random.Random(seed), 0
     while True:

@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoloop.core.candidate import Candidate, Capture, Change
-from autoloop.core.disturbance import Conditions
-from autoloop.core.events import Event, RunStarted, from_line, to_line
-from autoloop.core.measurement import MeasurementFailure, Sample
-from autoloop.core.program import Criteria, Direction, Limits, Program, Rule
-from autoloop.core.reasons import Reason
-from autoloop.core.replay import replay
-from autoloop.core.results import Row
-from autoloop.core.run import RunState
+from autoloop.config.prompts import prompt
+from autoloop.core.run.candidate import Candidate, Capture, Change
+from autoloop.core.run.disturbance import Conditions
+from autoloop.core.run.events import Event, RunStarted, from_line, to_line
+from autoloop.core.run.measurement import MeasurementFailure, Sample
+from autoloop.core.run.program import Criteria, Direction, Limits, Program, Rule
+from autoloop.core.run.reasons import Reason
+from autoloop.core.run.replay import replay
+from autoloop.core.run.results import Row
+from autoloop.core.run.state import RunState
 from autoloop.core.session import Session
-from autoloop.loop import Loop
 from autoloop.ports import Agent, Cell, OnProgress, Parts, Progress, Request, Task, Wishes
-from autoloop.prompts import prompt
+from autoloop.runs.loop import Loop
 from autoloop.sandbox.none import NoSandbox
 
 

@@ -5,9 +5,11 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoloop.core.calibration import Noise
-from autoloop.core.candidate import Candidate, Change
-from autoloop.core.events import (
+from autoloop.agents.profiles import Profile
+from autoloop.core.evidence.paired import judge
+from autoloop.core.run.calibration import Noise
+from autoloop.core.run.candidate import Candidate, Change
+from autoloop.core.run.events import (
     Baselined,
     Captured,
     Decided,
@@ -21,17 +23,15 @@ from autoloop.core.events import (
     Verified,
     to_line,
 )
-from autoloop.core.evidence import judge
-from autoloop.core.flags import Flag, Sign
-from autoloop.core.measurement import Arm, MeasurementFailure, Sample, Taken, Wanted
-from autoloop.core.notes import Notes
-from autoloop.core.program import Criteria, Direction, Program
-from autoloop.core.reasons import Reason, StopReason
+from autoloop.core.run.flags import Flag, Sign
+from autoloop.core.run.measurement import Arm, MeasurementFailure, Sample, Taken, Wanted
+from autoloop.core.run.notes import Notes
+from autoloop.core.run.program import Criteria, Direction, Program
+from autoloop.core.run.reasons import Reason, StopReason
+from autoloop.core.run.verdict import Decision, Record, Verification
 from autoloop.core.session import Session, SessionFailure
-from autoloop.core.verdict import Decision, Record, Verification
-from autoloop.profiles import Profile
-from autoloop.stores.directory import RunDirectory
-from autoloop.stores.record import RunRecord
+from autoloop.runs.directory import RunDirectory
+from autoloop.runs.record import RunRecord, write_record
 
 CRITERIA = Criteria(metric_field="ms", direction=Direction.LOWER)
 PROGRAM = Program(slug="p", directory="programs/p", text="Lower ms.\n", scripts=("measure.sh",), criteria=CRITERIA)
@@ -61,7 +61,7 @@ class Night:
             run_id=RUN, program=PROGRAM, profile=Profile(name="night", agent="claude", model="sonnet"), sandbox="bwrap",
             seal={}, prompt_sha256="", seed=1, start=self.head, branch=f"autoloop/p/{RUN}", versions={"autoloop": "0"},
         )  # fmt: skip
-        self.directory.write_record(record)
+        write_record(self.directory, record)
         self.add(RunStarted(at=self.at, run_id=RUN, program="p", seed=1, start=self.head, branch=record.branch))
         self.add(RunResumed(at=self.at))
 

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from autoloop.agents.wrappers import Retrying
-from autoloop.core.events import Waited
-from autoloop.core.reasons import StopReason
+from autoloop.core.run.events import Waited
+from autoloop.core.run.reasons import StopReason
 from autoloop.core.session import Session, SessionFailure
 from tests.fakes import FakeAgent, FakeBench, FakeMachine, World, program
 

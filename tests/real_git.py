@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from autoloop.core.candidate import Capture
-from autoloop.repository import Repository, find
-from autoloop.trees import GitTrees, TreeOptions
+from autoloop.core.run.candidate import Capture
+from autoloop.git.git_trees import GitTrees, TreeOptions
+from autoloop.git.repository import Repository, find
 
 AT = 1_700_000_000.0
 SETTINGS = (

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from autoloop import api
-from autoloop.carrying import Outcome
-from autoloop.core.events import Event
-from autoloop.core.results import Row
+from autoloop.core.run.events import Event
+from autoloop.core.run.results import Row
+from autoloop.host.signals import Signals
 from autoloop.ports import Progress
-from autoloop.steering import Signals
-from autoloop.stores.directory import RunDirectory
-from autoloop.stores.journal import read_events
-from autoloop.stores.runs import find_run
+from autoloop.runs.directory import RunDirectory
+from autoloop.runs.find import find_run
+from autoloop.runs.record import read_events
+from autoloop.runs.resume import RunEnd
 from tests.real_git import commit_all, git, write
 
 READ = "read -r _ _ x < code.py"
@@ -84,15 +84,15 @@ class Checkout:
         lines = "".join(f"{name} = {toml(value)}\n" for name, value in profile.items())
         write(self.root, {"autoloop.toml": f'default_profile = "mine"\n[profiles.mine]\n{lines}'})
 
-    def run(self, **options: Any) -> Outcome:
+    def run(self, **options: Any) -> RunEnd:
         """Start a run in this process and carry it to its end."""
         return self._call(api.run, options)
 
-    def resume(self, **options: Any) -> Outcome:
+    def resume(self, **options: Any) -> RunEnd:
         """Go on with the latest run."""
         return self._call(lambda root, slug, *rest, **named: api.resume(root, slug, None, *rest, **named), options)
 
-    def _call(self, function: Callable[..., Outcome], options: dict[str, Any]) -> Outcome:
+    def _call(self, function: Callable[..., RunEnd], options: dict[str, Any]) -> RunEnd:
         signals = options.pop("signals", Signals())
         on_progress = options.pop("on_progress", self.seen.append)
         root = options.pop("root", self.root)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoloop.agents.making import bare_agent
+from autoloop.agents.make import bare_agent
 from autoloop.agents.prices import Price
-from autoloop.core.program import Limits
-from autoloop.core.session import Session
-from autoloop.core.usage import Usage
+from autoloop.agents.profiles import Profile
+from autoloop.core.run.program import Limits
+from autoloop.core.session import Session, Usage
 from autoloop.ports import Cell, Task
-from autoloop.profiles import Profile
 from autoloop.sandbox.none import NoSandbox
 from tests.fakes import program
 from tests.http_script import Reply

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoloop import process
 from autoloop.ports import Cell
-from autoloop.sandbox.choosing import choose
+from autoloop.sandbox.choose import choose
 from autoloop.sandbox.places import Places, survey
 
 ROOT = Path(__file__).parent.parent

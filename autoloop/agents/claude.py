@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autoloop.agents.client import ClientAgent
-from autoloop.agents.clues import failure_of
-from autoloop.agents.events import PATIENCE, Reader, Told, shown, text_of
-from autoloop.agents.programs import CLAUDE, Program, claude_settings
+from autoloop.agents.client_programs import CLAUDE, ClientProgram, claude_settings
+from autoloop.agents.error_texts import failure_of
+from autoloop.agents.events import PATIENCE, Reader, SessionLog, shown, text_of
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 from autoloop.ports import Room, Task
 
 TOOLS = "Bash,Edit,MultiEdit,Write,Read,Glob,Grep,LS,NotebookEdit,TodoWrite,Task"
@@ -38,7 +37,7 @@ _LONGEST_COMMAND = 600_000
 class ClaudeAgent(ClientAgent):
     """Claude Code."""
 
-    program: ClassVar[Program] = CLAUDE
+    program: ClassVar[ClientProgram] = CLAUDE
     foreign = (
         "CLAUDE_CODE_ENTRYPOINT",
         "CLAUDE_CODE_SSE_PORT",
@@ -87,7 +86,7 @@ class ClaudeAgent(ClientAgent):
             (home / SETTINGS).touch(0o600)
             (home / SETTINGS).write_text(json.dumps(kept))
 
-    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+    def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
         """For its events."""
         return ClaudeReader(told, task)
 
@@ -95,7 +94,7 @@ class ClaudeAgent(ClientAgent):
 class ClaudeReader(Reader):
     """Reads `stream-json`."""
 
-    def __init__(self, told: Told, task: Task) -> None:
+    def __init__(self, told: SessionLog, task: Task) -> None:
         super().__init__(told, task)
         self.answers: dict[str, Usage] = {}
         """By the id of the message."""

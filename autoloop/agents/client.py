@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from autoloop import process
-from autoloop.agents.clues import failure_of
-from autoloop.agents.events import LONGEST_EVENT, PATIENCE, Reader, Told
-from autoloop.agents.lending import Lent
+from autoloop.agents.client_programs import ClientProgram, Located, located
+from autoloop.agents.environment import agents_environment, kept_at_home, session_room
+from autoloop.agents.error_texts import failure_of
+from autoloop.agents.events import LONGEST_EVENT, PATIENCE, Reader, SessionLog
 from autoloop.agents.prices import Price
-from autoloop.agents.programs import Located, Program, located
+from autoloop.agents.profiles import Profile
 from autoloop.agents.redaction import secrets_in, secrets_of
-from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
+from autoloop.agents.sign_in import BorrowedSignIn
 from autoloop.agents.trajectory import Trajectory
 from autoloop.agents.transcript import Lines, Transcript
+from autoloop.config.dotenv import variables
+from autoloop.config.fields import quoted
 from autoloop.core.session import Session, SessionFailure
-from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
-from autoloop.fields import quoted
 from autoloop.ports import OnProgress, Room, Task
 from autoloop.process import Finished
-from autoloop.profiles import Profile
 
 _LONGEST_ARGUMENT = 100_000
 """Bytes of a packet on the command line, where the system takes at most 128 KiB for one argument."""
@@ -55,7 +55,7 @@ class ClientAgent(ABC):
     secrets: tuple[str, ...] = field(default=(), repr=False)
     patience: float = PATIENCE
     remote: ClassVar[bool] = True
-    program: ClassVar[Program]
+    program: ClassVar[ClientProgram]
     foreign: ClassVar[tuple[str, ...]] = ()
     """Variables that the same client sets for what it starts: of it, autoloop may be a part."""
     options: ClassVar[Mapping[str, type]] = {"args": list}
@@ -100,7 +100,7 @@ class ClientAgent(ABC):
         """Put into a private home what of the user's settings it cannot do without."""
 
     @abstractmethod
-    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+    def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
         """What reads the events of a session."""
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
@@ -114,7 +114,7 @@ class ClientAgent(ABC):
             Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
-            told = Told(transcript, trajectory, model=self.model, patience=self.patience)
+            told = SessionLog(transcript, trajectory, model=self.model, patience=self.patience)
             trajectory.user(task.packet)
             reader = self.reader(told, task, room)
             words = [*room.prefix, str(place.path), *self.command(task, _prompt(task, room))]
@@ -136,11 +136,11 @@ class ClientAgent(ABC):
         )
 
     @contextmanager
-    def _at_home(self, task: Task, place: Located) -> Iterator[tuple[Room, Lent | None]]:
+    def _at_home(self, task: Task, place: Located) -> Iterator[tuple[Room, BorrowedSignIn | None]]:
         """The room of a session, with the user's sign-in in its home."""
         lent, confined = None, task.sandbox.tier != "none"
         if self.store and confined:
-            lent = Lent(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
+            lent = BorrowedSignIn(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
             lent.rescue()
         room = session_room(task, self.kept, (place.needs,))
         if confined:
@@ -153,7 +153,9 @@ class ClientAgent(ABC):
             if lent:
                 lent.take_back()
 
-    def _process(self, task: Task, room: Room, words: Sequence[str], reader: Reader, lent: Lent | None) -> Finished:
+    def _process(
+        self, task: Task, room: Room, words: Sequence[str], reader: Reader, lent: BorrowedSignIn | None
+    ) -> Finished:
         output, errors = Lines(reader.lines, LONGEST_EVENT), Lines(reader.errors)
 
         def cancelled() -> bool:
@@ -187,7 +189,7 @@ class ClientAgent(ABC):
         own = {name: value for name, value in self.env.items() if name not in without}
         return {**own, **_marks(task, room), **self.variables(task), **room.env}
 
-    def _conclude(self, told: Told, done: Finished, task: Task, began: float) -> None:
+    def _conclude(self, told: SessionLog, done: Finished, task: Task, began: float) -> None:
         """What ended the session, where that was not the client's own word."""
         limits = task.limits
         if told.enough:
@@ -203,7 +205,7 @@ class ClientAgent(ABC):
         elif done.exit_code and told.failure is None:
             self._last_words(told, done, began)
 
-    def _last_words(self, told: Told, done: Finished, began: float) -> None:
+    def _last_words(self, told: SessionLog, done: Finished, began: float) -> None:
         said = told.transcript.last["stderr"] or told.transcript.last["stdout"]
         found = failure_of(None, f"{done.stderr}\n{said}", began) if said and not told.answered else None
         if found is None and done.exit_code in _NOT_STARTED and not told.answered:

@@ -3,28 +3,36 @@
 As observed with version 0.169.0: it has no limit of turns or costs, and its events tell tokens only at the end; the
 record that it keeps of its thread tells them after each answer, so that is read beside them. Statuses stand in the
 words of an error alone. It waits for ever for a network that is not there.
+
+The record that Codex keeps of a thread while it works: tokens after each answer, the model, the version.
+
+Its format is nobody's promise. What is not found there is not known, and does no harm.
 """
 
+import json
+import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from autoloop.agents.client import ClientAgent
-from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told, shown
+from autoloop.agents.client_programs import CODEX, ClientProgram
+from autoloop.agents.error_texts import failure_of
+from autoloop.agents.events import Reader, SessionLog, shown
 from autoloop.agents.prices import price_of
-from autoloop.agents.programs import CODEX, Program
-from autoloop.agents.rollout import Rollout
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.agents.transcript import Lines
+from autoloop.core.session import SessionFailure, Usage
 from autoloop.ports import Room, Task
 
 
 class CodexAgent(ClientAgent):
     """Codex."""
 
-    program: ClassVar[Program] = CODEX
+    program: ClassVar[ClientProgram] = CODEX
     foreign = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED", "CODEX_THREAD_ID")
 
     def command(self, task: Task, prompt: str) -> list[str]:
@@ -40,7 +48,7 @@ class CodexAgent(ClientAgent):
             words += ["-c", f'model_reasoning_effort="{self.effort}"']
         return [*words, *self.args, "--", prompt]
 
-    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+    def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
         """For its events, and for what it records."""
         if task.sandbox.tier == "none":
             folder = self.program.signed_in(Path(self.env.get("HOME") or Path.home()), self.env).parent
@@ -49,10 +57,74 @@ class CodexAgent(ClientAgent):
         return CodexReader(told, task, Rollout(folder / "sessions"), self)
 
 
+@dataclass
+class Rollout:
+    """The record of one thread, read as it grows."""
+
+    folder: Path
+    thread: str = ""
+    used: dict[str, Any] = field(default_factory=dict)
+    """The tokens of all answers."""
+    answers: int = 0
+    model: str = ""
+    version: str = ""
+    over: bool = False
+    """Whether the model has given its last answer."""
+    position: int = 0
+    looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self._take, _LONGEST)
+
+    def read(self, *, at_once: bool = False) -> bool:
+        """Take what is new; whether anybody looked."""
+        if not self.thread or (time.monotonic() - self.looked < _PAUSE and not at_once):
+            return False
+        self.looked = time.monotonic()
+        path = next(self.folder.glob(f"*/*/*/rollout-*-{self.thread}.jsonl"), None)
+        # The session can put anything here: a link, a pipe.
+        with suppress(OSError):
+            if path is not None:
+                file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                with open(file, "rb") as opened:
+                    opened.seek(self.position)
+                    new = opened.read(_AT_ONCE)
+                self.position += len(new)
+                self._lines.feed(new)
+        return True
+
+    def _take(self, lines: list[str]) -> None:
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                self._entry(str(entry.get("type")), entry.get("payload") or {})
+            except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+                continue
+
+    def _entry(self, kind: str, payload: dict[str, Any]) -> None:
+        match kind, payload.get("type"):
+            case "session_meta", _:
+                self.version = str(payload.get("cli_version") or "")
+            case "turn_context", _:
+                self.model = str(payload.get("model") or self.model)
+            case "token_usage_record", _:  # with the answer
+                self._count(payload.get("thread_token_usage"))
+            case "event_msg", "token_count":  # after its tools
+                self._count((payload.get("info") or {}).get("total_token_usage"))
+            case "event_msg", "task_complete":
+                self.over = True
+
+    def _count(self, used: object) -> None:
+        """Take the tokens of all answers so far; the same again is no new answer."""
+        if isinstance(used, dict) and used and used.get("total_tokens") != self.used.get("total_tokens"):
+            self.used = used
+            self.answers += 1
+
+
 class CodexReader(Reader):
     """Reads the events of `codex exec --json`."""
 
-    def __init__(self, told: Told, task: Task, rollout: Rollout, agent: CodexAgent) -> None:
+    def __init__(self, told: SessionLog, task: Task, rollout: Rollout, agent: CodexAgent) -> None:
         super().__init__(told, task)
         self.rollout, self.agent = rollout, agent
         self.tools = 0
@@ -152,3 +224,10 @@ def usage_of(used: Mapping[str, Any]) -> Usage:
         output=int(used.get("output_tokens") or 0),
         cache_read=cached,
     )
+
+
+_PAUSE = 0.5
+"""Seconds between two looks."""
+_LONGEST = 4 << 20
+_AT_ONCE = 16 << 20
+"""Bytes of one look; a thread writes less."""

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Self
 
 from autoloop import process
+from autoloop.agents.environment import agents_environment, kept_at_home, session_room
+from autoloop.agents.profiles import Profile
 from autoloop.agents.redaction import secrets_of
-from autoloop.agents.surroundings import agents_environment, kept_at_home, session_room
 from autoloop.agents.transcript import Transcript, reported
-from autoloop.core.notes import one_line
-from autoloop.core.program import Limits
+from autoloop.config.dotenv import variables
+from autoloop.config.fields import quoted
+from autoloop.core.run.notes import one_line
+from autoloop.core.run.program import Limits
 from autoloop.core.session import Session, SessionFailure
-from autoloop.dotenv import variables
 from autoloop.errors import AutoloopError
-from autoloop.fields import quoted
 from autoloop.ports import OnProgress, Room, Task
 from autoloop.process import Finished
-from autoloop.profiles import Profile
 
 _LONGEST_TEXT = 100_000
 """Bytes of the packet in the environment, where the system takes at most 128 KiB for one variable."""

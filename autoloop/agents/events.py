@@ -9,9 +9,8 @@ from typing import Any
 
 from autoloop.agents.trajectory import Trajectory
 from autoloop.agents.transcript import Transcript
-from autoloop.core.notes import one_line
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.run.notes import one_line
+from autoloop.core.session import SessionFailure, Usage
 from autoloop.ports import Task
 
 PATIENCE = 60.0
@@ -22,7 +21,7 @@ LONGEST_EVENT = 8 << 20
 
 
 @dataclass
-class Told:
+class SessionLog:
     """What a client has told of a session so far."""
 
     transcript: Transcript
@@ -86,7 +85,7 @@ class Told:
 class Reader(ABC):
     """Reads the events of one session."""
 
-    def __init__(self, told: Told, task: Task) -> None:
+    def __init__(self, told: SessionLog, task: Task) -> None:
         self.told, self.task = told, task
 
     @abstractmethod

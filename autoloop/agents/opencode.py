@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autoloop.agents.client import ClientAgent
-from autoloop.agents.clues import failure_of
-from autoloop.agents.events import Reader, Told, shown
-from autoloop.agents.programs import OPENCODE, Program
+from autoloop.agents.client_programs import OPENCODE, ClientProgram
+from autoloop.agents.error_texts import failure_of
+from autoloop.agents.events import Reader, SessionLog, shown
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 from autoloop.errors import AutoloopError
 from autoloop.ports import Room, Task
 
@@ -35,7 +34,7 @@ _OVERFLOWS = 3
 class OpencodeAgent(ClientAgent):
     """opencode."""
 
-    program: ClassVar[Program] = OPENCODE
+    program: ClassVar[ClientProgram] = OPENCODE
 
     @classmethod
     def has_key(cls, env: Mapping[str, str]) -> bool:
@@ -80,7 +79,7 @@ class OpencodeAgent(ClientAgent):
                 (home / name).touch(0o600)
                 (home / name).write_bytes(text)
 
-    def reader(self, told: Told, task: Task, room: Room) -> Reader:
+    def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
         """For its events and its log."""
         return OpencodeReader(told, task)
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from autoloop.core.model import Frozen
-from autoloop.core.usage import Usage
+from autoloop.core.session import Usage
 
 _DATE = re.compile(r"(-latest|[-@]\d{8}|-\d{4}-\d{2}-\d{2})$")
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from autoloop.agents import edits
+from autoloop.agents import knobs
 from autoloop.agents.command import CommandAgent
+from autoloop.agents.profiles import Profile
 from autoloop.agents.transcript import notes_block
+from autoloop.config.fields import quoted, read_values, validated
 from autoloop.core.model import Frozen
 from autoloop.core.session import Session, SessionFailure
 from autoloop.errors import AutoloopError
-from autoloop.fields import quoted, read_values, validated
 from autoloop.ports import OnProgress, Task
-from autoloop.profiles import Profile
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ Action = Write | Replace | Delete | Nothing | Fail | Shell | Callable[[Task], Se
 
 
 @dataclass(frozen=True)
-class Step:
+class ScriptedStep:
     """What one session does, one action after the other, and what it says of it."""
 
     actions: Sequence[Action] = ()
@@ -102,7 +102,7 @@ class Step:
 class ScriptedAgent:
     """Performs its steps in order; each is an action, several of them, or a `Step`."""
 
-    steps: Sequence[Step | Action | Sequence[Action]]
+    steps: Sequence[ScriptedStep | Action | Sequence[Action]]
     cycle: bool = False
     """Begin again after the last step."""
     env: Mapping[str, str] = field(default_factory=lambda: {"PATH": os.defpath}, repr=False)
@@ -138,17 +138,17 @@ class ScriptedAgent:
             }
         )
 
-    def _step(self, experiment: int) -> Step:
+    def _step(self, experiment: int) -> ScriptedStep:
         index = (experiment - 1) % len(self.steps) if self.cycle and self.steps else experiment - 1
         if index >= len(self.steps):
-            return Step()
+            return ScriptedStep()
         match self.steps[index]:
-            case Step() as step:
+            case ScriptedStep() as step:
                 return step
             case list() | tuple() as actions:
-                return Step(actions)
+                return ScriptedStep(actions)
             case action:
-                return Step((action,))  # type: ignore[arg-type] # a Sequence that is neither list nor tuple
+                return ScriptedStep((action,))  # type: ignore[arg-type] # a Sequence that is neither list nor tuple
 
     def _perform(self, action: Action, task: Task, on_progress: OnProgress) -> Session:
         if isinstance(action, Shell):
@@ -164,14 +164,14 @@ class ScriptedAgent:
 def _edit(action: Action, task: Task) -> Session | None:
     match action:
         case Write(path, text):
-            edits.write(task.tree, path, text)
+            knobs.write(task.tree, path, text)
         case Replace(path, old, new):
-            text = edits.read(task.tree, path)
+            text = knobs.read(task.tree, path)
             if old not in text:
                 raise AutoloopError(f"{path} does not hold {old!r}")
-            edits.write(task.tree, path, text.replace(old, new))
+            knobs.write(task.tree, path, text.replace(old, new))
         case Delete(path):
-            edits.delete(task.tree, path)
+            knobs.delete(task.tree, path)
         case Nothing() | Fail() | Shell():
             pass
         case function:
@@ -208,7 +208,7 @@ def read_script(path: Path, env: Mapping[str, str]) -> ScriptedAgent:
     """The agent of a TOML file: `[[steps]]` with the fields of `Step`, each action a table with its name in `do`."""
     script = validated(_Script, read_values(path, path.name), path.name)
     steps = [
-        Step(
+        ScriptedStep(
             **dict(step) | {"actions": tuple(_action(f"{path.name}: step {number}", action) for action in step.actions)}
         )
         for number, step in enumerate(script.steps, 1)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from autoloop.agents.redaction import Redaction
-from autoloop.core.usage import Usage
+from autoloop.core.session import Usage
 from autoloop.ports import Task
 
 SCHEMA = "ATIF-v1.7"

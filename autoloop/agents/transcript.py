@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from autoloop.agents.redaction import Redaction
-from autoloop.core.notes import one_line
+from autoloop.core.run.notes import one_line
 from autoloop.ports import OnProgress, Progress, Task
 
 LARGEST = 16 << 20

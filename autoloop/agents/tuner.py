@@ -16,17 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from autoloop.agents import edits
-from autoloop.agents.knobs import check, locate, rounded, turned
+from autoloop.agents.knobs import locate, read, rounded, turned, write
+from autoloop.agents.profiles import Profile
 from autoloop.agents.transcript import Transcript, notes_block
-from autoloop.core.program import Direction, Knob
+from autoloop.core.run.history import Parameter, Trial
+from autoloop.core.run.program import Direction, Knob
 from autoloop.core.session import Session, SessionFailure
-from autoloop.core.trials import Parameter, Trial
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Task
-from autoloop.profiles import Profile
-
-__all__ = ["TunerAgent", "check"]
 
 MISSING = "the tuner needs Optuna"
 HINT = 'Install it: pip install "autoloop-engine[tuner]"'
@@ -82,13 +79,13 @@ def _turn(task: Task) -> _Turned:
     knobs = task.program.tuning.knobs
     if not knobs:
         raise AutoloopError("the program declares no knobs")
-    texts = {file: edits.read(task.tree, file) for file in {knob.file: None for knob in knobs}}
+    texts = {file: read(task.tree, file) for file in {knob.file: None for knob in knobs}}
     spots = locate(knobs, texts)
     present = {spot.knob.name: spot.value for spot in spots}
     search = _Search(knobs, task.program.criteria.direction, task.seed, list(task.history()))
     setting = search.propose(present)
     for file, text in texts.items():
-        edits.write(task.tree, file, turned(text, [spot for spot in spots if spot.knob.file == file], setting))
+        write(task.tree, file, turned(text, [spot for spot in spots if spot.knob.file == file], setting))
     return _Turned(setting, [name for name, value in setting.items() if present.get(name) != value])
 
 

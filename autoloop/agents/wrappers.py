@@ -7,7 +7,7 @@ from time import time
 from autoloop.agents.prices import Price, price_of
 from autoloop.core.patience import Wait, after_quota, as_quota, next_attempt
 from autoloop.core.session import Session, SessionFailure
-from autoloop.core.totals import sum_known
+from autoloop.core.text import sum_known
 from autoloop.ports import Agent, Left, OnProgress, Progress, Task
 
 

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DONE, BUG, FIXABLE, NOTHING_KEPT, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. Wrong usage is FIXABLE too."""
+from autoloop.cli.render import DONE, FIXABLE, complain
+from autoloop.errors import AutoloopError, as_fixable
 
 
 def main() -> None:
     """The entry point `autoloop`."""
-    from autoloop.cli.render import complain
-    from autoloop.errors import AutoloopError, as_fixable
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character of somebody's file name is no reason to stop.
@@ -41,8 +38,6 @@ def main() -> None:
 
 
 def _own_up() -> None:
-    from autoloop.cli.render import complain
-
     complain("this is a bug of autoloop, not of yours", "Nothing of a run is lost: `autoloop run SLUG --resume`.")
 
 

@@ -59,7 +59,8 @@ def _list(path: Path, name: str | None, as_json: bool) -> None:
 
 def _check(path: Path, name: str | None, as_json: bool) -> None:
     from autoloop import api
-    from autoloop.cli.render import duration, money, on_terminal, say, say_json
+    from autoloop.cli.render import on_terminal, say, say_json
+    from autoloop.core.text import duration, money
     from autoloop.ports import Progress
 
     def show(sign: Progress) -> None:

@@ -74,7 +74,7 @@ def validate(
     json: options.Json = False,
 ) -> None:
     """Try a measurement as a run would. Says what it can resolve, and what an experiment costs."""
-    from autoloop.cli.running import validate
+    from autoloop.cli.run import validate
 
     validate(context.obj, slug, runs, json)
 
@@ -190,7 +190,7 @@ def verify(
     json: options.Json = False,
 ) -> None:
     """Measure a run's gain afresh. Original against head, in pairs."""
-    from autoloop.cli.running import verify
+    from autoloop.cli.run import verify
 
     raise typer.Exit(verify(context.obj, run, pairs, json))
 
@@ -201,7 +201,6 @@ app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 
 app.command(epilog="Example: autoloop clean --killed")(clean)
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 app.command(epilog="Example: autoloop report import-time --open")(report)
-
 
 app.command(epilog="Example: autoloop demo")(demo)
 app.command(epilog="Example: autoloop hud import-time --open")(hud)

@@ -1,19 +1,24 @@
 """`clean`: what is held on the disk, and removing it once a person has seen it. Parse, two calls of `api`, render.
 
 Only typer and the standard library are loaded here.
+
+What `clean` prints: what is held, what would go, what has gone.
 """
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autoloop.cli import DONE, FIXABLE, INTERRUPTED, options
-
-if TYPE_CHECKING:
-    from autoloop.core.keeping import CleanOptions
+from autoloop.cleanup.remove import Cleaned
+from autoloop.cleanup.survey import Holdings
+from autoloop.cli import options
+from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, complain, say, say_json, table
+from autoloop.core.holdings import CleanOptions, Holding, Part, State
+from autoloop.core.text import count
 
 Runs = Annotated[
     str | None,
@@ -57,8 +62,7 @@ def clean(
     resume. Your checkout is not touched.
     """
     from autoloop import api
-    from autoloop.cli import cleaned as told
-    from autoloop.core.keeping import CleanOptions
+    from autoloop.core.holdings import CleanOptions
 
     if branches and not runs:
         raise typer.BadParameter("--branches goes with --runs")
@@ -68,16 +72,16 @@ def clean(
     try:
         if json:
             done = api.clean(found) if yes else None
-            told.print_facts(found, done)
+            print_facts(found, done)
         else:
-            told.show(found)
+            show(found)
             if found.to_go and not (yes or _agreed()):
-                told.say_how(_command(context.obj, run, chosen))
+                say_how(_command(context.obj, run, chosen))
             elif found.to_go:
-                done = api.clean(found, told.show_entry)
-                told.conclude(done)
+                done = api.clean(found, show_entry)
+                conclude(done)
     except KeyboardInterrupt:
-        told.say_interrupted()
+        say_interrupted()
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(FIXABLE if done is not None and done.problems else DONE)
 
@@ -97,3 +101,158 @@ def _command(path: Path, run: str | None, chosen: "CleanOptions") -> str:
     flags = [f"--{name}" for name, wanted in vars(chosen).items() if wanted]
     there = [] if path == Path.cwd() else ["-C", str(path)]
     return shlex.join(["autoloop", *there, "clean", *([run] if run else []), *flags, "--yes"])
+
+
+_COLUMNS = {
+    "trees": (Part.TREES,),
+    "caches": (Part.CACHES,),
+    "scratch": (Part.SCRATCH,),
+    "sealed": (Part.SEALED,),
+    "journal": (Part.JOURNAL, Part.LITTER),
+    "sessions": (Part.SESSIONS, Part.TRANSCRIPTS),
+    "workspaces": (Part.WORKSPACES,),
+    "records": (Part.RECORDS,),
+}
+_REBUILT = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH})
+_TELLING = _REBUILT | {Part.WORKSPACES}
+
+
+def show(found: Holdings) -> None:
+    """The table, and what it means."""
+    shown = [entry for entry in found.entries if _is_worth_a_row(entry, found.options)]
+    if shown:
+        _table(shown, found.options)
+        say()
+    for line in _sentences(found, [entry for entry in found.entries if entry not in shown]):
+        say(line)
+
+
+def show_entry(entry: Holding, freed: int) -> None:
+    """One that was gone through."""
+    say(f"{_label(entry)}: {size(freed)} freed")
+
+
+def say_how(command: str) -> None:
+    """Nothing was removed; how to do it."""
+    say(f"Nothing was removed. To remove it: {command}")
+
+
+def say_interrupted() -> None:
+    """What a Ctrl-C leaves."""
+    complain("interrupted", "What was left half-way goes with the next `autoloop clean`.")
+
+
+def conclude(done: Cleaned) -> None:
+    """What has become of all of it."""
+    say(f"{size(done.freed)} freed")
+    for branch in done.branches:
+        name, _, commit = branch.partition(" ")
+        say(f"the branch {name} is gone; to have it again: git branch {name} {commit}")
+    for problem in done.problems:
+        complain(problem)
+
+
+def print_facts(found: Holdings, done: Cleaned | None) -> None:
+    """Everything, for programs."""
+    say_json(
+        {
+            "removed": done is not None,
+            "frees": found.frees,
+            "freed": done.freed if done else 0,
+            "entries": [_facts(entry, found.options) for entry in found.entries],
+            "elsewhere": found.elsewhere,
+            "branches": list(done.branches) if done else [],
+            "problems": list(done.problems) if done else [],
+        }
+    )
+
+
+def size(amount: int) -> str:
+    """`12.3 MB`, `4.5 GB`."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
+
+
+def _is_worth_a_row(entry: Holding, options: CleanOptions) -> bool:
+    """What holds nothing but what stays is only counted."""
+    holds = any(entry.sizes.get(part, 0) for part in _TELLING)
+    return holds or entry.state is State.ALIVE or entry.has_something_to_go(options)
+
+
+def _table(entries: Sequence[Holding], options: CleanOptions) -> None:
+    header = ["", "state", *_COLUMNS, "refs", "frees"]
+    rows = [
+        [
+            _label(entry),
+            entry.state.value,
+            *(_megabytes(sum(entry.sizes.get(part, 0) for part in parts)) for parts in _COLUMNS.values()),
+            str(entry.refs or ""),
+            _megabytes(entry.frees(options)),
+        ]
+        for entry in entries
+    ]
+    shown = [n for n in range(len(header)) if n in (0, 1, len(header) - 1) or any(row[n] for row in rows)]
+    table([header[n] for n in shown], [[row[n] for n in shown] for row in rows], [""] * len(rows))
+
+
+def _sentences(found: Holdings, unseen: Sequence[Holding]) -> Iterator[str]:
+    options, entries = found.options, found.entries
+    yield _headline(found)
+    if runs := sum(entry.what != "bench" for entry in unseen):
+        yield f"{count(runs, 'more run')}: nothing but journal, results and refs; --runs removes whole runs"
+    yield from _of_benches(found)
+    killed = [entry for entry in entries if entry.state is State.KILLED and (entry.here or options.everywhere)]
+    kept = sum(entry.sizes.get(part, 0) for entry in killed for part in _REBUILT)
+    if kept and not options.killed:
+        yield f"{count(len(killed), 'killed run')}: {size(kept)} for a quick resume; --killed frees that, to be rebuilt"
+    if found.elsewhere:
+        yield f"other repositories: {found.elsewhere} of their directories in the cache; --everywhere looks there"
+    if found.to_go and any(entry.state is State.ALIVE for entry in entries):
+        yield "a run is going: what is removed beside it may show in its samples"
+
+
+def _of_benches(found: Holdings) -> Iterator[str]:
+    """What holds workspaces, and how they would go."""
+    benches = [entry for entry in found.entries if entry.sizes.get(Part.WORKSPACES, 0)]
+    old = [entry for entry in benches if not entry.is_latest]
+    if old and not found.options.workspaces:
+        held = size(sum(entry.sizes[Part.WORKSPACES] for entry in old))
+        yield f"benches that are done: {held} of workspaces; --workspaces frees that"
+    if found.options.workspaces:
+        for latest in (entry for entry in benches if entry.is_latest):
+            yield f"{latest.name} is the latest bench and keeps its workspaces; name it to free them"
+
+
+def _headline(found: Holdings) -> str:
+    if not found.to_go:
+        return "Nothing to free."
+    stays = "journals, results, refs and branches stay"
+    if all(entry.what == "bench" for entry in found.to_go):
+        stays = "results and records stay"
+    if found.options.runs:
+        stays = f"whole runs go with their results{'' if found.options.branches else ', their branches stay'}"
+    return f"This frees {size(found.frees)} (the table is in MB); {stays}."
+
+
+def _facts(entry: Holding, options: CleanOptions) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "what": entry.what,
+        "state": entry.state.value,
+        "program": entry.program,
+        "repository": entry.repository,
+        "bytes": {part.value: amount for part, amount in sorted(entry.sizes.items()) if amount},
+        "refs": entry.refs,
+        "branch": entry.branch,
+        "goes": sorted(part.value for part in entry.parts_to_go(options)),
+        "frees": entry.frees(options),
+    }
+
+
+def _label(entry: Holding) -> str:
+    if entry.what == "files":
+        return entry.name
+    return " ".join(filter(None, (entry.program or (entry.what if entry.what != "run" else ""), entry.name)))
+
+
+def _megabytes(amount: int) -> str:
+    return f"{amount / 1e6:.1f}" if amount else ""

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from autoloop.cli import DONE, INTERRUPTED, options
+from autoloop.cli import options
+from autoloop.cli.render import DONE, INTERRUPTED
 
 
 def demo(
@@ -22,7 +23,7 @@ def demo(
     from autoloop.cli.live import Watcher
     from autoloop.cli.look import results_table
     from autoloop.cli.render import say, say_json
-    from autoloop.steering import Signals
+    from autoloop.host.signals import Signals
 
     signals = Signals()
     with Watcher(sys.stderr if json else sys.stdout) as watcher:

@@ -34,8 +34,7 @@ def _serve(path: Path, run: str | None, port: int, host: str, browse: bool) -> N
     from autoloop.errors import AutoloopError
 
     try:
-        from autoloop.hud.guard import is_loopback
-        from autoloop.hud.showing import keep_looking, shown
+        from autoloop.hud.server import is_loopback, keep_looking, shown
     except ModuleNotFoundError as error:
         if error.name != "websockets":
             raise

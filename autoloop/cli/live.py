@@ -1,21 +1,93 @@
-"""Following a run in the foreground: a line for each finished experiment and notice, and on a terminal a live line."""
+"""Following a run in the foreground: a line for each finished experiment and notice, and on a terminal a live line.
 
+What follows work in the foreground: something live at the end of a terminal, and lines above it.
+
+Elsewhere than on a terminal it is plain text, one line at a time, without control codes.
+"""
+
+import os
 import time
-from typing import TYPE_CHECKING, TextIO
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self, TextIO
 
-from autoloop.cli.render import STYLES, duration, number, percent
-from autoloop.cli.screen import SPOKEN, Screen, one_line
-from autoloop.core.flags import signs_of
-from autoloop.core.results import Row
-from autoloop.core.summary import Summary
+from autoloop.cli.render import STYLES, clean, on_terminal, say
+from autoloop.core.run.flags import signs_of
+from autoloop.core.run.results import Row
+from autoloop.core.run.summary import Summary
+from autoloop.core.text import duration, number, percent
+from autoloop.errors import is_full
 from autoloop.ports import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
     from rich.text import Text
+
 
 _LOUD = "bold yellow"
 _LONGEST_PHASE = 40
+
+
+class Screen(ABC):
+    """Shows itself while it is entered; drawn anew from a thread of its own."""
+
+    refreshes_per_second: ClassVar[int] = 2
+
+    def __init__(self, file: TextIO, *, live: bool = True) -> None:
+        self._file = file
+        self._wanted = live
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._wanted and on_terminal(self._file):
+            self._live = self._started()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def on_line(self, text: str, style: str = "") -> None:
+        """Print a line above what is live. A log on a full disk is no reason to stop."""
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.console.print(Text(clean(text), style=style))
+            return
+        try:
+            say(text, self._file)
+        except OSError as error:
+            if not is_full(error):
+                raise
+
+    def say_at_once(self, text: str) -> None:
+        """Print a line where nothing is live. Safe inside a signal handler, where nothing buffered may be written."""
+        if self._live is None:
+            with suppress(OSError):
+                os.write(self._file.fileno(), f"{text}\n".encode())
+
+    @abstractmethod
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """What is live."""
+
+    def _started(self) -> "Live":
+        from rich.console import Console
+        from rich.live import Live
+
+        live = Live(
+            self,
+            console=Console(file=self._file),
+            refresh_per_second=self.refreshes_per_second,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        live.start()
+        return live
 
 
 class Watcher(Screen):
@@ -83,3 +155,12 @@ def experiment_line(row: Row) -> str:
     text = f"[{signs_of(row.flags)}] {text}" if row.flags else text
     columns = f"{row.experiment:>4}  {row.status.value:8}  {row.reason:18}  {number(row.metric):>12}"
     return f"{columns}  {percent(row.gain):>8}  {one_line(text)}".rstrip()
+
+
+SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
+"""Phases whose text is worth a line of its own."""
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and control characters."""
+    return " ".join(clean(text).split())

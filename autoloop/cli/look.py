@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from autoloop import api
-from autoloop.cli.render import count, duration, money, number, on_terminal, percent, say, say_json, table
+from autoloop.cli.render import on_terminal, say, say_json, table
 from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
+from autoloop.core.text import count, duration, money, number, percent
 
 if TYPE_CHECKING:
-    from autoloop.core.results import Row
+    from autoloop.core.run.results import Row
+
 
 _LATEST = 5
 
@@ -41,7 +43,7 @@ def init(path: Path, slug: str | None, as_json: bool) -> None:
 
 def results(path: Path, run: str | None, as_json: bool) -> None:
     """Every row: a table on a terminal, `results.tsv` when piped."""
-    from autoloop.core.results import HEADER
+    from autoloop.core.run.results import HEADER
 
     rows = api.results(path, run)
     if as_json:
@@ -97,7 +99,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
     )
 
 
-def _runs(found: api.Found) -> str:
+def _runs(found: api.Overview) -> str:
     if not found.runs:
         return "none yet"
     latest = ", ".join(f"{run.slug} {run.run_id}" for run in reversed(found.runs[-_LATEST:]))
@@ -105,7 +107,7 @@ def _runs(found: api.Found) -> str:
     return latest + (f", and {count(older, 'older one')}" if older > 0 else "")
 
 
-def _next_command(found: api.Found) -> str:
+def _next_command(found: api.Overview) -> str:
     if found.alive:
         return f"autoloop status {found.alive[-1]}"
     if found.runs and api.status(found.root)["phase"] == "killed":

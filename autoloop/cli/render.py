@@ -9,17 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from autoloop.core.figures import count as count
-from autoloop.core.figures import duration as duration
-from autoloop.core.figures import money as money
-from autoloop.core.figures import number as number
-from autoloop.core.figures import percent as percent
-
 Cells = Sequence[str]
+DONE, BUG, FIXABLE, NOTHING_KEPT, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes. Wrong usage is FIXABLE too."""
 
 STYLES = {"keep": "green", "crash": "red", "baseline": "bold", "discard": ""}
 """How each status looks on a terminal."""
-
 
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

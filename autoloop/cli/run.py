@@ -1,13 +1,34 @@
 """`run`: the loop. Parse, one call of `api`, an exit code.
 
 Only typer and the standard library are loaded here.
+
+`run`, `validate` and `verify`: what takes time, followed while it goes, and told at its end.
 """
 
 import os
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import typer
 
+from autoloop import api
 from autoloop.cli import options
+from autoloop.cli.live import Watcher
+from autoloop.cli.look import results_table
+from autoloop.cli.notify import Notify
+from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, complain, say, say_json
+from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
+from autoloop.core.run.program import Rule
+from autoloop.core.run.reasons import StopReason
+from autoloop.core.run.results import Row
+from autoloop.core.run.summary import Summary
+from autoloop.core.text import count, number, percent
+from autoloop.errors import AutoloopError
+from autoloop.host.signals import Signals
+from autoloop.runs.resume import RunEnd
 
 
 def run(
@@ -37,15 +58,11 @@ def run(
 
     Exit codes: 0 something was kept, 2 something you can fix, 3 nothing was kept, 130 interrupted.
     """
-    from autoloop.api import RunOptions
-    from autoloop.cli.noticing import Notify
-    from autoloop.cli.running import Wanted, run_loop
-
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
     given = limits_given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
-    chosen = RunOptions(agent, given, rule, seed)
-    wanted = Wanted(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
+    chosen = api.RunOptions(agent, given, rule, seed)
+    wanted = RunRequest(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
     raise typer.Exit(run_loop(context.obj, wanted, Notify(notify, notify_each)))
 
 
@@ -58,3 +75,191 @@ def limits_given(
 ) -> dict[str, int | float]:
     """The limits that were typed, by the names that a program gives them."""
     return {name: value for name, value in locals().items() if value is not None}
+
+
+_PATIENCE_SECONDS = 10.0
+_WORTH_SAYING = 1e9
+"""Bytes of trees that are left for a resume."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person typed after `run`."""
+
+    slug: str
+    options: api.RunOptions
+    resume: bool
+    run: str | None
+    detach: bool
+    json: bool
+    watch: bool = False
+
+
+def run_loop(path: Path, wanted: RunRequest, notify: Notify) -> int:
+    """Run the loop to its end, or leave it to the background; the exit code."""
+    _refuse_contradictions(wanted)
+    if wanted.detach:
+        notify.refuse_in_background()
+        return _run(path, wanted, notify)
+    with notify.opened(path):
+        return _run(path, wanted, notify)
+
+
+def _run(path: Path, wanted: RunRequest, notify: Notify) -> int:
+    signals = Signals()
+    try:
+        with _watcher(path, wanted) as watcher:
+            signals.on_first = watcher.on_first_interrupt
+            signals.install()
+            if wanted.detach:
+                run_id = api.detach(path, wanted.slug, wanted.options, signals=signals, on_progress=watcher.on_progress)
+                outcome = None
+            else:
+                outcome = _carried(path, wanted, signals, watcher, notify)
+    except AutoloopError as error:
+        if signals.received is None:
+            raise
+        complain(f"interrupted: {error.message}", error.hint)
+        return INTERRUPTED
+    if outcome is None:
+        return _left_in_background(path, run_id, wanted.json)
+    notify.run_ended(outcome.summary)
+    _report(path, outcome, wanted.json)
+    return _exit_code(outcome.summary, interrupted=signals.received is not None)
+
+
+def validate(path: Path, slug: str, runs: int, as_json: bool) -> None:
+    """Try a program's measurement."""
+    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
+        found = api.validate(path, slug, runs=runs, on_progress=watcher.on_progress, environ=os.environ)
+    if as_json:
+        say_json(found.as_dict())
+    else:
+        for line in found.lines():
+            say(line)
+
+
+def verify(path: Path, run: str | None, pairs: int | None, as_json: bool) -> int:
+    """Measure the original against the head; 0 when it is better, 3 when that could not be shown."""
+    signals = Signals()
+    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
+        signals.on_first = watcher.on_first_interrupt
+        signals.install()
+        found = api.verify(path, run, pairs=pairs, signals=signals, on_progress=watcher.on_progress, environ=os.environ)
+    facts = found.model_dump(mode="json")
+    if as_json:
+        say_json(facts)
+    else:
+        say(f"verified: {verified_line(facts)}")
+    if signals.received is not None:
+        return INTERRUPTED
+    return DONE if found.low is not None and found.low > 0 and not found.problems else NOTHING_KEPT
+
+
+def _refuse_contradictions(wanted: RunRequest) -> None:
+    rule, rules = wanted.options.rule, [rule.value for rule in Rule]
+    if rule is not None and rule not in rules:
+        raise AutoloopError(f"--rule is {rule!r}; allowed: {', '.join(rules)}")
+    if wanted.run is not None and not wanted.resume:
+        raise AutoloopError("--run names a run to resume", f"Add --resume: `autoloop run {wanted.slug} --resume`.")
+    if wanted.resume and (wanted.options.profile is not None or wanted.options.seed is not None):
+        raise AutoloopError("a run keeps the agent and the seed that it began with", "Start a new run for others.")
+    if wanted.watch and wanted.detach:
+        hint = f"Leave out one of them; `autoloop hud {wanted.slug}` shows a run in the background."
+        raise AutoloopError("--watch shows a run in the foreground, so it does not go with --detach", hint)
+    if wanted.resume and wanted.detach:
+        hint = f"`nohup autoloop run {wanted.slug} --resume &` goes on in the background."
+        raise AutoloopError("--detach starts a new run, so it does not go with --resume", hint)
+
+
+def _watcher(path: Path, wanted: RunRequest) -> Watcher:
+    file = sys.stderr if wanted.json else sys.stdout
+    if not wanted.watch:
+        return Watcher(file)
+    from autoloop.cli.watch import RunWatch
+
+    return RunWatch(file, lambda run_id: api.results(path, run_id))
+
+
+def _carried(path: Path, wanted: RunRequest, signals: Signals, watcher: Watcher, notify: Notify) -> RunEnd:
+    def on_news(rows: list[Row], summary: Summary) -> None:
+        watcher.on_news(rows, summary)
+        notify.on_news(rows, summary)
+
+    carry = partial(api.resume, path, wanted.slug, wanted.run) if wanted.resume else partial(api.run, path, wanted.slug)
+    return carry(wanted.options, signals=signals, on_progress=watcher.on_progress, on_news=on_news)
+
+
+def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:
+    """Report once the background process has taken the run up, so that a look at it right after finds it alive."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    status = api.status(path, run_id)
+    while not status["alive"] and status["stop_reason"] is None and time.monotonic() < until:
+        time.sleep(0.1)
+        status = api.status(path, run_id)
+    log = str(Path(status["path"]) / "run.log")
+    if not status["alive"] and status["stop_reason"] is None:
+        complain(f"run {run_id} was not taken up by its background process", f"See {log}.")
+        return FIXABLE
+    if as_json:
+        say_json({"run_id": run_id, "log": log})
+    else:
+        say(f"run {run_id} goes on in the background, with its first measurement; its log: {log}")
+        say(f"look: autoloop status {run_id}   steer: autoloop guide TEXT   end: autoloop stop {run_id}")
+    return DONE
+
+
+def _report(path: Path, outcome: RunEnd, as_json: bool) -> None:
+    summary = outcome.summary
+    if as_json:
+        facts = api.status(path, summary.run_id)
+        say_json({**facts, "alive": False, "why_nothing_kept": list(outcome.why_nothing_kept)})
+    else:
+        _tell(path, outcome)
+    if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
+        complain(f"the agent cannot be reached: {summary.detail}", f"Mend it, then go on: `{_resume(summary)}`.")
+
+
+def _tell(path: Path, outcome: RunEnd) -> None:
+    summary = outcome.summary
+    say()
+    rows = api.results(path, summary.run_id)
+    results_table(rows)
+    verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
+    say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
+    if summary.kept:
+        change = f"{number(summary.original_baseline)} at the start, {number(summary.baseline)} now"
+        gain = f"a gain of {percent(summary.gain)}{' side by side' if summary.confirmed is not None else ''}"
+        say(f"{summary.metric_field} {change}: {gain}; {summary.direction} is better")
+        if summary.verified is not None:
+            say(f"verified: {verified_line(summary.verified.model_dump(mode='json'))}")
+        facts = summary.model_dump(mode="json")
+        keeps, flagged = keeps_line(facts), flagged_line(facts)
+        if flagged:
+            say(flagged)
+        say(f"branch: {summary.branch}{f' ({keeps})' if keeps else ''}\nmerge it: git merge {summary.branch}")
+    elif outcome.why_nothing_kept:
+        say("nothing was kept:")
+        for sentence in outcome.why_nothing_kept:
+            say(f"  {sentence}")
+    say(f"sandbox: {sandbox_line(summary.model_dump(mode='json'))}")
+    name, best = summary.program, summary.best_experiment or summary.experiments
+    if rows:
+        say(f"look next: autoloop results {name}, autoloop show {best} {name}, autoloop ideas {name}")
+    if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
+        say(f"go on: {_resume(summary)}")
+    held = api.holdings(path, summary.run_id).frees
+    if held > _WORTH_SAYING:
+        say(f"its trees hold {held / 1e9:.1f} GB, for a quick resume; to free them: autoloop clean {summary.run_id}")
+
+
+def _resume(summary: Summary) -> str:
+    return f"autoloop run {summary.program} --resume --run {summary.run_id}"
+
+
+def _exit_code(summary: Summary, *, interrupted: bool) -> int:
+    if interrupted or summary.stop_reason == StopReason.ABORTED:
+        return INTERRUPTED
+    if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
+        return FIXABLE
+    return DONE if summary.kept else NOTHING_KEPT

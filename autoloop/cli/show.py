@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from autoloop import api
-from autoloop.cli.render import clean, count, duration, money, number, on_terminal, percent, say, say_json
-from autoloop.core.events import Decided, Event, Sampled, SessionEnded
-from autoloop.core.measurement import MEASURE, MeasurementFailure
-from autoloop.core.program import Criteria, Gate
-from autoloop.core.results import Row
+from autoloop.cli.render import clean, on_terminal, say, say_json
+from autoloop.core.run.events import Decided, Event, Sampled, SessionEnded
+from autoloop.core.run.measurement import MEASURE, MeasurementFailure
+from autoloop.core.run.program import Criteria, Gate
+from autoloop.core.run.results import Row
+from autoloop.core.text import count, duration, money, number, percent
 
 CALLS = "model_calls"
 """What `bench --json` says of a sample."""

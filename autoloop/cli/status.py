@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from autoloop import api
-from autoloop.cli.render import count, duration, money, number, percent, say, say_json
+from autoloop.cli.render import say, say_json
+from autoloop.core.text import count, duration, money, number, percent
 from autoloop.errors import AutoloopError
 
 Facts = dict[str, Any]

@@ -2,30 +2,34 @@
 
 What is told may come from any thread, and the table is drawn by one of its own. Who tells is never kept waiting for
 more than a copy of a few tables in memory: the figures are made by who draws.
+
+The live tables in rows of text: a bench by its arms and workers, a run by its experiments. Pure.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from itertools import zip_longest
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
-from autoloop.cli import tables
-from autoloop.cli.live import Watcher
+from autoloop.cli.live import SPOKEN, Screen, Watcher, one_line
 from autoloop.cli.render import STYLES, Cells, clean
-from autoloop.cli.screen import SPOKEN, Screen, one_line
-from autoloop.cli.tables import AtWork
-from autoloop.core.results import Row
+from autoloop.core.run.flags import signs_of
+from autoloop.core.run.results import Row
+from autoloop.core.run.summary import Summary, seconds_left
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import BenchSummary, summarise
-from autoloop.core.suite.trial import TrialKey, TrialResult
-from autoloop.core.summary import Summary
+from autoloop.core.suite.tally import Tally
+from autoloop.core.suite.tasks import TrialKey, TrialResult
+from autoloop.core.text import duration, money, number, percent
 from autoloop.ports import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
     from rich.table import Table
+
 
 REFRESHES_PER_SECOND = 1
 _SHARE = 20
@@ -46,7 +50,7 @@ class BenchWatch(Screen):
         self._state: BenchState | None = None
         """A copy that nobody folds events into."""
         self._state_at = now()
-        self._workers: dict[int, AtWork] = {}
+        self._workers: dict[int, WorkerRow] = {}
         self._told: Sequence[TrialResult] | None = None
         self._planned = 0
         self._cut: set[str] = set()
@@ -70,7 +74,7 @@ class BenchWatch(Screen):
             if key is not None:
                 same = before is not None and before.key == key
                 since = before.since if same and before else self._now()
-                self._workers[worker] = AtWork(key, phase, since, text or (before.text if same and before else ""))
+                self._workers[worker] = WorkerRow(key, phase, since, text or (before.text if same and before else ""))
 
     def on_progress(self, sign: Progress) -> None:
         """Print what is worth a line of its own."""
@@ -92,7 +96,7 @@ class BenchWatch(Screen):
         else:
             for (key, result), old in zip_longest(state.results.items(), self._told):
                 if result is not old:
-                    self.on_line(tables.trial_line(key, result, len(state.results), self._planned))
+                    self.on_line(trial_line(key, result, len(state.results), self._planned))
         self._told = tuple(state.results.values())
         for group in state.cut.keys() - self._cut:
             self.on_line(f"{group} is cut short: its {state.cut[group]:g} hours are used up")
@@ -106,10 +110,10 @@ class BenchWatch(Screen):
         now = self._now()
         if state is not None and state.started is not None:
             summary = self._summarised(state, now)
-            yield _table(tables.ARM_COLUMNS, tables.arm_rows(summary), left=(0, 1), last_is_total=True)
-            yield Text(tables.bench_line(summary, now - state_at), style="cyan", no_wrap=True, overflow="ellipsis")
+            yield _table(ARM_COLUMNS, arm_rows(summary), left=(0, 1), last_is_total=True)
+            yield Text(bench_line(summary, now - state_at), style="cyan", no_wrap=True, overflow="ellipsis")
         if workers:
-            yield _table(tables.WORKER_COLUMNS, tables.worker_rows(workers, now), left=(1, 2, 3, 5))
+            yield _table(WORKER_COLUMNS, worker_rows(workers, now), left=(1, 2, 3, 5))
         if self._stopping:
             yield Text(self._stopping, style="yellow")
 
@@ -166,10 +170,10 @@ class RunWatch(Watcher):
             yield self._line(options.max_width)
             return
         shown = rows[-max(1, (options.height or console.size.height) - _FRAME_LINES) :]
-        cells, styles = list(map(tables.experiment_cells, shown)), [STYLES[row.status.value] for row in shown]
-        yield _table(tables.EXPERIMENT_COLUMNS, cells, left=(1, 2, 7), styles=styles)
+        cells, styles = list(map(experiment_cells, shown)), [STYLES[row.status.value] for row in shown]
+        yield _table(EXPERIMENT_COLUMNS, cells, left=(1, 2, 7), styles=styles)
         elapsed = summary.seconds + time.monotonic() - self._news_at
-        yield Text(tables.run_line(summary, elapsed), style="cyan", no_wrap=True, overflow="ellipsis")
+        yield Text(run_line(summary, elapsed), style="cyan", no_wrap=True, overflow="ellipsis")
         phase = "  ".join(filter(None, (self._stopping, one_line(self._phase))))
         yield Text(phase, style="yellow" if self._stopping else "", no_wrap=True, overflow="ellipsis")
 
@@ -202,3 +206,93 @@ def _table(
             style=styles[place] if styles else "",
         )
     return table
+
+
+ARM_COLUMNS = ("arm", "progress", "passed", "failed", "timeouts", "errors", "retries", "average")
+WORKER_COLUMNS = ("worker", "arm", "task", "phase", "for", "newest line")
+EXPERIMENT_COLUMNS = ("#", "verdict", "reason", "metric", "gain", "time", "cost", "what")
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """What a worker is at."""
+
+    key: TrialKey
+    phase: str
+    since: float
+    """On the clock of whoever shows it."""
+    text: str = ""
+
+
+def arm_rows(summary: BenchSummary) -> list[Cells]:
+    """One row an arm, and a last one for all."""
+    arms = [_tally_cells(arm.arm, arm) for arm in summary.arms]
+    return [*arms, _tally_cells("total", summary.totals)]
+
+
+def bench_line(summary: BenchSummary, since: float) -> str:
+    """Elapsed, what is still to go, and cost; `since` is how many seconds ago the summary was true."""
+    since = 0.0 if summary.stop_reason else since
+    elapsed, eta = summary.worked_seconds + since, summary.eta_seconds
+    to_go = "" if eta is None or summary.stop_reason else f"{duration(max(0.0, round(eta - since)))} to go"
+    lost = f"{summary.replaced_workers} workers replaced" if summary.replaced_workers else ""
+    cut = ", ".join(f"{one.group} cut short at {one.taken}/{one.planned}" for one in summary.cut)
+    return "  ".join(
+        filter(None, (f"elapsed {duration(elapsed)}", to_go, f"cost {money(summary.cost_usd)}", cut, lost))
+    )
+
+
+def worker_rows(workers: Mapping[int, WorkerRow], now: float) -> list[Cells]:
+    """One row a worker that is at something."""
+    return [
+        (str(number), one.key.arm, trial_name(one.key), one.phase, duration(round(max(0.0, now - one.since))),
+         _line(one.text))
+        for number, one in sorted(workers.items())
+    ]  # fmt: skip
+
+
+def trial_name(key: TrialKey) -> str:
+    """A trial within its arm: `fix-git`, `fix-git 3.2` for the second attempt of the third iteration."""
+    if key.attempt > 1:
+        return f"{key.task} {key.iteration}.{key.attempt}"
+    return f"{key.task} {key.iteration}" if key.iteration > 1 else key.task
+
+
+def trial_line(key: TrialKey, result: TrialResult, taken: int, planned: int) -> str:
+    """A finished trial in one line."""
+    why = ": ".join(filter(None, (result.failure_mode, result.detail)))
+    columns = f"{f'{taken}/{planned}':>11}  {result.outcome.value:11}  {key.arm:12}  {trial_name(key):28}"
+    return f"{columns}  {duration(result.seconds):>10}  {_line(why)}".rstrip()
+
+
+def experiment_cells(row: Row) -> Cells:
+    """A finished experiment; without a metric it says why."""
+    what = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
+    flagged = f"[{signs_of(row.flags)}] " if row.flags else ""
+    cost = "" if row.cost_usd is None else money(row.cost_usd)
+    return (str(row.experiment), row.status.value, row.reason, number(row.metric), percent(row.gain),
+            duration(row.seconds), cost, _line(f"{flagged}{what}"))  # fmt: skip
+
+
+def run_line(summary: Summary, elapsed: float) -> str:
+    """Where a run stands: experiments, time, what is still to go at most, cost, metric."""
+    left = seconds_left(summary, elapsed)
+    parts = (
+        f"experiment {summary.experiment}/{summary.max_experiments}",
+        f"elapsed {duration(elapsed)}",
+        "" if left is None else f"at most {duration(round(left))} to go",
+        f"cost {money(summary.cost_usd)}",
+        "" if summary.baseline is None else f"{summary.metric_field} {number(summary.baseline)}",
+        percent(summary.gain) if summary.kept else "",
+    )
+    return "  ".join(filter(None, parts))
+
+
+def _tally_cells(name: str, tally: Tally) -> Cells:
+    share = f"  {100 * tally.done // tally.planned:>3} %" if tally.planned else ""
+    counts = (tally.passed, tally.failed, tally.timeout, tally.error, tally.retries)
+    return (name, f"{tally.done}/{tally.planned}{share}", *map(str, counts), duration(tally.mean_seconds))
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())

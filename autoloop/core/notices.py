@@ -1,10 +1,10 @@
 """What people are told of a run or a bench while they are away: a title and a sentence or two."""
 
 from autoloop.core.model import Frozen
-from autoloop.core.results import Row
+from autoloop.core.run.results import Row
+from autoloop.core.run.summary import Summary
 from autoloop.core.suite.summary import BenchSummary
-from autoloop.core.suite.trial import TrialKey, TrialResult
-from autoloop.core.summary import Summary
+from autoloop.core.suite.tasks import TrialKey, TrialResult
 
 
 class Notice(Frozen):

@@ -1,9 +1,11 @@
-"""One agent session from prompt to exit: what it cost and how it ended."""
+"""One agent session from prompt to exit: what it cost and how it ended.
+
+Tokens that a session used, by what they cost.
+"""
 
 from enum import StrEnum
 
 from autoloop.core.model import Frozen
-from autoloop.core.usage import Usage
 
 
 class SessionFailure(StrEnum):
@@ -47,6 +49,30 @@ _OUT_OF_REACH = {
     SessionFailure.UNREACHABLE,
 }
 _PASSES = {SessionFailure.RATE_LIMITED, SessionFailure.OVERLOADED, SessionFailure.UNREACHABLE}
+
+
+class Usage(Frozen):
+    """Tokens of one session. The four do not overlap."""
+
+    input: int = 0
+    """Read anew."""
+    output: int = 0
+    """Written, reasoning included."""
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.input + self.output + self.cache_read + self.cache_write
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+        )
 
 
 class Session(Frozen):

@@ -8,9 +8,10 @@ from typing import Any
 from autoloop.core.suite.events import BenchEvent, Regraded, TrialEnded
 from autoloop.core.suite.summary import BenchSummary, summarise
 from autoloop.core.suite.tally import Tally
-from autoloop.core.suite.trial import TrialKey
-from autoloop.following import BenchFollower, Doing, Sight
+from autoloop.core.suite.tasks import TrialKey
 from autoloop.hud.messages import Message, cut, message, of_bench, trial_fields
+from autoloop.journal.tail import Doing, Sight
+from autoloop.suites.follow import BenchFollower
 
 _REMEMBERED = 200
 """Finished trials and lines of output that a new viewer is shown."""

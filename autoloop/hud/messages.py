@@ -7,13 +7,13 @@ data: whoever shows them escapes them.
 from collections.abc import Mapping
 from typing import Any
 
-from autoloop.core import events as loop
-from autoloop.core.events import Event
-from autoloop.core.notes import one_line
-from autoloop.core.results import Row
+from autoloop.core.run import events as loop
+from autoloop.core.run.events import Event
+from autoloop.core.run.notes import one_line
+from autoloop.core.run.results import Row
 from autoloop.core.suite import events as suite
 from autoloop.core.suite.events import BenchEvent
-from autoloop.core.suite.trial import TrialKey, TrialResult
+from autoloop.core.suite.tasks import TrialKey, TrialResult
 
 Message = dict[str, Any]
 

@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from autoloop.core.events import Event
-from autoloop.core.remaining import seconds_left
-from autoloop.following import Doing, RunFollower, Sight
+from autoloop.core.run.events import Event
+from autoloop.core.run.summary import seconds_left
 from autoloop.hud.messages import Message, cut, message, of_row, of_run, row_fields
+from autoloop.journal.tail import Doing, Sight
+from autoloop.runs.follow import RunFollower
 
 _LINES = 200
 """Of output that a new viewer is shown."""

@@ -1,19 +1,39 @@
-"""HTTP and WebSocket: the page, and at `/events` the messages. Refuses everything else."""
+"""HTTP and WebSocket: the page, and at `/events` the messages. Refuses everything else.
 
+Who may look: a page elsewhere must not read what this one shows, and no trick with names may make it look the same.
+
+A browser says in `Host` which name it believes to talk to. A name that an attacker owns can be led to this machine
+(DNS rebinding), a number or `localhost` cannot. In `Origin` it says whose page opens a connection; programs that are
+no browsers say nothing there.
+
+Serving the live page until somebody ends it.
+"""
+
+import errno
 import http
 import logging
 import socket
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from autoloop import api
 from autoloop.errors import AutoloopError
-from autoloop.hud.guard import why_refused
-from autoloop.hud.hub import Hub
+from autoloop.hud.bench_story import BenchStory
+from autoloop.hud.hub import Hub, Story
+from autoloop.hud.run_story import RunStory
+from autoloop.runs.follow import RunFollower
+from autoloop.suites.follow import BenchFollower
 
 PAGE = Path(__file__).parent / "page"
 EVENTS = "/events"
@@ -129,10 +149,97 @@ def _cut_off(connection: ServerConnection) -> None:
 
 
 def _is_taken(error: OSError) -> bool:
-    import errno
-
     return error.errno == errno.EADDRINUSE
 
 
 def _with(port: int) -> str:
     return f"`autoloop hud --port {port}`"
+
+
+def why_refused(bound: str, host: str | None, origin: str | None) -> str | None:
+    """Why a request is refused, when it is; `bound` is the address that the server listens on."""
+    if host is None or not _is_ours(bound, host):
+        return f"this server does not answer to the name {host!r}; open it by its address"
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return f"a page of {origin} may not look"
+    return None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if address == "localhost":
+        return True
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_ours(bound: str, host: str) -> bool:
+    name = _name(host)
+    if is_loopback(name):
+        return True
+    if is_loopback(bound):
+        return False
+    return _is_number(name) or name in (bound.lower(), socket.gethostname().lower(), socket.getfqdn().lower())
+
+
+def _name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the journal."""
+
+
+@dataclass(frozen=True)
+class ShownPage:
+    """A page that is served."""
+
+    hub: Hub
+    url: str
+    directory: Path
+    about: str
+    """`run` or `bench`."""
+
+
+@contextmanager
+def shown(path: Path, name: str | None, host: str, port: int) -> Iterator[ShownPage]:
+    """Serve what is meant. Whoever enters keeps calling `hub.look`, as `keep_looking` does."""
+    follower = api.follow(path, name)
+    hub = Hub(_story(follower), time.time)
+    hub.begin()
+    listening = listen(host, port)
+    server = server_of(hub, listening, host)
+    Thread(target=server.serve_forever, daemon=True, name="hud").start()
+    about = "bench" if isinstance(follower, BenchFollower) else "run"
+    try:
+        yield ShownPage(hub, address(host, _port(listening)), follower.directory.path, about)
+    finally:
+        hub.close()
+        server.shutdown()
+
+
+def keep_looking(hub: Hub, over: Event) -> None:
+    """Look, pause, look again, until it is over."""
+    while not over.wait(LOOK_SECONDS):
+        hub.look()
+
+
+def _story(follower: RunFollower | BenchFollower) -> Story:
+    return BenchStory(follower) if isinstance(follower, BenchFollower) else RunStory(follower)
+
+
+def _port(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])

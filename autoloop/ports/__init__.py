@@ -1,16 +1,24 @@
 """What the loop and the benches need of the world, as protocols. Vendors and files stay on the other side."""
 
 from autoloop.ports.agents import Agent, Left, OnProgress, Progress, Task
-from autoloop.ports.journals import Journal, Ledger, OnNews, Steering, Wishes
-from autoloop.ports.measuring import Bench, Machine, Request, Seal
-from autoloop.ports.parts import Parts
+from autoloop.ports.run import (
+    Files,
+    Journal,
+    Machine,
+    OnNews,
+    Parts,
+    Request,
+    Sampler,
+    Seal,
+    Steering,
+    Trees,
+    Wishes,
+)
 from autoloop.ports.sandboxes import Cell, Mount, Network, Room, Sandbox, Tier
-from autoloop.ports.suites import News, OnWorker, Pacing, Suite, TaskSource, Workers
-from autoloop.ports.trees import Files, Trees
+from autoloop.ports.suite import Ledger, News, OnWorker, Pacing, Suite, TaskSource, Workers
 
 __all__ = [
     "Agent",
-    "Bench",
     "Cell",
     "Files",
     "Journal",
@@ -28,6 +36,7 @@ __all__ = [
     "Progress",
     "Request",
     "Room",
+    "Sampler",
     "Sandbox",
     "Seal",
     "Steering",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from autoloop.core.program import Limits, Program
+from autoloop.core.run.history import Trial
+from autoloop.core.run.program import Limits, Program
 from autoloop.core.session import Session
-from autoloop.core.trials import Trial
 from autoloop.ports.sandboxes import Cell, Sandbox
 
 

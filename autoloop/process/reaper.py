@@ -7,6 +7,7 @@ that are found while the command still lives.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -222,7 +223,6 @@ def _become_subreaper(pid: int) -> bool:
     """True when orphans come to us from now on. Asked once a process: a fork does not inherit it."""
     if sys.platform != "linux" or not Path(f"/proc/self/task/{pid}/children").exists():
         return False
-    import ctypes
 
     set_child_subreaper = 36
     return bool(ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0) == 0)

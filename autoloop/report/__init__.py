@@ -1,1 +1,1 @@
-"""Reports: one page and one Markdown text, made of values. Reads no run and writes no file; `api` does both."""
+"""Reports: one page and one Markdown text of a run or a bench."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from autoloop.core.events import (
+from autoloop.core.run.events import (
     Captured,
     Decided,
     Disturbed,
@@ -13,12 +13,12 @@ from autoloop.core.events import (
     SessionEnded,
     Waited,
 )
-from autoloop.core.notes import Notes
-from autoloop.core.reasons import Status
-from autoloop.core.results import Row
-from autoloop.core.run import RunState
+from autoloop.core.run.notes import Notes
+from autoloop.core.run.reasons import Status
+from autoloop.core.run.results import Row
+from autoloop.core.run.state import RunState
+from autoloop.core.run.verdict import Decision
 from autoloop.core.session import Session
-from autoloop.core.verdict import Decision
 
 
 @dataclass(frozen=True)

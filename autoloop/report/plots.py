@@ -15,7 +15,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from autoloop.core.notes import visible
+from autoloop.core.run.notes import visible
 
 INK, MUTED, LINE, KEEP, DISCARD, CRASH, ACCENT, WARN = (f"#0101{n:02x}" for n in range(1, 9))
 """Stand for colours of the page: matplotlib gets these, and the page its own."""

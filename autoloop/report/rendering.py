@@ -2,11 +2,14 @@
 
 A page needs no network and allows none: style and script stand in it, its policy names the script by its digest,
 and nothing of an agent becomes a link.
+
+Text inside Markdown: whatever is not ours says what it says, and neither links, mentions nor formats anything.
 """
 
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -15,9 +18,8 @@ from itertools import groupby
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoloop.core import figures
-from autoloop.core.notes import visible
-from autoloop.report.markdown import plain
+from autoloop.core import text
+from autoloop.core.run.notes import visible
 
 _KINDS = {"+": "add", "-": "del", "@": "hunk"}
 _HEADERS = (
@@ -70,7 +72,7 @@ def _environment(**options: object) -> Environment:
         keep_trailing_newline=True,
         **options,  # type: ignore[arg-type]
     )
-    named = (figures.number, figures.percent, figures.duration, figures.money, figures.count, share, when, thousands)
+    named = (text.number, text.percent, text.duration, text.money, text.count, share, when, thousands)
     environment.filters |= {function.__name__: function for function in named}
     return environment
 
@@ -115,3 +117,32 @@ def _policy(script: str) -> str:
 @functools.cache
 def _file(name: str) -> str:
     return (files("autoloop.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+_MARKS = re.compile(r"([\\`*\[\]<>|~]|(?<!\w)_|_(?!\w))")
+"""An underscore within a word marks nothing."""
+_LINKS = re.compile(r"(?i)(:(?=//)|www(?=\.)|[@#](?=\w))")
+_JOINER = "\N{WORD JOINER}"
+
+
+class Ready(str):
+    """Markdown of our own."""
+
+    __slots__ = ()
+
+
+def plain(value: object) -> object:
+    """Anything but our own Markdown as one line of plain text."""
+    if isinstance(value, Ready) or not isinstance(value, str):
+        return value
+    line = " ".join(visible(value).split())
+    return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\1", line).replace("&", "&amp;"))
+
+
+def code(text: str) -> Ready:
+    """A command or a name as code, whatever backticks it holds."""
+    line = " ".join(visible(text).split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return Ready(f"{fence}{pad}{line}{pad}{fence}")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autoloop.core.figures import percent
+from autoloop.core.text import percent
 from autoloop.report.chronicle import Experiment
 from autoloop.report.plots import ACCENT, CRASH, DISCARD, INK, KEEP, LINE, MUTED, WARN, Plot
 

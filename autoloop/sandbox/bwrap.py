@@ -13,9 +13,9 @@ from pathlib import Path
 
 from autoloop.ports import Cell, Room, Tier
 from autoloop.process import executable
-from autoloop.sandbox import grounds, restrict
-from autoloop.sandbox.mounts import anchors, bind, held, lies_in, masked, matching, mounted
+from autoloop.sandbox import restrict, rootfs
 from autoloop.sandbox.places import RESOLVER, Places
+from autoloop.sandbox.rootfs import anchors, bind, held, lies_in, masked, matching, mounted
 
 OWN = Path("/run/autoloop")
 """Where a command finds what a cell names."""
@@ -44,12 +44,12 @@ class BwrapSandbox:
         if cell.at not in (None, self.places.root):
             return _moved(self.places, cell.at, self.own_proc).enter(cell)
         seen = _Seen(self.places.root, cell)
-        opened = () if cell.ground is None else grounds.opened(self._targets(cell), self.places.hidden)
+        opened = () if cell.ground is None else rootfs.opened(self._targets(cell), self.places.hidden)
         filtering = () if cell.tracing else _filtering(os.getpid())
         mounts = [
-            *(self._system if cell.ground is None else grounds.words(cell.ground, self.places, self._targets(cell))),
+            *(self._system if cell.ground is None else rootfs.words(cell.ground, self.places, self._targets(cell))),
             *self._devices,
-            *(word for path in opened for word in grounds.parts(path)),
+            *(word for path in opened for word in rootfs.parts(path)),
             *(word for node in matching(cell.devices) for word in ("--dev-bind", node, node)),
             *self._hidden,
             *anchors(self._open, (self._home, *self._led_to(cell))),

@@ -1,8 +1,13 @@
-"""The tier `none`: commands run as the user does. Violations are still found; they are not prevented."""
+"""The tier `none`: commands run as the user does. Violations are still found; they are not prevented.
 
+Private homes: an empty directory that takes the place of the user's home.
+"""
+
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoloop.git.walk import remove
 from autoloop.ports import Cell, Room, Tier
 
 
@@ -19,3 +24,11 @@ class NoSandbox:
 
 def _as_it_is(path: Path) -> Path:
     return path
+
+
+def emptied(home: Path) -> Path:
+    """The directory, with nothing in it: what one candidate left there must not reach the next."""
+    if os.path.lexists(home):
+        remove(os.fsencode(home))
+    home.mkdir(parents=True)
+    return home

@@ -1,1 +1,1 @@
-"""Suites: a set of tasks tried by one or more profiles, night after night."""
+"""Benches of suites and everything that one bench does."""

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from autoloop.core.suite import events
 from autoloop.core.suite.events import BenchEvent, BenchStop
-from autoloop.core.suite.hours import used_up
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.state import LOST, BenchState
-from autoloop.core.suite.stopping import SILENT, Around, BenchLimits, bench_stop, end_of, stuck
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.core.suite.state import LOST, BenchState, used_up
+from autoloop.core.suite.stopping import SILENT, BenchLimits, BenchSituation, bench_stop, end_of, stuck
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialOrder, TrialResult
 from autoloop.ports import Ledger, Machine, News, OnWorker, Pacing, Workers
 
 _TICK = 0.5
@@ -83,7 +81,7 @@ class SuiteLoop:
     def _why_end(self, resumed_at: float) -> tuple[BenchStop, str] | None:
         """Why no further trial is begun."""
         free = self.machine.conditions().free_gb
-        around = Around(free, self.stop() or self.stop_now(), self.machine.now() - resumed_at)
+        around = BenchSituation(free, self.stop() or self.stop_now(), self.machine.now() - resumed_at)
         if (found := bench_stop(self.state, self.limits, around)) is not None:
             return found
         done = next(iter(self.waiting()), None) is None

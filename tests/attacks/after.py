@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoloop import api
-from autoloop.core.replay import replay
-from autoloop.core.results import COLUMNS, Row
-from autoloop.core.run import RunState
-from autoloop.seal import SealedProgram
-from autoloop.stores.directory import RunDirectory
-from autoloop.stores.journal import read_events
-from autoloop.stores.views import all_rows
+from autoloop.core.run.replay import replay
+from autoloop.core.run.results import COLUMNS, Row
+from autoloop.core.run.state import RunState
+from autoloop.measure.seal import SealedProgram
+from autoloop.runs.directory import RunDirectory
+from autoloop.runs.record import read_events, read_record
+from autoloop.runs.views import all_rows
 from tests.attacks.attack import Attack
 from tests.attacks.watch import Watch, survivors
 from tests.attacks.world import LARGE, TOKEN, World, walk
@@ -62,7 +62,7 @@ def of_the_run(directory: RunDirectory, watch: Watch) -> Iterator[str]:
     """The record and the seal are as they were."""
     if (directory.path / "run.json").read_bytes() != watch.record:
         yield "run.json was changed"
-    yield from SealedProgram(directory.sealed, directory.read_record().seal).violations()
+    yield from SealedProgram(directory.sealed, read_record(directory).seal).violations()
     for name in ("journal.jsonl", "run.json", "results.tsv"):
         if stat.S_IMODE((directory.path / name).lstat().st_mode) & 0o777 not in (0o644, 0o600):
             yield f"the mode of {name} was changed"
@@ -76,7 +76,7 @@ def of_the_journal(directory: RunDirectory) -> Iterator[str]:
         yield f"the journal reads: {kinds}"
     if [event.at for event in events] != sorted(event.at for event in events):
         yield "times in the journal go backwards"
-    state = replay(events, RunState(directory.read_record().program.criteria))
+    state = replay(events, RunState(read_record(directory).program.criteria))
     if state.stopped is None or state.stopped.reason != "max_experiments" or state.guidance or state.limits:
         yield f"the run was steered: {state.stopped}, {state.guidance!r}, {state.limits}"
 
@@ -99,7 +99,7 @@ def real_metric(world: World, commit: str) -> float:
 def of_the_views(directory: RunDirectory) -> Iterator[str]:
     """What people are shown is what the journal says, a line for each row, and no terminal can be moved by it."""
     lines = (directory.path / "results.tsv").read_text().split("\n")
-    rows = all_rows(read_events(directory.journal), RunState(directory.read_record().program.criteria))
+    rows = all_rows(read_events(directory.journal), RunState(read_record(directory).program.criteria))
     if lines != ["\t".join(COLUMNS), *(row.to_tsv().rstrip("\n") for row in rows), ""]:
         yield f"results.tsv reads: {lines}"
     for name in ("results.tsv", "ideas.md", "state.json"):

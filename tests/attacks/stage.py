@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Thread
 
 from autoloop import api
+from autoloop.host.signals import Signals
 from autoloop.process import proctable, reaper
-from autoloop.steering import Signals
 from tests.attacks import after
 from tests.attacks.attack import Attack, all_attacks
 from tests.attacks.watch import Watch

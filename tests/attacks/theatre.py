@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from autoloop.trees.walk import remove
+from autoloop.git.walk import remove
 from tests.attacks.attack import Attack
 
 ROOT = Path(__file__).parent.parent.parent

@@ -12,8 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from autoloop.core.suite.events import BenchStop
-from autoloop.hud.server import listen
-from autoloop.hud.showing import Shown, keep_looking, shown
+from autoloop.hud.server import ShownPage, keep_looking, listen, shown
 from tests.browser.conftest import complaints
 from tests.real_run import Checkout
 from tests.suites.benches import key, plan, result
@@ -26,7 +25,7 @@ PLAN = plan(["fix-git", "regex-log", "sqlite", "tls-cert"], arms=["sonnet", "opu
 
 
 @contextmanager
-def page_of(folder: Path, name: str | None = None, port: int = 0) -> Iterator[Shown]:
+def page_of(folder: Path, name: str | None = None, port: int = 0) -> Iterator[ShownPage]:
     """The page, kept up to date as `autoloop hud` does it."""
     over = threading.Event()
     with shown(folder, name, "127.0.0.1", port) as page:

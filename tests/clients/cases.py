@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoloop.agents.making import bare_agent
-from autoloop.core.program import Limits
+from autoloop.agents.make import bare_agent
+from autoloop.agents.profiles import Profile
+from autoloop.core.run.program import Limits
 from autoloop.core.session import Session
 from autoloop.ports import Cell, Left, Progress, Sandbox, Task
-from autoloop.profiles import Profile
-from autoloop.sandbox.choosing import choose
+from autoloop.sandbox.choose import choose
 from autoloop.sandbox.places import survey
 from tests.atif import Document
 from tests.fakes import program

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.agents.surroundings import CLIENTS as FAMILIES
+from autoloop.agents.environment import CLIENTS as FAMILIES
 from tests.clients.cases import Workshop
 from tests.real_run import move_in
 

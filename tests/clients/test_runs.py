@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from autoloop.core.events import Waited
 from autoloop.core.patience import BACKOFF
-from autoloop.core.reasons import StopReason
-from autoloop.stores.runs import all_runs
+from autoloop.core.run.events import Waited
+from autoloop.core.run.reasons import StopReason
+from autoloop.runs.find import all_runs
 from tests.clients.cases import CLIENTS, WORK, Client, Workshop, playing
 from tests.clients.test_sessions import FAULTS
 from tests.http_script import Reply

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from autoloop.agents.prices import Price
-from autoloop.core.program import Limits
+from autoloop.core.run.program import Limits
 from autoloop.core.session import SessionFailure
 from autoloop.ports import Left
 from tests.clients.cases import CLIENTS, Client, Workshop, playing

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from autoloop.core.calibration import Noise
-from autoloop.core.candidate import Candidate, Change
-from autoloop.core.decision import Decision, Record
-from autoloop.core.events import (
+from autoloop.core.run.calibration import Noise
+from autoloop.core.run.candidate import Candidate, Change
+from autoloop.core.run.events import (
     Baselined,
     BaselineWhy,
     Captured,
@@ -17,12 +16,13 @@ from autoloop.core.events import (
     Sampled,
     SessionEnded,
 )
-from autoloop.core.measurement import Arm, Sample, Taken, Wanted
-from autoloop.core.notes import Notes
-from autoloop.core.program import Criteria, Direction, Rule
-from autoloop.core.reasons import Reason, Status
-from autoloop.core.replay import replay
-from autoloop.core.run import RunState, rebaseline_due
+from autoloop.core.run.measurement import Arm, Sample, Taken, Wanted
+from autoloop.core.run.notes import Notes
+from autoloop.core.run.program import Criteria, Direction, Rule
+from autoloop.core.run.reasons import Reason, Status
+from autoloop.core.run.replay import replay
+from autoloop.core.run.state import RunState, rebaseline_due
+from autoloop.core.run.verdict import Decision, Record
 from autoloop.core.session import Session
 
 CRITERIA = Criteria(metric_field="ms", direction=Direction.LOWER, rule=Rule.MEDIAN)

@@ -8,11 +8,11 @@ import pytest
 
 from autoloop.core.suite import grading
 from autoloop.core.suite.grading import Reward
-from autoloop.core.suite.task import Step, SuiteTask, Verification
+from autoloop.core.suite.tasks import Step, SuiteTask, TaskVerification
 from tests.harbor.conftest import Authority
 
 pytestmark = pytest.mark.harbor
-CHECK = Verification(reward="file", command="true")
+CHECK = TaskVerification(reward="file", command="true")
 TEXTS = ("1", " 0.5\n", "", "  ", "nan", "-inf", "1e999", "1 of 2", "0x1", "1_0", "true", "-1", "1e-3")
 JSONS = (
     *TEXTS, '{"reward": 1}', '{"reward": true}', '{"reward": "1"}', '{"reward": null}', '{"a": 0.5, "b": 1}',

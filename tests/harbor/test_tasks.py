@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from autoloop.core.suite.task import SuiteTask
+from autoloop.core.suite.tasks import SuiteTask
 from autoloop.errors import AutoloopError
-from autoloop.sources.harbor import HarborTasks
+from autoloop.suites.sources.harbor import HarborTasks
 from tests.harbor.conftest import Authority
 from tests.suites.written import harbor, written
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from autoloop.agents.trajectory import WHOLE
-from autoloop.core.suite.task import Step
+from autoloop.core.suite.tasks import Step
+from tests.agents.test_clients import RECORDED, Place
 from tests.atif import Document
 from tests.harbor.conftest import Authority
 from tests.http_script import serving
@@ -19,8 +20,7 @@ from tests.services import KINDS, WRITE, session, task_in
 from tests.standins.openai import answering
 from tests.standins.server import Turn, standing_in
 from tests.suites.proving import Proving, plain, proving, task
-from tests.suites.test_trials_records import own_agent
-from tests.test_clients import RECORDED, Place
+from tests.suites.workspace.test_trials_records import own_agent
 
 pytestmark = pytest.mark.harbor
 TURNS = [Turn("I look.", "ls -A"), Turn("I write.", "echo hello > out.txt"), Turn("Done.")]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autoloop import api
-from autoloop.core.events import Decided
-from autoloop.core.reasons import Reason
-from autoloop.core.results import Row
+from autoloop.core.run.events import Decided
+from autoloop.core.run.reasons import Reason
+from autoloop.core.run.results import Row
 from tests.real_git import git, write
 
 SOURCE = Path(__file__).parents[2]

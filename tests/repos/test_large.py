@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoloop import api
-from autoloop.core.events import Decided
-from autoloop.core.reasons import Reason
+from autoloop.core.run.events import Decided
+from autoloop.core.run.reasons import Reason
 from tests.real_git import SETTINGS, git
 from tests.repos.strange import Strange
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.core.reasons import Reason
+from autoloop.core.run.reasons import Reason
 from tests.real_git import commit_all, git, write
 from tests.repos.strange import Strange, fetch, need
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from autoloop.core.suite.events import BenchEvent, BenchResumed, BenchStarted, TrialEnded
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.state import BenchState, replay
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 REWARDS = {Outcome.PASS: 1.0, Outcome.FAIL: 0.0, Outcome.TIMEOUT: 0.0}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from autoloop.core.suite.events import BenchEvent, BenchResumed, BenchStarted, BenchStop, BenchStopped, TrialEnded
 from autoloop.core.suite.plan import BenchPlan
 from autoloop.core.suite.state import BenchState, replay
-from autoloop.core.suite.trial import TrialKey, TrialResult
-from autoloop.stores.bench_directory import BenchDirectory
-from autoloop.stores.bench_journal import BenchJournal, read_bench
-from autoloop.stores.bench_views import BenchViews
+from autoloop.core.suite.tasks import TrialKey, TrialResult
+from autoloop.suites.directory import BenchDirectory
+from autoloop.suites.record import BenchJournal, read_bench
+from autoloop.suites.views import BenchViews
 from tests.suites.benches import plan
 
 PLAN = plan(["t1", "t2", "t3"], arms="ab")

@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.task import Expectation, Placed, Solution, Step, SuiteTask, Verification
-from autoloop.core.suite.trial import TrialKey, TrialResult
+from autoloop.core.suite.tasks import (
+    Expectation,
+    Placed,
+    Solution,
+    Step,
+    SuiteTask,
+    TaskVerification,
+    TrialKey,
+    TrialOrder,
+    TrialResult,
+)
 from autoloop.errors import AutoloopError
-from autoloop.sandbox.choosing import choose
+from autoloop.sandbox.choose import choose
 from autoloop.sandbox.places import survey
-from autoloop.trialing import Trials
+from autoloop.suites.trial import Trials
 from tests.real_git import write
 
 GRADER = """
@@ -25,25 +33,25 @@ echo $reward > /logs/verifier/reward.txt
 """Of a task that names absolute places."""
 CHECK = "grep -q hello out.txt"
 """Of a task that needs none."""
-HELLO = Verification(
+HELLO = TaskVerification(
     reward="file", files=(Placed(source="hello/tests", target="/tests"),), command="bash /tests/test.sh", timeout=20
 )
 SOLVED = Solution(commands=("bash /solution/solve.sh",), files=(Placed(source="hello/solution", target="/solution"),))
 
 
-def task(verification: Verification = HELLO, **fields: Any) -> SuiteTask:
+def task(verification: TaskVerification = HELLO, **fields: Any) -> SuiteTask:
     """A task of one step: `out.txt` is to hold a word."""
     step = Step(instruction="Write hello into out.txt.", verification=verification)
     return SuiteTask(**{"id": "hello", "steps": (step,), "solution": SOLVED, **fields})
 
 
-def plain(command: str = CHECK, **fields: Any) -> Verification:
+def plain(command: str = CHECK, **fields: Any) -> TaskVerification:
     """A verifier that works without paths of its own."""
-    return Verification(**{"reward": "exit_code", "command": command, "timeout": 20.0, **fields})
+    return TaskVerification(**{"reward": "exit_code", "command": command, "timeout": 20.0, **fields})
 
 
-def expecting(*expectations: Expectation) -> Verification:
-    return Verification(reward="expectations", expectations=expectations, timeout=5.0)
+def expecting(*expectations: Expectation) -> TaskVerification:
+    return TaskVerification(reward="expectations", expectations=expectations, timeout=5.0)
 
 
 class Proving:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from autoloop.core.suite.episode import episode
 from autoloop.core.suite.events import (
     BenchEvent,
     BenchResumed,
@@ -16,9 +17,8 @@ from autoloop.core.suite.events import (
 )
 from autoloop.core.suite.plan import BenchPlan, TaskPlan
 from autoloop.core.suite.state import replay
-from autoloop.core.suite.summary import episode
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
-from autoloop.stores.bench_directory import BenchDirectory
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
+from autoloop.suites.directory import BenchDirectory
 from tests.suites.benches import plan, result
 
 BEGAN = 1_767_304_800.0

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from autoloop import api
-from autoloop.core.comparison import Difference
+from autoloop.core.evidence.comparison import Difference
 from autoloop.core.suite.events import BenchStop, TrialEnded
-from autoloop.core.suite.trial import Outcome
+from autoloop.core.suite.tasks import Outcome
 from autoloop.errors import AutoloopError
-from autoloop.steering import Signals
-from autoloop.stores.bench_journal import read_bench
+from autoloop.host.signals import Signals
+from autoloop.suites.record import read_bench
 from tests.real_git import write
 from tests.suites.proving import Proving
 
@@ -161,7 +161,7 @@ def test_arms_are_compared_on_the_same_tasks(place: Place) -> None:
 
 
 def test_a_share_is_validated_with_another_profile(place: Place) -> None:
-    from autoloop.bench_planning import arms_of
+    from autoloop.suites.create import arms_of
 
     main, validation = arms_of(("half",), 0.25, "other")
     assert (main.share, validation.share, validation.profile) == (1.0, 0.25, "other")

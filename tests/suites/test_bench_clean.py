@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from autoloop import api
-from autoloop.bench_stocktaking import REMOVED
-from autoloop.cleaning import Cleaned
+from autoloop.cleanup.remove import Cleaned
+from autoloop.cleanup.survey import REMOVED_TRIALS
 from autoloop.cli.app import app
-from autoloop.core.keeping import CleanOptions, Part, State
+from autoloop.core.holdings import CleanOptions, Part, State
 from autoloop.errors import AutoloopError
 from tests.real_git import look
 from tests.suites.test_bench import Place
@@ -106,11 +106,11 @@ def test_what_a_journal_names_outside_of_its_bench_is_not_touched(place: Place, 
 
 
 def test_a_clean_that_was_cut_short_is_finished_by_the_next(place: Place) -> None:
-    aside = place.root / "results/old" / REMOVED / "workspace.abcd"
+    aside = place.root / "results/old" / REMOVED_TRIALS / "workspace.abcd"
     aside.mkdir(parents=True)
     (aside / "answer").write_text("half of it")
     assert clean(place, options=CleanOptions()).problems == []
-    assert not (place.root / "results/old" / REMOVED).exists() and workspaces(place) == ["new", "old"]
+    assert not (place.root / "results/old" / REMOVED_TRIALS).exists() and workspaces(place) == ["new", "old"]
 
 
 def test_what_was_cleaned_cannot_be_graded_once_more_and_keeps_its_grade(place: Place) -> None:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autoloop.cli.app import app
-from autoloop.core.suite.config import BenchConfig
+from autoloop.core.suite.plan import BenchConfig
 from autoloop.errors import AutoloopError
 from tests.real_git import write
 from tests.suites.written import harbor

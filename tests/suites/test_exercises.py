@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from autoloop.core.evidence.trials import wilson
 from autoloop.core.suite.events import TrialEnded
-from autoloop.core.suite.rates import wilson
 from autoloop.core.suite.state import replay
-from autoloop.core.suite.trial import TrialKey
-from autoloop.stores.bench_journal import read_bench
+from autoloop.core.suite.tasks import TrialKey
+from autoloop.suites.record import read_bench
 
 pytestmark = pytest.mark.suites
 
@@ -110,6 +110,8 @@ def test_killed_twenty_times_it_ends_with_the_same_results(project: Path, exerci
     assert len(ended) == len(set(ended)) == 60, "no trial is lost or counted twice"
     episodes = [json.loads(line)["id"] for line in (project / "episodes.jsonl").read_text().splitlines()]
     assert len(episodes) == len(set(episodes)) == 2
-    marks = subprocess.run(["pgrep", "-f", f"autoloop.worker {project}"], capture_output=True, text=True).stdout.split()
+    marks = subprocess.run(
+        ["pgrep", "-f", f"autoloop.suites.worker {project}"], capture_output=True, text=True
+    ).stdout.split()
     assert not marks, "no worker is left"
     print(f"\nkilled {kills} times")

@@ -3,13 +3,21 @@
 import pytest
 
 from autoloop.core.session import SessionFailure
-from autoloop.core.suite import grading, needs
+from autoloop.core.suite import grading
 from autoloop.core.suite.grading import Reward, combined, of_reward, of_session, read_reward, why_less, why_not
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.task import Container, Expectation, Placed, Step, SuiteTask, Verification
-from autoloop.core.suite.trial import Outcome, TrialKey
+from autoloop.core.suite.tasks import (
+    Container,
+    Expectation,
+    Outcome,
+    Placed,
+    Step,
+    SuiteTask,
+    TaskVerification,
+    TrialKey,
+    TrialOrder,
+)
 
-CHECK = Verification(reward="exit_code", command="true")
+CHECK = TaskVerification(reward="exit_code", command="true")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,7 @@ def test_each_failure_of_a_session_is_a_timeout_an_error_or_left_to_the_verifier
         "not_installed", "not_signed_in", "out_of_quota", "unreachable", "rate_limited", "overloaded", "malformed",
         "cancelled",
     }  # fmt: skip
-    assert of_session(SessionFailure.CANCELLED, "") == grading.Judgement(
+    assert of_session(SessionFailure.CANCELLED, "") == grading.TrialJudgement(
         Outcome.ERROR, None, "interrupted", "interrupted"
     )
 
@@ -175,20 +183,22 @@ def order(profile: str = "mine", **fields: object) -> TrialOrder:
 def test_what_a_task_needs_that_is_not_here_is_said() -> None:
     away = {"files": [Placed(source="x", target="/data")]}
     below = {"files": [Placed(source="x", target="/app/data"), Placed(source="x", target="y")]}
-    assert needs.unsupported(order(**away), ROOTED) is None
-    assert needs.unsupported(order(**below), BARE) is None
-    missing = needs.unsupported(order(**away), BARE)
+    assert grading.unsupported(order(**away), ROOTED) is None
+    assert grading.unsupported(order(**below), BARE) is None
+    missing = grading.unsupported(order(**away), BARE)
     assert missing is not None and missing.outcome is Outcome.UNSUPPORTED
     assert missing.detail == "it names absolute paths, which needs bubblewrap: bubblewrap is not installed"
     for workdir in ("/", "/usr", "app", "/etc/"):
-        assert needs.unsupported(order(workdir=workdir), ROOTED) is not None, workdir
-    assert needs.unsupported(order("oracle"), ROOTED) is not None
+        assert grading.unsupported(order(workdir=workdir), ROOTED) is not None, workdir
+    assert grading.unsupported(order("oracle"), ROOTED) is not None
 
 
-ROOTED = needs.Here(rooted=True, why_no_engine="docker is not installed")
-BARE = needs.Here(rooted=False, why_not="bubblewrap is not installed", why_no_engine="docker is not installed")
-WITH_ENGINE = needs.Here(rooted=True, engine="docker")
-BARE_WITH_ENGINE = needs.Here(rooted=False, engine="docker")
+ROOTED = grading.HostAbilities(rooted=True, why_no_engine="docker is not installed")
+BARE = grading.HostAbilities(
+    rooted=False, why_not="bubblewrap is not installed", why_no_engine="docker is not installed"
+)
+WITH_ENGINE = grading.HostAbilities(rooted=True, engine="docker")
+BARE_WITH_ENGINE = grading.HostAbilities(rooted=False, engine="docker")
 AWAY = {"files": [Placed(source="x", target="/data")], "container": Container(image="ubuntu")}
 SYSTEM = {**AWAY, "contained": "its Dockerfile runs make"}
 
@@ -210,11 +220,11 @@ SYSTEM = {**AWAY, "contained": "its Dockerfile runs make"}
     ],
 )
 def test_a_task_is_tried_in_its_container_where_it_has_to_be(
-    task: dict[str, object], when: str, here: needs.Here, is_in_one: bool, why: str
+    task: dict[str, object], when: str, here: grading.HostAbilities, is_in_one: bool, why: str
 ) -> None:
     given = order(**task).model_copy(update={"containers": when})
-    missing = needs.unsupported(given, here)
-    assert needs.in_container(given, here) is is_in_one
+    missing = grading.unsupported(given, here)
+    assert grading.in_container(given, here) is is_in_one
     assert (missing is None) == (why == "")
     assert missing is None or why in missing.detail
 
@@ -228,7 +238,7 @@ def test_an_agent_that_an_image_cannot_execute_leaves_its_task_unsupported() -> 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_only_a_failure_is_put_down_to_a_signal_that_everybody_heard(outcome: Outcome) -> None:
-    judged = grading.Judgement(outcome, 0.0, "exited", "killed by SIGINT")
+    judged = grading.TrialJudgement(outcome, 0.0, "exited", "killed by SIGINT")
     assert grading.unless_told(judged, False) == judged
     heard = grading.unless_told(judged, True)
     assert heard == judged or (outcome, heard.outcome, heard.reward) == (Outcome.FAIL, Outcome.ERROR, None)

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from autoloop.core.suite.events import BenchEvent, BenchResumed, BenchStarted, BenchStop, GroupCut, TrialEnded
-from autoloop.core.suite.hours import AtWork, CutShort, Span, used_up
 from autoloop.core.suite.plan import TaskPlan
-from autoloop.core.suite.state import BenchState, replay
+from autoloop.core.suite.state import AtWork, BenchState, CutShort, Span, replay, used_up
 from autoloop.core.suite.summary import summarise
 from autoloop.errors import AutoloopError
-from autoloop.stores.bench_journal import read_bench
+from autoloop.suites.record import read_bench
 from tests.real_git import write
 from tests.suites.benches import key, plan, result
 from tests.suites.live import going

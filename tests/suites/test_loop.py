@@ -13,19 +13,16 @@ import psutil
 import pytest
 
 from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, BenchWaited, TrialEnded, WorkerReplaced
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.pacing import worker_count
-from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of
+from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, worker_count
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
 from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
 from autoloop.core.suite.stopping import BenchLimits, stuck
-from autoloop.core.suite.task import Step, SuiteTask, Verification
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
-from autoloop.machine import ThisMachine
-from autoloop.stores.bench_journal import BenchJournal, read_bench
-from autoloop.stores.pace_file import SharedPace
+from autoloop.core.suite.tasks import Outcome, Step, SuiteTask, TaskVerification, TrialKey, TrialOrder, TrialResult
+from autoloop.host.machine import ThisMachine
 from autoloop.suites.loop import SuiteLoop
-from autoloop.workers import Pool
+from autoloop.suites.pace import SharedPace
+from autoloop.suites.pool import Pool
+from autoloop.suites.record import BenchJournal, read_bench
 
 WORKER = [sys.executable, str(Path(__file__).with_name("fake_worker.py"))]
 
@@ -59,7 +56,7 @@ class Place:
 
     def order(self, key: TrialKey) -> TrialOrder:
         number = int(key.task.removeprefix("t"))
-        step = Step(instruction=self.instructions[number], verification=Verification(reward="exit_code", timeout=1))
+        step = Step(instruction=self.instructions[number], verification=TaskVerification(reward="exit_code", timeout=1))
         task = SuiteTask(id=key.task, steps=(step,), setup_timeout=1)
         profile = next(arm.profile for arm in self.arms if arm.name == key.arm)
         return TrialOrder(

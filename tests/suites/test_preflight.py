@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from autoloop import api
-from autoloop.core.suite.config import BenchConfig
-from autoloop.core.suite.plan import ArmPlan
+from autoloop.core.suite.plan import ArmPlan, BenchConfig
 from autoloop.errors import AutoloopError
-from autoloop.preflight import Preflight
+from autoloop.suites.preflight import Preflight
 from tests.http_script import Reply
 from tests.real_git import write
 from tests.standins.openai import answering, failing

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autoloop.sources import load_suite
-from tests.suites.test_sources_exercism import passes
+from autoloop.suites.sources.registry import load_suite
+from tests.suites.sources.test_exercism import passes
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "exercises" / "build.py"
 PROBLEM = {

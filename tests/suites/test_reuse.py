@@ -9,25 +9,20 @@ import pytest
 from typer.testing import CliRunner
 
 from autoloop.cli.app import app
-from autoloop.core.suite.config import BenchConfig
 from autoloop.core.suite.events import TrialEnded
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.plan import ArmPlan
+from autoloop.core.suite.plan import ArmPlan, BenchConfig
 from autoloop.core.suite.reuse import failing_first, is_shared, minibatch, result_key, shared
 from autoloop.core.suite.summary import metrics_line
-from autoloop.core.suite.task import Step, SuiteTask, Verification
-from autoloop.core.suite.trial import Outcome, TrialKey
+from autoloop.core.suite.tasks import Outcome, Step, SuiteTask, TaskVerification, TrialKey, TrialOrder
 from autoloop.errors import AutoloopError
-from autoloop.reusing import Reuse
-from autoloop.stores.scores import scores_of
-from autoloop.stores.shared_results import SharedResults
+from autoloop.suites.reuse import Reuse, SharedResults, scores_of
 from tests.suites.benches import bench, key, plan, result
 
 SOLVER = {"agent": "command", "command": "sh solve.sh"}
 
 
 def order(seed: int = 7, **fields: Any) -> TrialOrder:
-    step = Step(instruction="do it", verification=Verification(reward="exit_code", command="true"))
+    step = Step(instruction="do it", verification=TaskVerification(reward="exit_code", command="true"))
     task = SuiteTask(id="t", steps=(step,), digest=fields.pop("digest", "d1"))
     config = BenchConfig(bench_id="b", suite="s", arms=(ArmPlan(name="a", profile="a"),), **fields)
     return config.order(TrialKey(arm="a", iteration=1, task="t"), task, suite="/s", directory="/d", seed=seed)

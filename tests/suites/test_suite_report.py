@@ -12,7 +12,7 @@ from autoloop import api
 from autoloop.core.suite.contrast import contrast
 from autoloop.core.suite.events import BenchStop, BenchStopped
 from autoloop.core.suite.state import replay
-from autoloop.report.suite_material import worth_tracing
+from autoloop.report.bench_material import worth_tracing
 from tests.pages import Page
 from tests.suites.benches import bench, key, plan, result, trials
 from tests.suites.shown import BEGAN, Shown, drawn, large_bench, tasks

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from autoloop import process
-from autoloop.core.suite.trial import Outcome, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialResult
 from tests.suites.proving import Proving, plain, task
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,7 +25,7 @@ class Process:
     """A worker, and what it says."""
 
     def __init__(self, here: Proving) -> None:
-        words = [sys.executable, "-P", "-m", "autoloop.worker", str(here.bench), "--root", str(here.root)]
+        words = [sys.executable, "-P", "-m", "autoloop.suites.worker", str(here.bench), "--root", str(here.root)]
         self.popen = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=here.environ, cwd=ROOT
         )
@@ -127,7 +127,7 @@ worker.stdin.write(sys.argv[1] + "\\n"); worker.stdin.flush()
 for line in worker.stdout: print(line, end="", flush=True)
 """
     order = long_order(here, mark).model_dump_json()
-    words = [sys.executable, "-P", "-m", "autoloop.worker", str(here.bench), "--root", str(here.root)]
+    words = [sys.executable, "-P", "-m", "autoloop.suites.worker", str(here.bench), "--root", str(here.root)]
     with subprocess.Popen(
         [sys.executable, "-c", script, order, *words], stdout=subprocess.PIPE, text=True, env=here.environ
     ) as parent:

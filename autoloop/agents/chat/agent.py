@@ -9,29 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from autoloop.agents.chat import fences
 from autoloop.agents.chat.service import (
     Answer,
+    AnswerCutShort,
     Answered,
     Asked,
-    CutShort,
     NoTools,
-    Outcome,
     Service,
     ServiceFailed,
+    ToolResult,
     Turn,
     Worked,
     interruptible,
 )
-from autoloop.agents.chat.tools import TOOLS, Toolbox
+from autoloop.agents.chat.tools import TOOLS, Toolbox, in_words, tools_in_words, with_calls
+from autoloop.agents.environment import session_room
 from autoloop.agents.prices import Price, price_of
-from autoloop.agents.surroundings import session_room
 from autoloop.agents.trajectory import Call, Trajectory
 from autoloop.agents.transcript import Transcript
-from autoloop.core.session import Session, SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.config.prompts import prompt
+from autoloop.core.session import Session, SessionFailure, Usage
 from autoloop.ports import OnProgress, Task
-from autoloop.prompts import prompt
 
 _CUT = "Your answer was cut off at its longest. Go on, in smaller steps."
 _CUTS = 2
@@ -112,7 +110,7 @@ class _Talk:
     @property
     def system(self) -> str:
         """What the model is told of its work, and of its tools where it knows no calls."""
-        return prompt("builtin").text + (fences.tools_in_words() if self.fenced else "")
+        return prompt("builtin").text + (tools_in_words() if self.fenced else "")
 
     def until_the_end(self) -> None:
         """Ask and work in turn. How it ended is in `failure` and `detail`."""
@@ -126,7 +124,7 @@ class _Talk:
             except NoTools:
                 self.fenced = True
                 continue
-            except CutShort:
+            except AnswerCutShort:
                 self._over()
                 return
             except ServiceFailed as failed:
@@ -151,7 +149,7 @@ class _Talk:
             self.failure, self.detail = SessionFailure.MALFORMED, "its answers are cut off again and again"
         elif answer.calls:
             worked = self._work(answer.calls, cut=answer.stop == "length")
-            return [fences.in_words(worked) if self.fenced else worked]
+            return [in_words(worked) if self.fenced else worked]
         elif answer.stop == "length":
             return [Asked(_CUT)]
         return None
@@ -165,7 +163,7 @@ class _Talk:
         self.usage = self.usage + (answer.usage or Usage())
         self.model = answer.model or self.model
         if self.fenced:
-            answer = fences.with_calls(answer, self.turns)
+            answer = with_calls(answer, self.turns)
         self.transcript.say("stdout", answer.text.splitlines())
         self.trajectory.agent(
             answer.text,
@@ -182,7 +180,7 @@ class _Talk:
         outcomes = []
         for call in calls:
             self.transcript.say("tool", [_shown(call)])
-            outcome = Outcome(call.id, f"not done: {_CUT if cut else 'the session is over'}", is_error=True)
+            outcome = ToolResult(call.id, f"not done: {_CUT if cut else 'the session is over'}", is_error=True)
             if not cut and not self._is_over():
                 outcome = self.tools.use(call)
             self.transcript.say("tool", outcome.text.splitlines()[:20])

@@ -7,20 +7,9 @@ event in a stream is a status error with status 200, a stalled stream and a brok
 from collections.abc import Sequence
 from typing import Any
 
-from autoloop.agents.chat.service import (
-    QUESTION,
-    Answer,
-    Answered,
-    Asked,
-    ServiceFailed,
-    Stop,
-    Tool,
-    Turn,
-    failed_with,
-)
+from autoloop.agents.chat.service import QUESTION, Answer, Answered, Asked, ServiceFailed, Stop, Tool, Turn, failed_with
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 
 _STOPS: dict[str, Stop] = {
     "end_turn": "end",

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from autoloop.agents.chat.agent import ChatAgent
+from autoloop.agents.chat.anthropic import AnthropicService
 from autoloop.agents.chat.service import Service
+from autoloop.agents.environment import CLIENTS, agents_environment
+from autoloop.agents.profiles import Profile
 from autoloop.agents.redaction import secrets_of
-from autoloop.agents.surroundings import CLIENTS, agents_environment
-from autoloop.dotenv import variables
+from autoloop.config.dotenv import variables
+from autoloop.config.fields import did_you_mean, quoted
 from autoloop.errors import AutoloopError
-from autoloop.fields import did_you_mean, quoted
-from autoloop.profiles import Profile
 
 MODEL = "claude-sonnet-5-5"
 """Of the agent `anthropic`, unless the profile says another."""
@@ -38,8 +39,6 @@ class AnthropicAgent(ChatAgent):
         model = profile.model or MODEL
 
         def connect(silence: float) -> Service:
-            from autoloop.agents.chat.anthropic import AnthropicService
-
             more = {"max_tokens": given["max_tokens"]} if "max_tokens" in given else {}
             return AnthropicService(
                 model, api_key=key, base_url=base_url, silence=silence, effort=profile.effort, **more

@@ -7,12 +7,11 @@ answer that fills it ends the session instead of going on with half of a convers
 from collections.abc import Sequence
 from typing import Any
 
+from autoloop.agents.chat.http import Endpoint, parsed
 from autoloop.agents.chat.openai import declared, without_tools
 from autoloop.agents.chat.service import QUESTION, Answer, Answered, Asked, ServiceFailed, Stop, Tool, Turn
-from autoloop.agents.chat.streams import Endpoint, parsed
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 
 CONTEXT = 32_768
 """Tokens, unless the profile says more."""

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoloop.agents.chat.http import Endpoint, parsed
 from autoloop.agents.chat.service import QUESTION, Answer, Answered, Asked, NoTools, ServiceFailed, Stop, Tool, Turn
-from autoloop.agents.chat.streams import Endpoint, parsed
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 
 _STOPS: dict[str, Stop] = {
     "stop": "end",

@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol, TypeVar
 
-from autoloop.agents.clues import failure_of
+from autoloop.agents.error_texts import failure_of
 from autoloop.agents.trajectory import Call
-from autoloop.core.session import SessionFailure
-from autoloop.core.usage import Usage
+from autoloop.core.session import SessionFailure, Usage
 
 Result = TypeVar("Result")
 _LOOK = 0.1
@@ -35,7 +35,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ToolResult:
     """What came of a tool call."""
 
     call_id: str
@@ -61,7 +61,7 @@ class Answered:
 class Worked:
     """What its tool calls gave."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ToolResult, ...]
 
 
 Turn = Asked | Answered | Worked
@@ -104,7 +104,7 @@ class NoTools(Exception):
     """The model knows no tool calls; they can be asked for in its text."""
 
 
-class CutShort(Exception):
+class AnswerCutShort(Exception):
     """A call was given up: for the deadline, or because a person wants it."""
 
 
@@ -131,7 +131,7 @@ def interruptible(call: Callable[[], Result], is_over: Callable[[], bool], give_
     while not pending.done.wait(_LOOK):
         if is_over():
             give_up()
-            raise CutShort
+            raise AnswerCutShort
     if pending.error is not None:
         raise pending.error
     result: Result = pending.value
@@ -154,8 +154,6 @@ def _moment(retry_after: str | None) -> float | None:
     try:
         return time.time() + max(float(retry_after), 0.0)
     except ValueError:
-        from email.utils import parsedate_to_datetime
-
         try:
             return parsedate_to_datetime(retry_after).timestamp()
         except ValueError:

@@ -1,13 +1,18 @@
-"""The tools of the built-in agent: a shell in the sandbox, and viewing and editing files of the tree."""
+"""The tools of the built-in agent: a shell in the sandbox, and viewing and editing files of the tree.
 
+Tool calls in the text of a model that knows none: fenced blocks, and results in words.
+"""
+
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autoloop import process
-from autoloop.agents import edits
-from autoloop.agents.chat.service import Outcome, Tool
+from autoloop.agents import knobs
+from autoloop.agents.chat.service import Answer, Asked, Tool, ToolResult, Worked
 from autoloop.agents.trajectory import Call
 from autoloop.errors import AutoloopError
 from autoloop.ports import Room
@@ -68,20 +73,20 @@ class Toolbox:
     seconds_left: Callable[[], float]
     cancelled: Callable[[], bool]
 
-    def use(self, call: Call) -> Outcome:
+    def use(self, call: Call) -> ToolResult:
         """What a call gives. A wrong call is an error that the model is told, never one of ours."""
         known = next((tool for tool in TOOLS if tool.name == call.name), None)
         if known is None:
             names = ", ".join(tool.name for tool in TOOLS)
-            return Outcome(call.id, f"there is no tool {call.name!r}; there are {names}", is_error=True)
+            return ToolResult(call.id, f"there is no tool {call.name!r}; there are {names}", is_error=True)
         missing = [name for name in known.parameters["required"] if not isinstance(call.arguments.get(name), str)]
         if missing:
-            return Outcome(call.id, f"{call.name} needs a text {missing[0]!r}", is_error=True)
+            return ToolResult(call.id, f"{call.name} needs a text {missing[0]!r}", is_error=True)
         try:
             text, failed = self._done(call)
         except (AutoloopError, OSError, ValueError) as error:
-            return Outcome(call.id, str(error), is_error=True)
-        return Outcome(call.id, clipped(text), is_error=failed)
+            return ToolResult(call.id, str(error), is_error=True)
+        return ToolResult(call.id, clipped(text), is_error=failed)
 
     def _done(self, call: Call) -> tuple[str, bool]:
         if call.name == "bash":
@@ -112,11 +117,11 @@ class Toolbox:
 
     def _view(self, given: Mapping[str, Any]) -> tuple[str, bool]:
         path = self._path(given["path"])
-        place = edits.inside(self.tree, path)
+        place = knobs.inside(self.tree, path)
         if place.is_dir():
             names = sorted(f"{child.name}/" if child.is_dir() else child.name for child in place.iterdir())
             return "\n".join(name for name in names if name != ".git/") or "(empty)", False
-        lines = edits.read(self.tree, path).splitlines()
+        lines = knobs.read(self.tree, path).splitlines()
         first = max(_whole(given.get("first"), 1), 1)
         last = min(_whole(given.get("last"), first + _LINES - 1), len(lines))
         shown = [f"{number:6}\t{lines[number - 1]}" for number in range(first, last + 1)]
@@ -126,17 +131,17 @@ class Toolbox:
 
     def _edit(self, given: Mapping[str, Any]) -> tuple[str, bool]:
         path, old, new = self._path(given["path"]), given["old"], given["new"]
-        text = edits.read(self.tree, path)
+        text = knobs.read(self.tree, path)
         count = text.count(old) if old else 0
         if count != 1:
             how = "does not stand in" if count == 0 else f"stands {count} times in"
             return f"the text {how} {path}: nothing was changed", True
-        edits.write(self.tree, path, text.replace(old, new))
+        knobs.write(self.tree, path, text.replace(old, new))
         return f"{path} is changed", False
 
     def _write(self, given: Mapping[str, Any]) -> tuple[str, bool]:
         path = self._path(given["path"])
-        edits.write(self.tree, path, given["text"])
+        knobs.write(self.tree, path, given["text"])
         return f"{path} is written", False
 
     def _path(self, path: str) -> str:
@@ -159,3 +164,38 @@ def clipped(text: str) -> str:
 
 def _whole(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+_FENCED = re.compile(r"```tool\s*\n(.*?)\n?```", re.DOTALL)
+FENCES = """
+You have no tool calls here. To use a tool, write a block like this, one or more, and end your answer:
+
+```tool
+{"name": "bash", "arguments": {"command": "ls"}}
+```
+
+The tools, each with the schema of its arguments:
+"""
+
+
+def tools_in_words() -> str:
+    """What such a model is told of the tools."""
+    listed = [{"name": tool.name, "description": tool.description, "arguments": tool.parameters} for tool in TOOLS]
+    return FENCES + "\n".join(json.dumps(tool) for tool in listed) + "\n"
+
+
+def with_calls(answer: Answer, turn: int) -> Answer:
+    """The answer with the tool calls that stand in its text."""
+    calls = []
+    for number, block in enumerate(_FENCED.findall(answer.text)):
+        try:
+            found = json.loads(block, strict=False)
+            calls.append(Call(f"fenced-{turn}-{number}", str(found["name"]), dict(found.get("arguments") or {})))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            calls.append(Call(f"fenced-{turn}-{number}", "a block that is not JSON", {}))
+    return Answer(answer.text, answer.stop, answer.said, tuple(calls), answer.reasoning, answer.usage, answer.model)
+
+
+def in_words(worked: Worked) -> Asked:
+    """What the calls gave, as the next thing that the person says."""
+    return Asked("\n\n".join(f"Result of {outcome.call_id}:\n{outcome.text}" for outcome in worked.outcomes))

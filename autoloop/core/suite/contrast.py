@@ -9,26 +9,36 @@ The interval of the difference is Newcombe's for paired proportions, or Student'
 
 Newcombe 1998, Improved confidence intervals for the difference between binomial proportions based on paired data
 (method 10).
+
+Which trial of one side stands against which of the other: the same task, iteration and attempt.
+
+Two sides are two arms, two episodes, or two nights. Only trials that count are paired, and every side gives as many as
+the other: the mean of ten trials against the mean of three would not be a fair coin where both are the same. The order
+is that of the iterations, and within them of a hash, so that no result decides what is seen first, and what a later
+iteration adds comes behind.
+
+What a contrast says, in one or two sentences for people.
+
+What changed from one iteration to the next: the content of `delta.json`.
+
+A task that flips is named; whether the iterations differ is for their contrast to say. One flip never does.
 """
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from autoloop.core.comparison import Comparison, Difference, TwoSided, compare_trials
+from autoloop.core.evidence.comparison import Comparison, Difference, TwoSided, compare_trials
+from autoloop.core.evidence.noise import Floats
+from autoloop.core.evidence.trial_power import deviations_shown, difference_shown, fewest_flips, flips_needed
+from autoloop.core.evidence.trials import Interval, Rate, paired_interval
 from autoloop.core.model import Frozen
-from autoloop.core.noise import Floats
-from autoloop.core.suite.intervals import Interval, paired_interval
-from autoloop.core.suite.pairing import Results, TrialPair, pairs_of
-from autoloop.core.suite.rates import Rate
-from autoloop.core.suite.resolving import (
-    deviations_shown,
-    difference_shown,
-    fewest_flips,
-    flips_needed,
-)
 from autoloop.core.suite.tally import score
+from autoloop.core.suite.tasks import TrialKey, TrialResult
+from autoloop.core.text import as_percent
 
 ALPHA = 0.02
 
@@ -87,9 +97,11 @@ class Contrast(Frozen):
 
     def sentence(self) -> str:
         """The whole of it for people."""
-        from autoloop.core.suite.saying import sentence_of
 
         return sentence_of(self)
+
+
+Results = Mapping[TrialKey, TrialResult]
 
 
 def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alpha: float = ALPHA) -> Contrast:
@@ -121,6 +133,25 @@ def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alp
         more_pairs=_more_pairs(gains, partial, alpha) if noise and pairs else None,
         shown=_shown(gains, partial, alpha) if pairs else None,
     )
+
+
+_Place = tuple[int, int]
+"""Iteration and attempt."""
+
+
+@dataclass(frozen=True)
+class TrialPair:
+    """A trial of each side, of one task."""
+
+    task: str
+    place: _Place
+    a: TrialResult
+    b: TrialResult
+
+    @property
+    def gain(self) -> float:
+        """The reward of B less that of A."""
+        return score(self.b) - score(self.a)
 
 
 def _flips(pairs: Sequence[TrialPair]) -> tuple[TaskFlips, ...]:
@@ -174,3 +205,138 @@ def _shown(gains: Floats, partial: bool, alpha: float) -> float | None:
         return difference_shown(differing, gains.size, alpha)
     shown = deviations_shown(alpha) * math.sqrt(float((gains**2).mean()) / gains.size)
     return shown if shown <= 1 and differing >= fewest_flips(alpha) else None
+
+
+def pairs_of(a: Results, b: Results) -> list[TrialPair]:
+    """All pairs, in the order of their iterations and of a hash of task and attempt.
+
+    Where no iteration and attempt of a task is on both sides, as between two parts of a night, its trials are paired in
+    their order.
+    """
+    sides = _by_task(a), _by_task(b)
+    pairs = [
+        pair for task in sides[0].keys() & sides[1].keys() for pair in _of_task(task, sides[0][task], sides[1][task])
+    ]
+    return sorted(pairs, key=_hash)
+
+
+def _by_task(results: Results) -> dict[str, dict[_Place, TrialResult]]:
+    """One episode against another: its number is then no part of the place."""
+    single = len({key.iteration for key in results}) == 1
+    found: dict[str, dict[_Place, TrialResult]] = {}
+    for key, result in results.items():
+        if result.outcome.counts:
+            found.setdefault(key.task, {})[(1 if single else key.iteration, key.attempt)] = result
+    return found
+
+
+def _of_task(task: str, a: dict[_Place, TrialResult], b: dict[_Place, TrialResult]) -> list[TrialPair]:
+    common = sorted(a.keys() & b.keys())
+    if common:
+        return [TrialPair(task, place, a[place], b[place]) for place in common]
+    in_order = zip(sorted(a.items()), sorted(b.items()), strict=False)
+    return [TrialPair(task, place, one, other) for (place, one), (_, other) in in_order]
+
+
+def _hash(pair: TrialPair) -> tuple[int, bytes]:
+    iteration, attempt = pair.place
+    return iteration, hashlib.sha256(f"{pair.task}/{iteration}/{attempt}".encode()).digest()
+
+
+def sentence_of(contrast: "Contrast") -> str:
+    """The verdict with the numbers that it rests on; for noise, what it would take."""
+    if not contrast.pairs:
+        return f"nothing to compare: no task has a trial that counts of both {contrast.a_name} and {contrast.b_name}"
+    facts = f"{_rates(contrast)} of {counted(contrast.pairs, 'pair')} ({difference_of(contrast)})"
+    if contrast.verdict is not Difference.NOISE:
+        odds = math.exp(min(contrast.log_evidence, 50.0))
+        text = f"{odds:,.0f}" if odds < 1e6 else f"{odds:.0e}"
+        return f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks: {facts}, {text} : 1"
+    return f"noise: {facts}. {_outlook(contrast)}"
+
+
+def points(fraction: float) -> str:
+    """A difference of rates: `+4.2 points`."""
+    return f"{100 * fraction:+.1f} points"
+
+
+def counted(number: int, what: str, many: str = "") -> str:
+    """A number with its noun; `many` where that takes more than an s."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+def rounded(number: int) -> int:
+    """To two digits, as an estimate is said."""
+    return int(float(f"{number:.2g}"))
+
+
+def difference_of(contrast: "Contrast") -> str:
+    """The difference with its interval."""
+    assert contrast.difference is not None, "there are pairs"
+    text = points(contrast.difference)
+    if contrast.low is None or contrast.high is None:
+        return text
+    return f"{text}, 95 %: {100 * contrast.low:+.1f} to {100 * contrast.high:+.1f}"
+
+
+def rate_of(rate: Rate) -> str:
+    """A pass rate as people read it."""
+    return "no trial counts" if rate.value is None else as_percent(rate.value)
+
+
+def _rates(contrast: "Contrast") -> str:
+    return f"{contrast.b_name} {rate_of(contrast.b)} against {contrast.a_name} {rate_of(contrast.a)}"
+
+
+def _outlook(contrast: "Contrast") -> str:
+    """What these pairs could have shown, and what it would take to be sure of what was seen."""
+    if contrast.shown is None:
+        seen = "So few pairs could not have shown any difference"
+    else:
+        seen = f"{points(contrast.shown).lstrip('+')} would have been found in 9 of 10 cases"
+    if contrast.more_pairs is None:
+        return f"{seen}."
+    more = counted(rounded(contrast.more_pairs), "more pair")
+    return f"{seen}; were the truth what was seen, it would take about {more}."
+
+
+class Delta(Frozen):
+    """What became of each task. A task passes when more than half of its trials that count do."""
+
+    fixed: tuple[str, ...]
+    """Tasks that pass now and did not."""
+    broken: tuple[str, ...]
+    """Tasks that passed and do not now."""
+    unchanged: tuple[str, ...]
+    not_compared: tuple[str, ...]
+    """Tasks with trials of one of them alone that count."""
+    verdict: Difference
+    """Of the iteration as a whole."""
+    sentence: str
+    contrast: Contrast
+
+
+def delta(
+    previous: Results, current: Results, *, names: tuple[str, str] = ("before", "now"), alpha: float = ALPHA
+) -> Delta:
+    """What the current iteration is against the previous one."""
+    before, now = _passing(previous), _passing(current)
+    common = sorted(before.keys() & now.keys())
+    seen = contrast(previous, current, names=names, alpha=alpha)
+    return Delta(
+        fixed=tuple(task for task in common if now[task] and not before[task]),
+        broken=tuple(task for task in common if before[task] and not now[task]),
+        unchanged=tuple(task for task in common if before[task] == now[task]),
+        not_compared=tuple(sorted(before.keys() ^ now.keys())),
+        verdict=seen.verdict,
+        sentence=seen.sentence(),
+        contrast=seen,
+    )
+
+
+def _passing(results: Results) -> dict[str, bool]:
+    passes: dict[str, list[bool]] = {}
+    for key, result in results.items():
+        if result.outcome.counts:
+            passes.setdefault(key.task, []).append(result.passed)
+    return {task: 2 * sum(passed) > len(passed) for task, passed in passes.items()}

@@ -1,9 +1,10 @@
-# ruff: noqa: N815
 """Episodes: one pass of one arm over the suite, as a line of `episodes.jsonl`, which all benches of a place share.
 
 The names are those of the file. Beside the ones that earlier tools wrote there are the arm, what it cost, and the
 passes by task, so that nights can be compared task by task when their directories are gone.
 """
+
+# ruff: noqa: N815 - the format's own names
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pydantic import AwareDatetime
 from autoloop.core.model import Frozen
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tally import mean_known, total_cost
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 
 class EpisodeStatus(StrEnum):

@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.plan import BenchPlan
-from autoloop.core.suite.trial import TrialKey, TrialResult
+from autoloop.core.suite.tasks import TrialKey, TrialResult
 
 VERSION = 1
 

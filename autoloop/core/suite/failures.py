@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
+from autoloop.core.evidence.trials import Rate
 from autoloop.core.model import Frozen
-from autoloop.core.suite.pairing import Results
-from autoloop.core.suite.rates import Rate
+from autoloop.core.suite.contrast import Results
 from autoloop.core.suite.tally import mean_known, score
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 TURNS = "turns"
 """The failure mode of a trial that reached its turn limit: most often a loop."""
@@ -50,6 +50,11 @@ class Consistency(StrEnum):
     TRIED_ONCE = "tried_once"
     """One trial says nothing about the next."""
     NOTHING_COUNTS = "nothing_counts"
+
+
+def could_hide(trials: int) -> float:
+    """The largest share of the other outcome that so many trials, all alike, hide in 5 % of the cases."""
+    return float(1.0 - 0.05 ** (1 / trials))
 
 
 class TaskRecord(Frozen):
@@ -94,11 +99,6 @@ def task_records(results: Results) -> tuple[TaskRecord, ...]:
 def mode_of(result: TrialResult) -> str:
     """One word for why a trial did not pass."""
     return result.failure_mode or result.outcome.value
-
-
-def could_hide(trials: int) -> float:
-    """The largest share of the other outcome that so many trials, all alike, hide in 5 % of the cases."""
-    return float(1.0 - 0.05 ** (1 / trials))
 
 
 def _mode(outcome: Outcome, mode: str, keys: Sequence[TrialKey], results: Results, of: int) -> FailureMode:

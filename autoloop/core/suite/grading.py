@@ -1,15 +1,17 @@
-"""From what a verifier left to a reward, and from session and reward to the outcome of a trial."""
+"""From what a verifier left to a reward, and from session and reward to the outcome of a trial.
+
+What a task needs that may not be there: then it is unsupported, which is no failure of an agent.
+"""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoloop.core.session import SessionFailure
-from autoloop.core.suite.saying import counted
-from autoloop.core.suite.task import Expectation, Step, SuiteTask
-from autoloop.core.suite.trial import Outcome
-from autoloop.core.texts import listed
+from autoloop.core.suite.contrast import counted
+from autoloop.core.suite.tasks import Expectation, Outcome, Step, SuiteTask, TrialOrder
+from autoloop.core.text import listed
 
 _PASSING = 1 - 1e-9
 MAIN = "reward"
@@ -49,7 +51,7 @@ class Graded:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TrialJudgement:
     """What a trial came to."""
 
     outcome: Outcome
@@ -153,7 +155,7 @@ def _mean(rewards: Sequence[Reward]) -> Reward:
     return _named({name: sum(each.by_name.get(name, 0.0) for each in rewards) / len(rewards) for name in names})
 
 
-def of_session(failure: SessionFailure | None, detail: str, *, contained: bool = False) -> Judgement | None:
+def of_session(failure: SessionFailure | None, detail: str, *, contained: bool = False) -> TrialJudgement | None:
     """What a session comes to without a look at its files; None where they have to be judged.
 
     `contained` is whether it was in a task's container, which may lack what the agent is executed by.
@@ -161,13 +163,13 @@ def of_session(failure: SessionFailure | None, detail: str, *, contained: bool =
     if failure is None:
         return None
     if contained and failure is SessionFailure.NOT_INSTALLED:
-        return Judgement(Outcome.UNSUPPORTED, None, "unsupported", f"its image cannot execute the agent: {detail}")
+        return TrialJudgement(Outcome.UNSUPPORTED, None, "unsupported", f"its image cannot execute the agent: {detail}")
     if failure in _VALID_ZERO:
-        return Judgement(Outcome.TIMEOUT, 0.0, str(failure), detail)
+        return TrialJudgement(Outcome.TIMEOUT, 0.0, str(failure), detail)
     if failure is SessionFailure.CANCELLED:
-        return Judgement(Outcome.ERROR, None, "interrupted", detail or "interrupted")
+        return TrialJudgement(Outcome.ERROR, None, "interrupted", detail or "interrupted")
     if failure.out_of_reach or failure.passes or failure in _OF_THE_SERVICE:
-        return Judgement(Outcome.ERROR, None, str(failure), detail or str(failure))
+        return TrialJudgement(Outcome.ERROR, None, str(failure), detail or str(failure))
     return None
 
 
@@ -179,7 +181,7 @@ def of_reward(
     known: str = "",
     detail: str = "",
     not_begun: int = 0,
-) -> Judgement:
+) -> TrialJudgement:
     """What a verified trial comes to; `known` is what the verification says of why it is not 1.
 
     With steps that were not begun it has not passed, whatever those before them came to.
@@ -188,20 +190,89 @@ def of_reward(
         left = "the step behind it was" if not_begun == 1 else f"the {not_begun} steps behind it were"
         detail = detail or f"a step came to less than its min_reward, so {left} not begun"
     if reward >= _PASSING and not not_begun:
-        return Judgement(Outcome.PASS, reward)
+        return TrialJudgement(Outcome.PASS, reward)
     if known:
-        return Judgement(Outcome.FAIL, reward, known, detail)
+        return TrialJudgement(Outcome.FAIL, reward, known, detail)
     if failure is not None:
-        return Judgement(Outcome.FAIL, reward, str(failure), detail)
+        return TrialJudgement(Outcome.FAIL, reward, str(failure), detail)
     if not changed:
-        return Judgement(Outcome.FAIL, reward, "no_change", "the agent changed nothing")
-    return Judgement(Outcome.FAIL, reward, "partial_result" if reward > 0 else "wrong_result", detail)
+        return TrialJudgement(Outcome.FAIL, reward, "no_change", "the agent changed nothing")
+    return TrialJudgement(Outcome.FAIL, reward, "partial_result" if reward > 0 else "wrong_result", detail)
 
 
-def unless_told(judgement: Judgement, told: bool) -> Judgement:
+def unless_told(judgement: TrialJudgement, told: bool) -> TrialJudgement:
     """A failure says nothing of the agent when its processes may have been `told` to end by a signal to everybody."""
     if not told or judgement.outcome is not Outcome.FAIL:
         return judgement
     detail = "a signal told everything around it to end"
     said = f"{detail}; {judgement.detail}" if judgement.detail else detail
-    return Judgement(Outcome.ERROR, None, "interrupted", said)
+    return TrialJudgement(Outcome.ERROR, None, "interrupted", said)
+
+
+ORACLE, NOP = "oracle", "nop"
+"""Profiles that only a bench knows."""
+_OF_THE_SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin")
+"""No directory of these can be a workspace: the commands of a trial run from them."""
+_ROOTLESS = "it names absolute paths"
+
+
+@dataclass(frozen=True)
+class HostAbilities:
+    """What this machine has for trials."""
+
+    rooted: bool
+    """Whether commands can have a root of their own."""
+    why_not: str = ""
+    """Why they cannot."""
+    engine: str = ""
+    """The container engine that answers."""
+    why_no_engine: str = ""
+
+
+def unsupported(order: TrialOrder, here: HostAbilities) -> TrialJudgement | None:
+    """Why a task cannot be tried here, if so."""
+    missing = next(_missing(order, here), "")
+    return TrialJudgement(Outcome.UNSUPPORTED, None, "unsupported", missing) if missing else None
+
+
+def in_container(order: TrialOrder, here: HostAbilities) -> bool:
+    """Whether a task is tried in its container."""
+    task = order.task
+    if task.container is None or order.containers == "never":
+        return False
+    return order.containers == "always" or bool(task.contained) or _lacks_root(order, here)
+
+
+def needs_root(task: SuiteTask, *, solved: bool = False) -> bool:
+    """Whether it names absolute places, so that no plain directory will do; `solved` is with its reference solution."""
+    placed = [file for step in task.steps for file in step.verification.files]
+    placed += [*task.found, *(task.solution.files if task.solution and solved else ())]
+    away = any(file.target.startswith("/") and not f"{file.target}/".startswith(f"{task.workdir}/") for file in placed)
+    return task.needs_paths or away or any(step.verification.reward == "file" for step in task.steps)
+
+
+def _lacks_root(order: TrialOrder, here: HostAbilities) -> bool:
+    return not here.rooted and needs_root(order.task, solved=order.profile == ORACLE)
+
+
+def _missing(order: TrialOrder, here: HostAbilities) -> Iterator[str]:
+    task = order.task
+    if task.unsupported:
+        yield task.unsupported
+    if in_container(order, here):
+        if not here.engine:
+            yield f"{task.contained or _ROOTLESS}; a container engine would be needed: {here.why_no_engine}"
+    elif task.contained:
+        yield f"{task.contained}; a container would be needed, and they are never used (--containers)"
+    elif not _is_workdir(task.workdir):
+        yield f"its workdir is {task.workdir}, which cannot be a workspace"
+    elif _lacks_root(order, here):
+        yield f"{_ROOTLESS}, which needs bubblewrap{f': {here.why_not}' if here.why_not else ''}"
+    if order.profile == ORACLE and task.solution is None:
+        yield "it has no reference solution for the oracle"
+    elif order.profile == ORACLE and task.solution and len(task.solution.commands) < len(task.steps):
+        yield "its reference solution has fewer commands than the task has steps"
+
+
+def _is_workdir(path: str) -> bool:
+    return path.startswith("/") and (path.rstrip("/") or "/") not in _OF_THE_SYSTEM

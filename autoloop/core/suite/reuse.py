@@ -9,8 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autoloop.core.suite.order import TrialOrder
-from autoloop.core.suite.trial import TrialResult
+from autoloop.core.suite.tasks import TrialOrder, TrialResult
 
 FORMAT = 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from autoloop.core.model import Frozen
 from autoloop.core.suite.events import BenchStop
 from autoloop.core.suite.state import BenchState
-from autoloop.core.texts import listed
+from autoloop.core.text import listed
 
 SILENT = 30.0
 """Seconds without a sign of life after which a worker counts as dead: it gives one each second."""
@@ -27,7 +27,7 @@ class BenchLimits(Frozen):
 
 
 @dataclass(frozen=True)
-class Around:
+class BenchSituation:
     """What a process sees of the world when it asks whether to go on."""
 
     free_gb: float
@@ -36,7 +36,7 @@ class Around:
     """Seconds since this process took the bench up, those without an event included."""
 
 
-def bench_stop(state: BenchState, limits: BenchLimits, around: Around) -> tuple[BenchStop, str] | None:
+def bench_stop(state: BenchState, limits: BenchLimits, around: BenchSituation) -> tuple[BenchStop, str] | None:
     """Why no further trial is begun, and a sentence about it; None to go on."""
     if around.stop_wanted:
         return BenchStop.STOPPED, "a person or a signal ended it"

@@ -5,23 +5,10 @@ from statistics import fmean
 from typing import Any
 
 from autoloop.core.model import Frozen
-from autoloop.core.suite.episode import EpisodeRecord, EpisodeStatus, episode
-from autoloop.core.suite.hours import CutShort
 from autoloop.core.suite.plan import ArmPlan
-from autoloop.core.suite.state import BenchState
+from autoloop.core.suite.state import BenchState, CutShort
 from autoloop.core.suite.tally import Planned, Tally, score, tally, total_cost
-from autoloop.core.suite.trial import Outcome
-
-__all__ = [
-    "ArmSummary",
-    "BenchSummary",
-    "EpisodeRecord",
-    "EpisodeStatus",
-    "Tally",
-    "episode",
-    "metrics_line",
-    "summarise",
-]
+from autoloop.core.suite.tasks import Outcome
 
 
 class ArmSummary(Tally):

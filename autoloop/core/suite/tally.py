@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from autoloop.core.evidence.trials import Rate, pass_at_each
 from autoloop.core.model import Frozen
-from autoloop.core.suite.rates import Rate, pass_at_each
-from autoloop.core.suite.trial import Outcome, TrialKey, TrialResult
-from autoloop.core.totals import sum_known
+from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
+from autoloop.core.text import sum_known
 
 
 class Tally(Frozen):

@@ -1,0 +1,1 @@
+"""What runs and benches hold on the disk, and removing it."""

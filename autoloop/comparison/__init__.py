@@ -1,0 +1,1 @@
+"""Two revisions and one command: better, worse or noise."""

@@ -1,0 +1,1 @@
+"""Files that people write: programs, settings, `.env`, prompts, and what `init` makes of a repository."""

@@ -1,0 +1,1 @@
+"""Signs that a candidate games its measurement, read from its diff."""

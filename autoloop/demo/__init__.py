@@ -1,0 +1,1 @@
+"""`autoloop demo`: a complete campaign on a shipped example."""

@@ -1,0 +1,1 @@
+"""The machine that everything runs on: clock, disk, load, standstill, signals, notices."""

@@ -1,0 +1,1 @@
+"""Taking samples: the sealed program, its scripts in their cells, the canary, the sampler."""

@@ -1,0 +1,81 @@
+"""A bench that looks after its slots: trees that vanish, files that were tampered with. An agent whose tree may vanish.
+
+What became of a sample is said with it. Whether it counts is not decided here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autoloop.core.run.measurement import MeasurementFailure, Sample
+from autoloop.core.run.reasons import Reason
+from autoloop.core.session import Session, SessionFailure
+from autoloop.measure.sampler import Slot, SlotSampler
+from autoloop.measure.scripts import remove
+from autoloop.ports import Agent, OnProgress, Request, Task
+
+
+@dataclass(frozen=True)
+class GuardedAgent:
+    """An agent that has failed when its tree was gone before it could begin."""
+
+    agent: Agent
+
+    def run(self, task: Task, on_progress: OnProgress) -> Session:
+        """Let it work, if there is a place for it."""
+        try:
+            return self.agent.run(task, on_progress)
+        except FileNotFoundError:
+            if task.tree.is_dir():
+                raise
+            return Session(seconds=0.0, failure=SessionFailure.EXITED, detail="its tree vanished")
+
+
+@dataclass(frozen=True)
+class GuardedSampler:
+    """Takes samples with a bench, whose slots are made anew when they cannot be trusted any more."""
+
+    bench: SlotSampler
+    intact: Callable[[str, str | None], bool]
+    """Whether a slot's tree is still there; with a commit: with all of its files."""
+
+    def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
+        """Take a sample; of a tree that vanished meanwhile none counts."""
+        slot = self.bench.slot_for(request)
+        if not self.intact(slot.name, None):
+            _distrust(slot)
+        try:
+            result = self.bench.sample(request, on_progress)
+        except FileNotFoundError:
+            if self.intact(slot.name, None):
+                raise
+            result = _vanished(0.0)
+        if not self.intact(slot.name, request.commit if isinstance(result, MeasurementFailure) else None):
+            _distrust(slot)
+            result = _vanished(result.seconds) if isinstance(result, Sample) else result
+            return result.model_copy(update={"intact": False})
+        if isinstance(result, MeasurementFailure) and result.reason is Reason.LOCK_VIOLATION:
+            # What was changed may lie in the other tree as well.
+            _distrust(*self.bench.slots)
+        return result
+
+    def tidy(self) -> None:
+        """Remove what scripts have left in scratch and in the trees."""
+        remove(self.bench.scratch)
+        for slot in self.bench.slots:
+            if slot.commit:
+                self.bench.trees.place(slot.name, slot.commit)
+                self.bench.scripts.empty_home(slot.name)
+            _distrust(slot)
+
+    def close(self) -> None:
+        """Stop what was started for the run."""
+        self.bench.close()
+
+
+def _distrust(*slots: Slot) -> None:
+    for slot in slots:
+        slot.commit, slot.ready = "", False
+
+
+def _vanished(seconds: float) -> MeasurementFailure:
+    return MeasurementFailure(reason=Reason.MEASUREMENT_FAILED, detail="the tree vanished", seconds=seconds)

@@ -1,0 +1,141 @@
+"""What happens once per tree and once per run: room on the disk, `prepare.sh`, `services.sh`."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from autoloop.core.run.state import RunState
+from autoloop.errors import AutoloopError
+from autoloop.git.caches import AGENT, BUILD, PREPARE, mark
+from autoloop.measure.sampler import SlotSampler
+from autoloop.measure.scripts import forget_old_samples
+from autoloop.ports import OnProgress, Progress
+from autoloop.process import Finished
+from autoloop.sandbox.loopback import shared_loopback
+
+SLOTS = (AGENT, "a", "b")
+
+
+def require_room(bytes_needed: int, home: Path) -> None:
+    """Refuse to begin what the disk cannot hold."""
+    place = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if bytes_needed > free:
+        raise AutoloopError(
+            f"the trees need {bytes_needed / 1e9:.1f} GB, and {place} has {free / 1e9:.1f} GB free",
+            "Make room, limit the trees with `sparse`, or set AUTOLOOP_CACHE_DIR to a larger disk.",
+        )
+
+
+def vacant_slots(state: RunState) -> tuple[str, ...]:
+    """The trees in which nothing lies that has still to be looked at: an agent's files, when its session is over."""
+    current = state.current
+    waits = current is not None and current.session is not None and current.captured is None
+    return tuple(slot for slot in SLOTS if not (waits and slot == AGENT))
+
+
+def prepare_trees(bench: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
+    """Run `prepare.sh` once in each tree. A mark beside the tree says that it is done; it goes with the tree."""
+    for slot in _undone(bench, PREPARE, home, slots):
+        done = _run_once(bench, PREPARE, slot, commit, say)
+        if not done.ok:
+            said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+            how = "took too long" if done.timed_out else f"ended with exit code {done.exit_code}"
+            raise AutoloopError(f"prepare.sh {how}: {said[:300]}", "Run it by hand in a fresh clone.")
+        bench.trees.trust(slot, True)
+        mark(home, PREPARE, slot).touch()
+
+
+def build_trees(bench: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
+    """Run `build.sh` once in each tree that has caches: candidates and agents begin from there, not from nothing."""
+    if not bench.program.scope.cache_paths:
+        return
+    for slot in _undone(bench, BUILD, home, slots):
+        # Whoever measures the commit will say what is wrong with it.
+        bench.trees.trust(slot, _run_once(bench, BUILD, slot, commit, say).ok)
+        mark(home, BUILD, slot).touch()
+
+
+def _undone(bench: SlotSampler, script: str, home: Path, slots: tuple[str, ...]) -> list[str]:
+    has = bench.program.has(script)
+    return [slot for slot in slots if has and not mark(home, script, slot).exists()]
+
+
+def _run_once(bench: SlotSampler, script: str, slot: str, commit: str, say: OnProgress) -> Finished:
+    say(Progress("preparing", text=f"{script} in tree {slot}"))
+    tree = bench.trees.place(slot, commit)
+    bench.scripts.empty_home(slot)
+    done = bench.scripts.run([script], tree, slot, limit_ms=bench.program.measuring.build_timeout)
+    if done.cancelled:
+        raise KeyboardInterrupt
+    return done
+
+
+@contextmanager
+def services(bench: SlotSampler, root: Path) -> Iterator[None]:
+    """What `services.sh start` starts, until it is told to stop. Whatever is left of the run then is killed."""
+    forget_old_samples(bench.scratch)
+    try:
+        if not bench.program.has("services.sh"):
+            yield
+            return
+        with _loopback(bench):
+            try:
+                _call_services(bench, root, "start")
+                yield
+            finally:
+                _call_services(bench, root, "stop")
+    finally:
+        bench.close()
+
+
+@contextmanager
+def _loopback(bench: SlotSampler) -> Iterator[None]:
+    """One loopback for services and samples, where the program wants that and a sandbox can enforce it."""
+    if bench.program.measuring.measure_network != "loopback" or bench.sandbox.tier != "bwrap":
+        yield
+        return
+    with shared_loopback() as entering:
+        bench.share(entering)
+        try:
+            yield
+        finally:
+            bench.share(())
+
+
+def _call_services(bench: SlotSampler, root: Path, verb: str) -> None:
+    limit = bench.program.measuring.build_timeout
+    with tempfile.TemporaryFile() as output:
+        # Not through `process`, which would kill what the script leaves running.
+        job = subprocess.Popen(
+            [*bench.loopback, "bash", bench.sealed.directory / "services.sh", verb],
+            cwd=root,
+            env=bench.scripts.environment(root),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            code = job.wait(limit / 1000 if limit else None)
+            how = f"ended with exit code {code}"
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
+            code = job.wait()
+            how = f"took longer than {limit / 1000:g} s (build_timeout)"
+        if code and verb == "start":
+            raise AutoloopError(f"services.sh {verb} {how}: {_last_words(output)}", "Run it by hand in your checkout.")
+
+
+def _last_words(output: IO[bytes]) -> str:
+    end = output.seek(0, os.SEEK_END)
+    output.seek(max(0, end - 4000))
+    lines = output.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "no output"

@@ -1,0 +1,133 @@
+"""The sandbox of a run: put together from the repository, the program and this machine, and tried out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoloop.agents.profiles import load_settings
+from autoloop.config.places import user_config
+from autoloop.core.run.measurement import HOLDOUT, HOLDOUT_DATA
+from autoloop.core.run.program import Program
+from autoloop.errors import AutoloopError
+from autoloop.git.git_trees import GitTrees, TreeOptions
+from autoloop.git.repository import Repository, is_tracked
+from autoloop.measure.sampler import AUTOAUTO_DIAGNOSTICS
+from autoloop.ports import Cell, OnProgress, Progress, Sandbox, Tier
+from autoloop.runs.find import RUNS
+from autoloop.runs.record import RunRecord
+from autoloop.sandbox.bwrap import OBJECTS
+from autoloop.sandbox.choose import WARNING, Choice, choose
+from autoloop.sandbox.none import NoSandbox
+from autoloop.sandbox.places import Places, chosen_path, survey
+
+HOMES = "homes"
+"""Beside the trees of a run: a private home for each."""
+AGENT = "agent"
+
+
+def sandbox_for(
+    wanted: str, repository: Repository, program: Program, cache: Path, environ: Mapping[str, str]
+) -> Choice:
+    """The sandbox in force: the one that was chosen, or the best that passes its trial."""
+    cache.mkdir(parents=True, exist_ok=True)
+    return choose(wanted, places_of(repository, program, cache, environ), cache)
+
+
+def sandbox_of_run(
+    record: RunRecord, repository: Repository, cache: Path, environ: Mapping[str, str], on_progress: OnProgress
+) -> Sandbox:
+    """The sandbox that a run began with: with another its results would not compare. What it leaves open is said."""
+    wanted = load_settings(repository.root, environ, user_config(environ)).sandbox
+    if wanted not in ("auto", record.sandbox):
+        raise AutoloopError(
+            f"run {record.run_id} began with sandbox {record.sandbox}, and the setting `sandbox` is {wanted} now",
+            "Set it to what the run began with, or to auto; a new run takes the new setting.",
+        )
+    choice = sandbox_for(wanted, repository, record.program, cache, environ)  # which knows why it is not a better one
+    if record.sandbox == "none" != choice.sandbox.tier:
+        better = f"{WARNING}. The run began so; a new one would have the sandbox {choice.sandbox.tier}"
+        choice = Choice(NoSandbox(), better)
+    elif choice.sandbox.tier != record.sandbox:
+        choice = sandbox_for(record.sandbox, repository, record.program, cache, environ)
+    for text in cautions(choice, record.program):
+        on_progress(Progress("warning", text=text))
+    return choice.sandbox
+
+
+def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
+    """What people should know of the sandbox in force."""
+    tier, network = choice.sandbox.tier, program.measuring.measure_network
+    said = [choice.warning] if choice.warning else []
+    if (tier, network) == ("landlock", "off") or (tier != "bwrap" and network == "loopback"):
+        open_door = "measured code has the network of this machine"
+        said.append(f'measure_network = "{network}" is not enforced with sandbox {tier}: {open_door}')
+    return tuple(said)
+
+
+def places_of(repository: Repository, program: Program, cache: Path, environ: Mapping[str, str]) -> Places:
+    """What commands of this program find of the machine."""
+    measuring, scope = program.measuring, program.scope
+    runs = repository.root / RUNS
+    own = (repository.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
+    for text in measuring.read_paths:
+        _require_apart(text, repository, cache, environ)
+
+    def in_trees(path: Path) -> bool:
+        kept = any(path.is_relative_to(cached) for cached in scope.cache_paths)
+        return kept or is_tracked(repository, path.as_posix())
+
+    return survey(
+        repository.root,
+        repository.common_dir / "objects",
+        cache,
+        environ,
+        share_paths=scope.share_paths,
+        read_paths=measuring.read_paths,
+        secret_paths=(*withheld(repository, program, environ), *own, runs),
+        in_trees=in_trees,
+    )
+
+
+def _require_apart(text: str, repository: Repository, cache: Path, environ: Mapping[str, str]) -> None:
+    """Refuse to show what a sandbox is there to hide."""
+    home, root = _home(environ).resolve(), repository.root.resolve()
+    path = chosen_path(root, home, text).resolve()
+    if any(place.is_relative_to(path) for place in (root, home, cache.resolve())):
+        said = f'read_paths has "{text}", which would show all that a sandbox hides'
+        raise AutoloopError(said, "Name the parts that are needed.")
+    if path.is_relative_to(root):
+        said = f'read_paths has "{text}", which lies in the checkout, where trees have their own files'
+        raise AutoloopError(said, "For what git does not have there is `share_paths`.")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
+def withheld(repository: Repository, program: Program, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """What only `holdout.sh` can see."""
+    home = _home(environ)
+    return tuple(chosen_path(repository.root, home, path) for path in program.measuring.holdout_paths)
+
+
+def tree_options(program: Program, tier: Tier) -> TreeOptions:
+    """What a program wants of its trees."""
+    scope = program.scope
+    return TreeOptions(
+        cache_paths=scope.cache_paths,
+        share_paths=scope.share_paths,
+        sparse=scope.sparse,
+        max_candidate_mb=scope.max_candidate_mb,
+        keep_out=(AUTOAUTO_DIAGNOSTICS,),
+        bound=tier == "bwrap",
+        objects=OBJECTS if tier == "bwrap" else None,
+    )
+
+
+def agents_cell(trees: GitTrees, home: Path, program: Program) -> Cell:
+    """What every session of a run may reach."""
+    return Cell(
+        tree=trees.path(AGENT),
+        home=home / HOMES / AGENT,
+        network="on",
+        devices=program.measuring.devices,
+    )

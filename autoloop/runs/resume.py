@@ -1,0 +1,252 @@
+"""Carrying a run on: its parts put together around a journal, whether that is empty or long."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoloop import process
+from autoloop.agents.make import make_agent
+from autoloop.config.places import cache_directory
+from autoloop.config.prompts import prompt
+from autoloop.core.run.events import Sampled
+from autoloop.core.run.measurement import MeasurementFailure, Sample
+from autoloop.core.run.replay import after
+from autoloop.core.run.state import CALIBRATION, RunState
+from autoloop.core.run.summary import Summary, diagnose, summarise
+from autoloop.errors import AutoloopError
+from autoloop.git.git_trees import GitTrees
+from autoloop.git.homes import occupied
+from autoloop.git.repository import Repository, find, tree_of
+from autoloop.host.machine import ThisMachine, awake
+from autoloop.host.signals import Signals
+from autoloop.host.standstill import Pulse
+from autoloop.measure.canary import check_canary, linked_environments, spoiler
+from autoloop.measure.guarded import GuardedAgent, GuardedSampler
+from autoloop.measure.prepare import build_trees, prepare_trees, require_room, services, vacant_slots
+from autoloop.measure.sampler import SlotSampler
+from autoloop.measure.seal import SealedProgram
+from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress
+from autoloop.runs.calibrations import Calibrations
+from autoloop.runs.confine import HOMES, agents_cell, sandbox_of_run, withheld
+from autoloop.runs.control import FileSteering, ask, check_limits, read_control
+from autoloop.runs.create import RunOptions, home_of, trees_of, unfinished_run
+from autoloop.runs.directory import ExperimentFiles, RunDirectory, held
+from autoloop.runs.find import find_run
+from autoloop.runs.loop import Loop
+from autoloop.runs.record import FileJournal, RunRecord, read_record
+from autoloop.runs.views import Views
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """What a process made of a run."""
+
+    summary: Summary
+    why_nothing_kept: tuple[str, ...]
+    """Why a run ended without a keep; empty when something was kept."""
+
+
+def resume_run(
+    repository: Repository,
+    directory: RunDirectory,
+    *,
+    environ: Mapping[str, str],
+    signals: Signals,
+    on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
+    until_prepared: bool = False,
+    work: Callable[[Loop], RunState] = Loop.run,
+) -> RunEnd | None:
+    """Go on with a run from wherever its journal ends, until there is a reason to stop.
+
+    With `until_prepared` only what happens once per tree is done: for a run that another process will carry.
+    """
+    record, cache = read_record(directory), cache_directory(environ)
+    home = home_of(record.run_id, cache)
+    with held(directory), occupied(home, repository.root):
+        process.sweep_run(record.run_id)
+        views = Views(directory, record.program.limits, record.sandbox, on_news)
+
+        def progress(sign: Progress) -> None:
+            views.on_progress(sign)
+            on_progress(sign)
+
+        with closing(FileJournal(directory.journal, views.on_append)) as journal:
+            journal.say_repaired(on_progress)
+            state = views.rebuild(journal.read(), RunState(record.program.criteria))
+            ask(directory, stop=None)
+            steering = FileSteering(directory, signals)
+            trees, bench = _opened(repository, directory, record, environ, steering.now, progress)
+            _make_ready(record, state, trees, bench, environ, progress)
+            with awake(), Pulse() as pulse, services(bench, repository.root):
+                _ask_canary(repository, record, state, trees, bench, environ, progress)
+                if until_prepared:
+                    return None
+                build_trees(bench, state.head, home, progress, vacant_slots(state))
+                known = Calibrations(cache, record.program, record.seal, tree_of(repository, record.start))
+                state = _recalled(state, known, record, journal, progress)
+                agent = make_agent(record.profile, repository.root, environ, record.fallback)
+                machine = ThisMachine(directory.path, home, repository.common_dir / "objects", still=pulse.still)
+                cell = agents_cell(trees, home, record.program)
+                parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell, machine)
+                state = work(Loop(record.program, parts, state))
+                _leave(known, journal, views, record, progress)
+    summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
+    return RunEnd(summary, diagnose(state))
+
+
+def _leave(known: Calibrations, journal: FileJournal, views: Views, record: RunRecord, progress: OnProgress) -> None:
+    """What is left to do once the loop has ended: a dear calibration is remembered, and what lags behind is said."""
+    with suppress(AutoloopError, OSError):
+        known.remember(journal.read(), record.seed)
+    if views.behind:
+        text = "no space left: results.tsv and ideas.md lack what is newest until the run is resumed"
+        progress(Progress("warning", text=text))
+
+
+def _parts(
+    directory: RunDirectory,
+    agent: Agent,
+    trees: GitTrees,
+    bench: SlotSampler,
+    journal: FileJournal,
+    steering: FileSteering,
+    progress: OnProgress,
+    cell: Cell,
+    machine: ThisMachine,
+) -> Parts:
+    return Parts(
+        agent=GuardedAgent(agent),
+        trees=trees,
+        bench=GuardedSampler(bench, trees.intact),
+        seal=bench.sealed,
+        journal=journal,
+        steering=steering,
+        machine=machine,
+        files=ExperimentFiles(directory),
+        sandbox=bench.sandbox,
+        cell=cell,
+        prompt=prompt(str(directory.prompt) if directory.prompt.exists() else "experiment").text,
+        on_progress=progress,
+    )
+
+
+def _recalled(
+    state: RunState, calibrations: Calibrations, record: RunRecord, journal: FileJournal, say: OnProgress
+) -> RunState:
+    """The state with a remembered calibration in it, when this run begins from the same thing with the same seed."""
+    now = time.time()
+    known = calibrations.recall(now) if state.baseline is None and not state.series.taken else None
+    if known is None or known.seed != record.seed:
+        return state
+    say(Progress("notice", text="calibrated from samples that were taken of this very code within the last day"))
+    for taken in known.taken:
+        event = Sampled(at=now, experiment=CALIBRATION, commit=record.start, taken=taken)
+        journal.append(event, state := after(state, event))
+    return state
+
+
+def _opened(
+    repository: Repository,
+    directory: RunDirectory,
+    record: RunRecord,
+    environ: Mapping[str, str],
+    cancelled: Callable[[], bool],
+    progress: OnProgress,
+) -> tuple[GitTrees, SlotSampler]:
+    """The trees of a run, and its bench in them."""
+    cache = cache_directory(environ)
+    trees, home = trees_of(repository, record, cache), home_of(record.run_id, cache)
+    sealed = SealedProgram(directory.sealed, record.seal)
+    sandbox = sandbox_of_run(record, repository, cache, environ, progress)
+    bench = SlotSampler(
+        record.program,
+        trees,
+        sealed,
+        home / "scratch",
+        record.run_id,
+        environ,
+        cancelled,
+        homes=home / HOMES,
+        sandbox=sandbox,
+        holdout_paths=withheld(repository, record.program, environ),
+    )
+    return trees, bench
+
+
+def _make_ready(
+    record: RunRecord,
+    state: RunState,
+    trees: GitTrees,
+    bench: SlotSampler,
+    environ: Mapping[str, str],
+    on_progress: OnProgress,
+) -> None:
+    """What comes before any measurement: room, trees, `prepare.sh`."""
+    home = home_of(record.run_id, cache_directory(environ))
+    opening = trees.open(record.start)
+    for warning in opening.warnings:
+        on_progress(Progress("warning", text=warning))
+    if not trees.path("agent").exists():
+        require_room(opening.bytes_needed, home)
+        on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
+    prepare_trees(bench, state.head, home, on_progress, vacant_slots(state))
+
+
+def _ask_canary(
+    repository: Repository,
+    record: RunRecord,
+    state: RunState,
+    trees: GitTrees,
+    bench: SlotSampler,
+    environ: Mapping[str, str],
+    on_progress: OnProgress,
+) -> None:
+    """Before the first measurement; where the program wants it."""
+    program, scripts = record.program, bench.sealed.directory
+    if state.baseline is not None or not program.measuring.canary:
+        return
+    on_progress(Progress("canary"))
+    texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
+    links = linked_environments(repository.root, program.scope.share_paths, environ)
+
+    def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
+        return bench.sample_without(record.start, removed, spoiler(trees))
+
+    check_canary(program, measure, texts, links, repository.root)
+
+
+def resume(
+    path: Path,
+    slug: str,
+    run_id: str | None,
+    options: RunOptions,
+    *,
+    signals: Signals,
+    on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
+    environ: Mapping[str, str] = os.environ,
+) -> RunEnd:
+    """Go on with a run, also past a limit that is raised here."""
+    repository = find(path)
+    # Without a run named and a limit raised, what was killed is meant rather than what has ended.
+    killed = None if run_id or options.limits else unfinished_run(repository.root, slug)
+    directory = killed or find_run(repository.root, run_id or slug)
+    record = read_record(directory)
+    if options.rule not in (None, record.program.criteria.rule.value):
+        raise AutoloopError("the rule of a run cannot change", "Start a new run with the other rule.")
+    limits = dict(options.limits or {})
+    if limits:
+        check_limits(limits, record.program.limits)
+        kept = read_control(directory.path / "control.json").get("limits") or {}
+        ask(directory, limits={**kept, **limits})
+    outcome = resume_run(
+        repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
+    )
+    assert outcome is not None
+    return outcome

@@ -1,0 +1,171 @@
+"""Before a run begins: the program, the profile and the limits that a person chose, checked and put together.
+
+Making a program and carrying a run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoloop.agents.knobs import check
+from autoloop.agents.make import make_agent
+from autoloop.agents.probe import first_usable
+from autoloop.agents.profiles import Profile, Settings, choose, fallback_of, load_settings, says_which
+from autoloop.config.places import cache_directory, user_config
+from autoloop.config.programs import find_program, load_program
+from autoloop.core.run.program import Program, Rule
+from autoloop.core.run.replay import replay
+from autoloop.core.run.state import RunState
+from autoloop.errors import AutoloopError
+from autoloop.git.repository import Repository, find, is_dirty, is_tracked, read_at_head
+from autoloop.ports import OnProgress, Progress
+from autoloop.runs.confine import sandbox_for
+from autoloop.runs.control import check_limits
+from autoloop.runs.create import RunOptions, create_run, discard_run, trees_of, unfinished_run
+from autoloop.runs.directory import RunDirectory
+from autoloop.runs.find import is_alive
+from autoloop.runs.record import read_events, read_record
+from autoloop.runs.resume import resume_run
+
+if TYPE_CHECKING:
+    from autoloop.host.signals import Signals
+    from autoloop.ports import OnNews
+    from autoloop.runs.resume import RunEnd
+
+
+def create(
+    path: Path, slug: str, options: RunOptions, environ: Mapping[str, str], on_progress: OnProgress
+) -> tuple[Repository, RunDirectory]:
+    """A new run, with its notices said: what it leaves out, and what was left unfinished."""
+    repository = find(path)
+    program, source = program_of(repository, path, slug)
+    program = _with_options(program, options)
+    settings = load_settings(repository.root, environ, user_config(environ))
+    profile = _profile(repository, program, options, environ, settings, on_progress)
+    fallback = fallback_of(settings, profile)
+    unfinished = unfinished_run(repository.root, program.slug)
+    if unfinished is not None:
+        command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
+        on_progress(Progress("notice", text=f"run {unfinished.run_id} is unfinished; to go on with it: {command}"))
+    if is_dirty(repository):
+        text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
+        on_progress(Progress("notice", text=text))
+    cache = cache_directory(environ)
+    tier = sandbox_for(settings.sandbox, repository, program, cache, environ).sandbox.tier
+    return repository, create_run(
+        repository, program, source, profile, fallback, seed=options.seed, sandbox=tier, cache=cache
+    )
+
+
+def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
+    """A program by its slug or path, and the directory that it was read from."""
+    source = find_program(repository.root, slug, path.resolve())
+    return load_program(repository.root, source, lambda name: is_tracked(repository, name)), source
+
+
+def _with_options(program: Program, options: RunOptions) -> Program:
+    limits = dict(options.limits or {})
+    check_limits(limits, program.limits)
+    criteria = program.criteria
+    if options.rule is not None:
+        criteria = criteria.model_copy(update={"rule": Rule(options.rule)})
+    return program.model_copy(update={"limits": program.limits.model_copy(update=limits), "criteria": criteria})
+
+
+def _profile(
+    repository: Repository,
+    program: Program,
+    options: RunOptions,
+    environ: Mapping[str, str],
+    settings: Settings,
+    on_progress: OnProgress,
+) -> Profile:
+    """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
+    has_knobs = bool(program.tuning.knobs)
+    if options.profile or says_which(settings):
+        profile = choose(settings, options.profile)
+    else:
+        profile, said = first_usable(settings, repository.root, environ, has_knobs=has_knobs)
+        on_progress(Progress("notice", text=said))
+    make_agent(profile, repository.root, environ, fallback_of(settings, profile))
+    if profile.agent == "tuner":
+        # As the run will find them: edits that are not committed are not part of it.
+        check(program.tuning.knobs, lambda file: read_at_head(repository, file))
+    return profile
+
+
+def discard_unless_begun(repository: Repository, directory: RunDirectory, environ: Mapping[str, str]) -> None:
+    """A run that could not measure its baseline is none, unless another process took it up meanwhile.
+
+    What cannot be undone stays: why the run did not begin matters more.
+    """
+    with suppress(AutoloopError, OSError):
+        criteria = read_record(directory).program.criteria
+        begun = replay(read_events(directory.journal), RunState(criteria)).baseline is not None
+        if not begun and not is_alive(directory):
+            discard_run(directory, trees_of(repository, read_record(directory), cache_directory(environ)))
+
+
+def run(
+    path: Path,
+    slug: str,
+    options: RunOptions,
+    *,
+    signals: Signals,
+    on_progress: OnProgress,
+    on_news: OnNews = lambda rows, summary: None,
+    environ: Mapping[str, str] = os.environ,
+) -> RunEnd:
+    """Start a run of a program and carry it to its end. What fails before the first experiment leaves nothing."""
+    repository, directory = create(path, slug, options, environ, on_progress)
+    try:
+        outcome = resume_run(
+            repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
+        )
+    except BaseException:
+        discard_unless_begun(repository, directory, environ)
+        raise
+    assert outcome is not None
+    return outcome
+
+
+def detach(
+    path: Path,
+    slug: str,
+    options: RunOptions,
+    *,
+    signals: Signals,
+    on_progress: OnProgress,
+    environ: Mapping[str, str] = os.environ,
+) -> str:
+    """Start a run, prepare its trees, and leave it to a process that survives the terminal; the run's id."""
+    repository, directory = create(path, slug, options, environ, on_progress)
+    try:
+        resume_run(
+            repository,
+            directory,
+            environ=environ,
+            signals=signals,
+            on_progress=on_progress,
+            until_prepared=True,
+        )
+    except BaseException:
+        discard_unless_begun(repository, directory, environ)
+        raise
+    resuming = ["run", directory.slug, "--resume", "--run", directory.run_id]
+    with (directory.path / "run.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "autoloop", "-C", str(repository.root), *resuming],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=dict(environ),
+        )
+    return directory.run_id

@@ -1,0 +1,1 @@
+"""Containers of tasks, by Docker's command line."""

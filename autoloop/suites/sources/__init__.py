@@ -1,0 +1,1 @@
+"""Formats of suites, and reading one by its path."""

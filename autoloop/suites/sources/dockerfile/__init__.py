@@ -1,0 +1,1 @@
+"""Dockerfiles of tasks: what they amount to with and without a container."""

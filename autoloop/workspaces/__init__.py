@@ -1,1 +1,0 @@
-"""Workspaces of trials: staged afresh, entered by agents, verified once they are gone."""

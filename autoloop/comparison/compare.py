@@ -26,10 +26,10 @@ from autoloop.config.places import cache_directory
 from autoloop.core.evidence.comparison import Difference
 from autoloop.core.evidence.paired import confirmed
 from autoloop.errors import AutoloopError
-from autoloop.git.command import users_git
 from autoloop.git.git_trees import GitTrees, TreeOptions
+from autoloop.git.history import History
 from autoloop.git.homes import occupied
-from autoloop.git.repository import Repository, find, resolve
+from autoloop.git.repository import Repository, find
 from autoloop.measure.prepare import require_room
 from autoloop.ports import OnProgress
 
@@ -50,7 +50,8 @@ def compare(
 ) -> Compared:
     """Whether revision `b` is better than `a`, worse, or noise. One word of `command` is a line for the shell."""
     repository = find(path)
-    first, second = (Revision(name, resolve(repository, name)) for name in (a, b))
+    history = History(repository.root, repository.git_dir)
+    first, second = (Revision(name, history.resolve(name)) for name in (a, b))
     with arena(repository, first, command, options, environ, on_progress, signals) as place:
         known = place.learn(first)
         compared = place.compare(1, first, second, known)
@@ -165,8 +166,9 @@ def audit(
 ) -> Audit:
     """Which commits of `BASE..BRANCH` are real, each against its parent, oldest first, and what they are together."""
     repository = find(path)
-    base, branch = _ends(repository, span)
-    chain = _chain(repository, base, branch)
+    history = History(repository.root, repository.git_dir)
+    base, branch = _ends(history, span)
+    chain = _chain(history, base, branch)
     start = Revision(base.name if chain[0].parent == base.commit else chain[0].parent[:_SHORT], chain[0].parent)
     warnings = [] if start.commit == base.commit else [f"the branch does not begin at {base.name}, but at {start.name}"]
     with arena(repository, start, command, options, environ, on_progress, signals) as place:
@@ -220,22 +222,18 @@ def _sum_of_gains(commits: Sequence[Audited], known: Known) -> float:
     return known.scale.fraction(sum(known.scale.from_fraction(max(claim, -0.999)) for claim in claims)) + 0.0
 
 
-def _ends(repository: Repository, span: str) -> tuple[Revision, Revision]:
+def _ends(history: History, span: str) -> tuple[Revision, Revision]:
     base, dots, branch = span.partition("..")
     if not (base and dots) or branch.startswith("."):
         raise AutoloopError(f"{span!r} is not a range of commits", "Give it as BASE..BRANCH, such as main..feature.")
     branch = branch or "HEAD"
-    return Revision(base, resolve(repository, base)), Revision(branch, resolve(repository, branch))
+    return Revision(base, history.resolve(base)), Revision(branch, history.resolve(branch))
 
 
-def _chain(repository: Repository, base: Revision, branch: Revision) -> list[_Link]:
+def _chain(history: History, base: Revision, branch: Revision) -> list[_Link]:
     """The commits of the branch that are not in base, oldest first, along first parents."""
-    listing = users_git(repository.root)(
-        "log", "--first-parent", "--reverse", "--no-show-signature", "--no-color", "--format=%H%x00%P%x00%s",
-        f"{base.commit}..{branch.commit}",
-    )  # fmt: skip
-    rows = [line.split("\0", 2) for line in listing.decode("utf-8", "replace").splitlines()]
-    chain = [_Link(parents.split(" ")[0], commit, subject) for commit, parents, subject in rows if parents]
+    entries = history.log(base.commit, branch.commit)
+    chain = [_Link(entry.parents[0], entry.commit, entry.subject) for entry in entries if entry.parents]
     if not chain:
         raise AutoloopError(
             f"{branch.name} has no commit with a parent that {base.name} lacks",

@@ -55,17 +55,6 @@ def is_dirty(repository: Repository) -> bool:
     return bool(git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"))
 
 
-def resolve(repository: Repository, revision: str) -> str:
-    """The commit that a revision names."""
-    git = users_git(repository.root)
-    commit = git.text(
-        "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", accept=(0, 1, 128)
-    )
-    if not commit:
-        raise AutoloopError(f"{revision!r} names no commit of {repository.root}", "See `git log --oneline --all`.")
-    return commit
-
-
 def is_tracked(repository: Repository, path: str) -> bool:
     """Whether git has a path, given from the repository's root: in the index or in HEAD, where an agent can read it."""
     git = users_git(repository.root)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from autoloop.errors import AutoloopError
-from autoloop.git.repository import find, is_dirty, resolve
+from autoloop.git.repository import find, is_dirty
 from tests.real_git import commit_all, git, make_repository, write
 
 
@@ -84,13 +84,3 @@ def test_a_borrowed_repository_in_the_environment_is_not_taken_for_ours(
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
     assert find(root).root == root
-
-
-def test_a_revision_is_resolved_to_its_commit(tmp_path: Path) -> None:
-    root = make_repository(tmp_path / "repo")
-    git(root, "tag", "-m", "one", "v1")
-    repository = find(root)
-    assert resolve(repository, "v1") == repository.head
-    for wrong in ("nothing", "--all", "HEAD:app.py"):
-        with pytest.raises(AutoloopError, match="names no commit"):
-            resolve(repository, wrong)

@@ -217,6 +217,14 @@ def test_functions_and_files_stay_short() -> None:
 # One place for each thing
 
 
+def test_a_percentage_is_formatted_in_one_module() -> None:
+    for module in MODULES:
+        if module != "autoloop.core.text":
+            for node in ast.walk(tree(module)):
+                if isinstance(node, ast.FormattedValue):
+                    assert "100 *" not in ast.unparse(node.value) and "* 100" not in ast.unparse(node.value), module
+
+
 # Shapes
 
 

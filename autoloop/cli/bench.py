@@ -23,7 +23,7 @@ from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, compla
 from autoloop.cli.watch import BenchWatch
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
-from autoloop.core.text import count, duration
+from autoloop.core.text import count, duration, percent, percent_range
 from autoloop.errors import AutoloopError
 from autoloop.host.signals import Signals
 
@@ -370,7 +370,7 @@ def arm_line(arm: ArmSummary) -> str:
     """One arm in one line."""
     rate = arm.rate
     share = "no trial counts" if rate.value is None else (
-        f"pass rate {100 * rate.value:.1f} % (95 %: {100 * rate.low:.1f} to {100 * rate.high:.1f})"
+        f"pass rate {percent(rate.value, '.1f')} (95 %: {percent_range(rate.low, rate.high)})"
     )  # fmt: skip
     counts = f"{arm.passed} passed, {arm.failed} failed, {arm.timeout} timeout, {arm.error} error"
     more = f", {arm.unsupported} unsupported" if arm.unsupported else ""

@@ -7,7 +7,6 @@ How a comparison and an audit look: one sentence, a table, JSON.
 Two results of a bench against each other, told.
 """
 
-import math
 import sys
 from collections.abc import Callable
 from statistics import median
@@ -19,7 +18,7 @@ from autoloop.cli import options
 from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, aligned, complain, say, say_json, table
 from autoloop.core.evidence.comparison import Comparison, Difference
 from autoloop.core.suite.contrast import Contrast
-from autoloop.core.text import count, duration, number, percent
+from autoloop.core.text import count, duration, number, odds, signed_percent
 from autoloop.ports import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -241,8 +240,6 @@ Facts = dict[str, Any]
 _STYLES = {Difference.BETTER: "keep", Difference.WORSE: "crash", Difference.NOISE: "discard", None: "crash"}
 """What looks like it in a run."""
 _SHORT = 10
-_FORGOTTEN = 700.0
-"""Beyond the exponent of this, odds are no numbers any more."""
 
 
 def show_comparison(compared: "Compared", options: "CompareOptions", *, verbose: bool, as_json: bool) -> None:
@@ -273,7 +270,7 @@ def show_audit(found: "Audit", options: "CompareOptions", *, verbose: bool, as_j
     if found.whole is not None:
         say(f"\nAs a whole {headline(found.whole)}")
         _details(found.whole, verbose)
-        say(f"The commits that are better or worse claim {percent(found.sum_of_gains)} together.")
+        say(f"The commits that are better or worse claim {signed_percent(found.sum_of_gains)} together.")
     for warning in found.warnings:
         complain(f"warning: {warning}")
 
@@ -300,13 +297,6 @@ def headline(compared: "Compared") -> str:
         case _:
             taken = count(len(compared.pairs), "pair")
             return f"{b} against {a} is noise: a gain of {_plain(found.gain)}{_between(found, 1)}, {taken}"
-
-
-def odds(log_evidence: float) -> str:
-    """Evidence as betting odds."""
-    value = math.exp(min(abs(log_evidence), _FORGOTTEN))
-    text = f"{value:.0f}" if value < 1e6 else f"{value:.0e}"
-    return f"{text} : 1" if log_evidence >= 0 else f"1 : {text}"
 
 
 def facts(compared: "Compared") -> Facts:
@@ -348,11 +338,15 @@ def _row(entry: "Audited") -> tuple[str, ...]:
     if entry.compared is None:
         return (entry.commit[:_SHORT], "failed", "", "", "", "", entry.subject)
     found = entry.compared.comparison
-    bounds = "" if found.low is None or found.high is None else f"{percent(found.low)} to {percent(found.high)}"
+    bounds = (
+        ""
+        if found.low is None or found.high is None
+        else f"{signed_percent(found.low)} to {signed_percent(found.high)}"
+    )
     return (
         entry.commit[:_SHORT],
         f"{(found.difference or Difference.NOISE).value}{', confirmed' * entry.confirmed}",
-        percent(found.gain),
+        signed_percent(found.gain),
         bounds,
         odds(found.log_evidence),
         str(len(entry.compared.pairs)),
@@ -370,14 +364,14 @@ def _details(compared: "Compared", verbose: bool) -> None:
         unknown = (0.0,) * len(compared.pairs)
         traces = zip(compared.pairs, found.for_gain or unknown, found.for_loss or unknown, strict=True)
         rows = [
-            (str(number_), number(pair.a), number(pair.b), percent(pair.gain), odds(better), odds(worse))
+            (str(number_), number(pair.a), number(pair.b), signed_percent(pair.gain), odds(better), odds(worse))
             for number_, (pair, better, worse) in enumerate(traces, 1)
         ]
         say(aligned([header, *rows]))
 
 
 def _plain(fraction: float) -> str:
-    return percent(fraction).removeprefix("+")
+    return signed_percent(fraction).removeprefix("+")
 
 
 def _between(found: Comparison, sign: int) -> str:

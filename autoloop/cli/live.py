@@ -16,7 +16,7 @@ from autoloop.cli.render import STYLES, clean, on_terminal, say
 from autoloop.core.run.flags import signs_of
 from autoloop.core.run.results import Row
 from autoloop.core.run.summary import Summary
-from autoloop.core.text import duration, number, percent
+from autoloop.core.text import duration, number, signed_percent
 from autoloop.errors import is_full
 from autoloop.ports import Progress
 
@@ -145,7 +145,7 @@ class Watcher(Screen):
         elapsed = summary.seconds + now - self._news_at
         left = [] if summary.max_hours is None else [f"{duration(max(0, 3600 * summary.max_hours - elapsed))} left"]
         metric = [f"baseline {number(summary.baseline)}"] if summary.baseline is not None else []
-        gain = [percent(summary.gain)] if summary.kept else []
+        gain = [signed_percent(summary.gain)] if summary.kept else []
         return [f"experiment {self._experiment}/{summary.max_experiments}", duration(elapsed), *left, *metric, *gain]
 
 
@@ -154,7 +154,7 @@ def experiment_line(row: Row) -> str:
     text = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
     text = f"[{signs_of(row.flags)}] {text}" if row.flags else text
     columns = f"{row.experiment:>4}  {row.status.value:8}  {row.reason:18}  {number(row.metric):>12}"
-    return f"{columns}  {percent(row.gain):>8}  {one_line(text)}".rstrip()
+    return f"{columns}  {signed_percent(row.gain):>8}  {one_line(text)}".rstrip()
 
 
 SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}

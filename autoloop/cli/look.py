@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from autoloop import api
 from autoloop.cli.render import on_terminal, say, say_json, table
 from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
-from autoloop.core.text import count, duration, money, number, percent
+from autoloop.core.text import count, duration, money, number, signed_percent
 
 if TYPE_CHECKING:
     from autoloop.core.run.results import Row
@@ -89,7 +89,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
         row.status.value,
         f"{row.reason}, {row.confidence}" if row.confidence else row.reason,
         number(row.metric),
-        percent(row.gain),
+        signed_percent(row.gain),
         f"! {', '.join(flag.sign for flag in row.flags)}" if row.flags else "",
         str(row.samples or ""),
         duration(row.seconds),

@@ -25,7 +25,7 @@ from autoloop.core.run.program import Rule
 from autoloop.core.run.reasons import StopReason
 from autoloop.core.run.results import Row
 from autoloop.core.run.summary import Summary
-from autoloop.core.text import count, number, percent
+from autoloop.core.text import count, number, signed_percent
 from autoloop.errors import AutoloopError
 from autoloop.host.signals import Signals
 from autoloop.runs.resume import RunEnd
@@ -229,7 +229,7 @@ def _tell(path: Path, outcome: RunEnd) -> None:
     say(f"\nended ({summary.stop_reason}) after {count(summary.experiments, 'experiment')}: {verdicts}")
     if summary.kept:
         change = f"{number(summary.original_baseline)} at the start, {number(summary.baseline)} now"
-        gain = f"a gain of {percent(summary.gain)}{' side by side' if summary.confirmed is not None else ''}"
+        gain = f"a gain of {signed_percent(summary.gain)}{' side by side' if summary.confirmed is not None else ''}"
         say(f"{summary.metric_field} {change}: {gain}; {summary.direction} is better")
         if summary.verified is not None:
             say(f"verified: {verified_line(summary.verified.model_dump(mode='json'))}")

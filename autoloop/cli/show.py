@@ -10,7 +10,7 @@ from autoloop.core.run.events import Decided, Event, Sampled, SessionEnded
 from autoloop.core.run.measurement import MEASURE, MeasurementFailure
 from autoloop.core.run.program import Criteria, Gate
 from autoloop.core.run.results import Row
-from autoloop.core.text import count, duration, money, number, percent
+from autoloop.core.text import count, duration, money, number, percent, signed_percent
 
 CALLS = "model_calls"
 """What `bench --json` says of a sample."""
@@ -59,7 +59,7 @@ def _verdict(row: Row, criteria: Criteria) -> list[str]:
     lines += [f"  why       {row.why}"] if row.why else []
     lines += [f"  flagged   {flag.sign}: {flag.detail}" for flag in row.flags]
     if row.metric is not None:
-        against = f" against {number(row.baseline)} ({percent(row.gain)})" if row.gain is not None else ""
+        against = f" against {number(row.baseline)} ({signed_percent(row.gain)})" if row.gain is not None else ""
         better = f"; {criteria.direction.value} is better"
         lines.append(f"  metric    {criteria.metric_field} {number(row.metric)}{against}{better}")
     lines += [
@@ -114,12 +114,15 @@ def _evidence(shown: api.Shown) -> list[str]:
     if decision is None or not decision.pairs:
         return []
     bound = math.log(1 / shown.criteria.alpha)
-    noise = f"noise of one pair {100 * (decision.sigma or 0):.3g} % ({decision.df or 0:.0f} residuals)"
+    noise = f"noise of one pair {percent(decision.sigma or 0.0)} ({decision.df or 0:.0f} residuals)"
     lines = [f"  evidence  a keep needs {math.exp(bound):.0f} : 1, a log of {bound:.2f}; {noise}"]
     for number_, (gain, log_evidence) in enumerate(zip(shown.gains, decision.trace, strict=False), 1):
-        lines.append(f"  pair      {number_:2}: gain {percent(gain)}, log evidence {log_evidence:+.2f}")
+        lines.append(f"  pair      {number_:2}: gain {signed_percent(gain)}, log evidence {log_evidence:+.2f}")
     if decision.low is not None and decision.high is not None:
-        lines.append(f"  claimed   {percent(decision.gain)}, 95 %: {percent(decision.low)} to {percent(decision.high)}")
+        lines.append(
+            f"  claimed   {signed_percent(decision.gain)}, "
+            f"95 %: {signed_percent(decision.low)} to {signed_percent(decision.high)}"
+        )
     return lines
 
 

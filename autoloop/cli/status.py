@@ -6,7 +6,7 @@ from typing import Any
 
 from autoloop import api
 from autoloop.cli.render import say, say_json
-from autoloop.core.text import count, duration, money, number, percent
+from autoloop.core.text import count, duration, money, number, percent, signed_percent
 from autoloop.errors import AutoloopError
 
 Facts = dict[str, Any]
@@ -60,7 +60,7 @@ def bench_lines(facts: Facts) -> list[str]:
 
 
 def _rate(arm: Facts) -> str:
-    return "nothing yet" if arm["pass_rate"] is None else f"{100 * arm['pass_rate']:.1f} %"
+    return "nothing yet" if arm["pass_rate"] is None else percent(arm["pass_rate"], ".1f")
 
 
 def _bench_state(facts: Facts) -> str:
@@ -140,8 +140,8 @@ def _left(facts: Facts, now: float) -> str:
 def _metric(facts: Facts) -> str:
     if facts["baseline"] is None:
         return f"{facts['metric_field']}, not measured yet; {facts['direction']} is better"
-    change = f"{number(facts['original_baseline'])} -> {number(facts['baseline'])} ({percent(facts['gain'])})"
-    noise = f"; a gain must pass {100 * facts['noise_threshold']:.2g} %" if facts["noise_threshold"] else ""
+    change = f"{number(facts['original_baseline'])} -> {number(facts['baseline'])} ({signed_percent(facts['gain'])})"
+    noise = f"; a gain must pass {percent(facts['noise_threshold'], '.2g')}" if facts["noise_threshold"] else ""
     target = f"; target {number(facts['target'])}" if facts.get("target") is not None else ""
     return f"{facts['metric_field']} {change}; {facts['direction']} is better{noise}{target}"
 
@@ -150,7 +150,8 @@ def _drift(facts: Facts) -> str:
     drift = facts.get("drift")
     if drift is None or abs(drift) < _WORTH_SAYING:
         return ""
-    return f"the machine moved by {percent(drift)}: this is what the kept code measures now; pairs are not misled by it"
+    moved = f"the machine moved by {signed_percent(drift)}"
+    return f"{moved}: this is what the kept code measures now; pairs are not misled by it"
 
 
 def keeps_line(facts: Facts) -> str:
@@ -178,9 +179,11 @@ def verified_line(found: Facts | None) -> str:
     problems = f"; {', '.join(found['problems'])}" if found["problems"] else ""
     if found["gain"] is None:
         return f"not measured{problems}"
-    between = "" if found["low"] is None else f" (95 %: {percent(found['low'])} to {percent(found['high'])})"
-    claimed = "" if found["claimed"] is None else f"; the keeps claim {percent(found['claimed'])}"
-    return f"{percent(found['gain'])}{between} in {count(len(found['pairs']), 'fresh pair')}{claimed}{problems}"
+    between = (
+        "" if found["low"] is None else f" (95 %: {signed_percent(found['low'])} to {signed_percent(found['high'])})"
+    )
+    claimed = "" if found["claimed"] is None else f"; the keeps claim {signed_percent(found['claimed'])}"
+    return f"{signed_percent(found['gain'])}{between} in {count(len(found['pairs']), 'fresh pair')}{claimed}{problems}"
 
 
 def sandbox_line(facts: Facts) -> str:
@@ -191,8 +194,8 @@ def sandbox_line(facts: Facts) -> str:
 def _last(last: Facts | None) -> str:
     if last is None or not last["experiment"]:
         return ""
-    return " ".join(filter(None, (f"{last['experiment']}: {last['status']}, {last['reason']}", percent(last["gain"]),
-                                  last["description"])))  # fmt: skip
+    verdict = f"{last['experiment']}: {last['status']}, {last['reason']}"
+    return " ".join(filter(None, (verdict, signed_percent(last["gain"]), last["description"])))
 
 
 def _cost(facts: Facts) -> str:

@@ -23,7 +23,7 @@ from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import BenchSummary, summarise
 from autoloop.core.suite.tally import Tally
 from autoloop.core.suite.tasks import TrialKey, TrialResult
-from autoloop.core.text import duration, money, number, percent
+from autoloop.core.text import duration, money, number, signed_percent, whole_percent
 from autoloop.ports import Progress
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def experiment_cells(row: Row) -> Cells:
     what = row.description if row.metric is not None or not row.why else f"{row.description} ({row.why})"
     flagged = f"[{signs_of(row.flags)}] " if row.flags else ""
     cost = "" if row.cost_usd is None else money(row.cost_usd)
-    return (str(row.experiment), row.status.value, row.reason, number(row.metric), percent(row.gain),
+    return (str(row.experiment), row.status.value, row.reason, number(row.metric), signed_percent(row.gain),
             duration(row.seconds), cost, _line(f"{flagged}{what}"))  # fmt: skip
 
 
@@ -283,13 +283,13 @@ def run_line(summary: Summary, elapsed: float) -> str:
         "" if left is None else f"at most {duration(round(left))} to go",
         f"cost {money(summary.cost_usd)}",
         "" if summary.baseline is None else f"{summary.metric_field} {number(summary.baseline)}",
-        percent(summary.gain) if summary.kept else "",
+        signed_percent(summary.gain) if summary.kept else "",
     )
     return "  ".join(filter(None, parts))
 
 
 def _tally_cells(name: str, tally: Tally) -> Cells:
-    share = f"  {100 * tally.done // tally.planned:>3} %" if tally.planned else ""
+    share = f"  {whole_percent(tally.done, tally.planned):>5}" if tally.planned else ""
     counts = (tally.passed, tally.failed, tally.timeout, tally.error, tally.retries)
     return (name, f"{tally.done}/{tally.planned}{share}", *map(str, counts), duration(tally.mean_seconds))
 

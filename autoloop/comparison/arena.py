@@ -15,7 +15,7 @@ from autoloop.core.evidence.noise import NoisePool, Scale
 from autoloop.core.run.calibration import bias
 from autoloop.core.run.program import Direction
 from autoloop.core.seeds import coin, seed_for
-from autoloop.core.text import as_percent
+from autoloop.core.text import percent
 from autoloop.git.git_trees import GitTrees
 from autoloop.ports import OnProgress, Progress
 
@@ -137,7 +137,7 @@ class Arena:
             taken.append(self._pair(question, len(taken), slots, (a, b)))
             _require_same_metric(taken[-1], (a, b), known)
             comparison = self._judge(taken, known)
-            so_far = f", {'+' * (comparison.gain > 0)}{as_percent(comparison.gain)}"
+            so_far = f", {'+' * (comparison.gain > 0)}{percent(comparison.gain)}"
         values = ((first.value, second.value) for first, second in taken)
         pairs = tuple(Pair(x, y, known.scale.fraction(known.scale.gain(x, y))) for x, y in values)
         return Compared(a, b, known.metric, known.direction, comparison, pairs, time.monotonic() - began)

@@ -5,6 +5,7 @@ from autoloop.core.run.results import Row
 from autoloop.core.run.summary import Summary
 from autoloop.core.suite.summary import BenchSummary
 from autoloop.core.suite.tasks import TrialKey, TrialResult
+from autoloop.core.text import percent
 
 
 class Notice(Frozen):
@@ -19,7 +20,9 @@ class Notice(Frozen):
 def run_ended(summary: Summary) -> Notice:
     """What came of a run."""
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
-    gain = "" if summary.gain is None or not summary.kept else f"; {summary.metric_field} {100 * summary.gain:+.3g} %"
+    gain = (
+        "" if summary.gain is None or not summary.kept else f"; {summary.metric_field} {percent(summary.gain, '+.3g')}"
+    )
     detail = f" ({summary.detail})" if summary.detail else ""
     title = f"autoloop: {summary.program} ended, {summary.stop_reason or 'interrupted'}"
     return Notice(title=title, text=f"{verdicts}{gain}{detail}", is_end=True)
@@ -32,7 +35,7 @@ def failed(message: str) -> Notice:
 
 def experiment_ended(program: str, row: Row) -> Notice:
     """What came of one experiment."""
-    gain = "" if row.gain is None else f" {100 * row.gain:+.3g} %"
+    gain = "" if row.gain is None else f" {percent(row.gain, '+.3g')}"
     title = f"autoloop: {program} {row.experiment}, {row.status.value}{gain}"
     return Notice(title=title, text=row.description or row.why or row.reason or row.status.value, is_end=False)
 
@@ -41,7 +44,7 @@ def bench_ended(summary: BenchSummary) -> Notice:
     """What came of a bench."""
     lines = []
     for arm in summary.arms:
-        share = "no trial counts" if arm.rate.value is None else f"{100 * arm.rate.value:.1f} %"
+        share = "no trial counts" if arm.rate.value is None else percent(arm.rate.value, ".1f")
         lines.append(f"{arm.arm}: {share} of {arm.rate.of}, {arm.error} errors")
     title = f"autoloop: {summary.suite} ended, {summary.stop_reason or 'interrupted'}"
     detail = f" ({summary.stop_detail})" if summary.stop_detail else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autoloop.core.session import Session, SessionFailure
+from autoloop.core.text import rough_duration
 
 BACKOFF = (20.0, 60.0, 180.0, 600.0, 600.0)
 """Seconds between attempts where the service does not say when to come back: 24 minutes in all."""
@@ -82,10 +83,4 @@ def _until(retry_at: float, now: float) -> float:
 def _why(session: Session, seconds: float) -> str:
     said = f": {session.detail}" if session.detail else ""
     name = str(session.failure).replace("_", " ")
-    return f"the agent is {name}{said}; again in {_duration(seconds)}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"the agent is {name}{said}; again in {rough_duration(seconds)}"

@@ -1,10 +1,14 @@
-"""Figures as people read them, the same on a terminal and on a page. Loads nothing: `status` is quick.
+"""Numbers, percentages, odds, durations and lists as people read them, the same on a terminal and on a page.
 
-Numbers and lists as people read them.
+Loads nothing: `status` is quick.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
+
+_LARGEST_LOG = 700.0
+"""Beyond the exponent of this, odds are no numbers any more."""
 
 
 def number(value: float | None) -> str:
@@ -12,12 +16,37 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def percent(fraction: float | None) -> str:
-    """A gain: `+3.1 %`."""
-    if fraction is None:
-        return ""
-    value = 100 * fraction
-    return f"{value:+.1f} %" if abs(value) >= 1 or value == 0 else f"{value:+.2g} %"
+def percent(fraction: float | None, form: str = ".3g") -> str:
+    """A fraction as `3.14 %`, empty for none. `form` formats the number: `.1f` for rates, `+.3g` signed."""
+    return "" if fraction is None else f"{100 * fraction:{form}} %"
+
+
+def whole_percent(done: int, planned: int) -> str:
+    """How far something has come, rounded down so that only what is complete is `100 %`."""
+    return f"{100 * done // planned} %"
+
+
+def percent_range(low: float, high: float, form: str = ".1f") -> str:
+    """Both ends of an interval of fractions in percent: `38.1 to 61.9`; the unit stands before or behind it."""
+    return f"{100 * low:{form}} to {100 * high:{form}}"
+
+
+def signed_percent(fraction: float | None) -> str:
+    """A gain as `+3.1 %`: one decimal from 1 % on, below it two digits that count; empty for none."""
+    form = "+.1f" if fraction is not None and (abs(100 * fraction) >= 1 or fraction == 0) else "+.2g"
+    return percent(fraction, form)
+
+
+def points(fraction: float) -> str:
+    """A difference of two rates in percentage points: `+4.2 points`."""
+    return f"{100 * fraction:+.1f} points"
+
+
+def odds(log_evidence: float) -> str:
+    """The natural logarithm of evidence as betting odds: `54 : 1` for it, `1 : 54` against."""
+    value = math.exp(min(abs(log_evidence), _LARGEST_LOG))
+    text = f"{value:.0f}" if value < 1e6 else f"{value:.0e}"
+    return f"{text} : 1" if log_evidence >= 0 else f"1 : {text}"
 
 
 def duration(seconds: float | None) -> str:
@@ -32,6 +61,13 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """A time that is only estimated, in one unit: `4.1 s`, `12 min`, `1.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
+
+
 def money(cost_usd: float | None) -> str:
     """An amount; what is not known is said to be so."""
     return "unknown" if cost_usd is None else f"${cost_usd:.2f}"
@@ -40,11 +76,6 @@ def money(cost_usd: float | None) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 sample`, `3 samples`."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
-
-
-def as_percent(fraction: float) -> str:
-    """A fraction as `3.1 %`."""
-    return f"{100 * fraction:.3g} %"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -5,7 +5,6 @@ Pure but for whoever is told the lines. What does not come out as promised is sa
 The last words of a demo: what it came to, where to look next, and the command for a repository of one's own.
 """
 
-import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from autoloop.core.run.events import Baselined, Decided, Event, ExperimentStarted
 from autoloop.core.run.flags import signs_of
 from autoloop.core.run.program import Criteria
+from autoloop.core.text import odds, percent
 from autoloop.demo.example import BRANCH, DemoPart
 from autoloop.demo.findings import Facts, Held, Killed, Spread, Tried, TwoRules
 
@@ -125,8 +125,8 @@ class Teller:
         self.spread = found = Spread.of(event.noise, self.criteria)
         self._lines(
             f"one commit against itself, {found.pairs} times, back to back, on the same documents:",
-            f"two runs of the same code differ by up to {100 * found.largest:.1f} % here;",
-            f"one run has a standard deviation of {100 * found.deviation:.1f} %",
+            f"two runs of the same code differ by up to {percent(found.largest, '.1f')} here;",
+            f"one run has a standard deviation of {percent(found.deviation, '.1f')}",
         )
 
     def _tell_rules(self) -> None:
@@ -136,7 +136,7 @@ class Teller:
         if not found.edits:
             self._lines("none of them could be measured")
             return
-        claims = f", and would claim {_signed(found.would_claim)}" if found.would_keep else " this time"
+        claims = f", and would claim {percent(found.would_claim, '+.1f')}" if found.would_keep else " this time"
         self._lines(f"keep-if-better kept {found.would_keep} of {found.edits} edits that do nothing{claims}")
         if found.kept:
             self._lines(
@@ -178,7 +178,7 @@ def _judged_twice(one: Tried) -> str:
     name = one.edit[:_EDIT]
     if one.first is None:
         return f"{name:{_EDIT}}  not measured: {one.decision.why}"
-    once = f"{'keep' if one.would_keep else 'drop':4}  {_signed(one.first):>8}"
+    once = f"{'keep' if one.would_keep else 'drop':4}  {percent(one.first, '+.1f'):>8}"
     pairs = len(one.decision.pairs)
     return f"{name:{_EDIT}}  {once}   {'KEEP' if one.kept else 'discard'} after {pairs} pairs"
 
@@ -189,9 +189,9 @@ def _verdict(one: Tried) -> list[str]:
     if not one.kept or decision.gain is None:
         return [f"  not kept, as it came: {decision.reason.value}, {decision.why}"]
     low, high = decision.low, decision.high
-    between = "" if low is None or high is None else f" (95 %: {_signed(low)} to {_signed(high)})"
-    odds = f", {math.exp(decision.evidence):.0f} : 1 for a gain" if decision.evidence is not None else ""
-    return [f"  kept: {_signed(decision.gain)}{between}{odds} after {len(decision.pairs)} pairs"]
+    between = "" if low is None or high is None else f" (95 %: {percent(low, '+.1f')} to {percent(high, '+.1f')})"
+    said = f", {odds(decision.evidence)} for a gain" if decision.evidence is not None else ""
+    return [f"  kept: {percent(decision.gain, '+.1f')}{between}{said} after {len(decision.pairs)} pairs"]
 
 
 def _cheat(one: Tried) -> list[str]:
@@ -202,13 +202,9 @@ def _cheat(one: Tried) -> list[str]:
         measured = f"after {decision.samples} samples" if decision.samples else "before anything was measured"
         return [f"  caught {measured}: {decision.reason.value}", f"  {decision.why}"]
     if one.kept:
-        return [f"  NOT refused: kept with {_signed(decision.gain or 0.0)}{flagged}"]
-    measured = f", measured {_signed(decision.gain)}" if decision.gain is not None else ""
+        return [f"  NOT refused: kept with {percent(decision.gain or 0.0, '+.1f')}{flagged}"]
+    measured = f", measured {percent(decision.gain, '+.1f')}" if decision.gain is not None else ""
     return [f"  in vain: {decision.reason.value}{measured}{flagged}"]
-
-
-def _signed(fraction: float) -> str:
-    return f"{100 * fraction:+.1f} %"
 
 
 Status = Mapping[str, Any]
@@ -274,13 +270,13 @@ def _in_all(status: Status) -> list[str]:
     found = status.get("verified")
     if not status.get("kept"):
         return ["Nothing was kept this time."]
-    claimed = f"In all, the keeps claim {100 * (status['gain'] or 0.0):+.1f} %"
+    claimed = f"In all, the keeps claim {percent(status['gain'] or 0.0, '+.1f')}"
     if not found or found["gain"] is None or found["low"] is None:
         return [f"{claimed}; there was no time left to measure that afresh:", "`autoloop verify` does it."]
-    between = f"{100 * found['low']:+.1f} % to {100 * found['high']:+.1f} %"
+    between = f"{percent(found['low'], '+.1f')} to {percent(found['high'], '+.1f')}"
     pairs = f"{len(found['pairs'])} fresh pairs of the first commit and the branch"
     problems = [f"  {problem}" for problem in found["problems"]]
-    afresh = f"Measured afresh: {100 * found['gain']:+.1f} % (95 %: {between}),"
+    afresh = f"Measured afresh: {percent(found['gain'], '+.1f')} (95 %: {between}),"
     return [f"{claimed}.", afresh, f"in {pairs}.", *problems]
 
 

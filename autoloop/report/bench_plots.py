@@ -9,6 +9,7 @@ from autoloop.core.evidence.trials import Rate
 from autoloop.core.suite.nights import TrendSeries
 from autoloop.core.suite.summary import ArmSummary
 from autoloop.core.suite.tasks import TrialKey, TrialResult
+from autoloop.core.text import percent
 from autoloop.report.plots import ACCENT, CRASH, DISCARD, INK, KEEP, MUTED, WARN, Plot, label
 
 Results = Sequence[tuple[TrialKey, TrialResult]]
@@ -36,7 +37,7 @@ def rates(arms: Sequence[ArmSummary]) -> Plot:
 
 
 def _said(rate: Rate) -> str:
-    return "has no trial that counts" if rate.value is None else f"{100 * rate.value:.0f} %"
+    return "has no trial that counts" if rate.value is None else percent(rate.value, ".0f")
 
 
 def _draw_rates(figure: Any, rows: Sequence[tuple[str, Mapping[str, Rate]]], arms: Sequence[str]) -> None:

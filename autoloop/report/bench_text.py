@@ -4,7 +4,7 @@ from autoloop.core.evidence.comparison import Difference
 from autoloop.core.evidence.trials import Rate
 from autoloop.core.suite.advice import About, AdviceKind
 from autoloop.core.suite.failures import Consistency
-from autoloop.core.text import count, duration, money
+from autoloop.core.text import count, duration, money, percent, percent_range, points
 from autoloop.report.bench_material import SuiteMaterial
 from autoloop.report.run_text import Headline, NextStep
 
@@ -41,8 +41,8 @@ def rate_in_words(rate: Rate, *, interval: bool = True) -> str:
     """`73 % (66 to 79 %)`."""
     if rate.value is None:
         return "nothing"
-    between = f" ({100 * rate.low:.0f} to {100 * rate.high:.0f} %)" if interval else ""
-    return f"{100 * rate.value:.0f} %{between}"
+    between = f" ({percent_range(rate.low, rate.high, '.0f')} %)" if interval else ""
+    return percent(rate.value, ".0f") + between
 
 
 def _left_out(material: SuiteMaterial) -> str:
@@ -105,7 +105,7 @@ def steps(material: SuiteMaterial, kind: AdviceKind) -> list[NextStep]:
     for one in material.advice:
         if one.kind is kind:
             arm = f"{one.arm}: " if several and one.arm and one.about is not About.CONTRAST else ""
-            gain = f" At most {100 * one.gain:+.1f} points." if one.gain else ""
+            gain = f" At most {points(one.gain)}." if one.gain else ""
             text = one.text.replace("`", "")
             found.append(NextStep(f"{arm}{text}.{gain}"))
     return found

@@ -72,14 +72,9 @@ def _environment(**options: object) -> Environment:
         keep_trailing_newline=True,
         **options,  # type: ignore[arg-type]
     )
-    named = (text.number, text.percent, text.duration, text.money, text.count, share, when, thousands)
+    named = (text.number, text.percent, text.signed_percent, text.duration, text.money, text.count, when, thousands)
     environment.filters |= {function.__name__: function for function in named}
     return environment
-
-
-def share(fraction: float | None, digits: int = 0) -> str:
-    """A part of a whole: `73 %`."""
-    return "" if fraction is None else f"{100 * fraction:.{digits}f} %"
 
 
 def thousands(amount: int | None) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autoloop.core.text import percent
+from autoloop.core.text import signed_percent
 from autoloop.report.chronicle import Experiment
 from autoloop.report.plots import ACCENT, CRASH, DISCARD, INK, KEEP, LINE, MUTED, WARN, Plot
 
@@ -21,7 +21,8 @@ def staircase(experiments: Sequence[Experiment]) -> Plot:
     return Plot(
         "staircase",
         "Gain over the original",
-        f"A staircase of {len(kept)} kept changes over {len(experiments)} experiments that ends at {percent(last)}. "
+        f"A staircase of {len(kept)} kept changes over {len(experiments)} experiments "
+        f"that ends at {signed_percent(last)}. "
         "Each discarded experiment is a point at the gain that it would have brought.",
         lambda figure: _draw_staircase(figure, experiments),
         height=4.4,
@@ -30,7 +31,7 @@ def staircase(experiments: Sequence[Experiment]) -> Plot:
 
 
 def _said(one: Experiment) -> str:
-    gain = "" if one.row.gain is None else f" {percent(one.row.gain)}"
+    gain = "" if one.row.gain is None else f" {signed_percent(one.row.gain)}"
     return f"{one.number}: {one.row.reason}{gain}, {one.row.description}"
 
 

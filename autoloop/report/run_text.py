@@ -9,7 +9,7 @@ from autoloop.core.run.flags import signs_of
 from autoloop.core.run.program import Rule
 from autoloop.core.run.reasons import Status
 from autoloop.core.run.summary import diagnose
-from autoloop.core.text import count, listed, number, percent
+from autoloop.core.text import count, listed, number, percent, signed_percent
 from autoloop.report.run_material import RunMaterial
 
 _FINAL = ("stagnation", "target")
@@ -45,9 +45,9 @@ def headline(material: RunMaterial) -> Headline:
     if found is None or found.gain is None:
         problems = f": {'; '.join(found.problems)}" if found and found.problems else ""
         return Headline(f"{field}: the keeps claim {better(summary.gain)}", f"Not measured afresh{problems}.")
-    between = "" if found.low is None else f", 95 %: {percent(found.low)} to {percent(found.high)}"
+    between = "" if found.low is None else f", 95 %: {signed_percent(found.low)} to {signed_percent(found.high)}"
     detail = f"Original against head in {count(len(found.pairs), 'fresh pair')}{between}."
-    detail += "" if found.claimed is None else f" The keeps claim {percent(found.claimed)}."
+    detail += "" if found.claimed is None else f" The keeps claim {signed_percent(found.claimed)}."
     detail += "".join(f" Problem: {problem}." for problem in found.problems)
     if found.low is None or found.low > 0:
         return Headline(f"{field}: {better(found.gain)}, measured afresh", detail)
@@ -58,15 +58,15 @@ def better(gain: float | None) -> str:
     """A gain in words: `3.1 % better`."""
     if not gain:
         return "no change"
-    return f"{percent(abs(gain)).lstrip('+')} {'better' if gain > 0 else 'worse'}"
+    return f"{signed_percent(abs(gain)).lstrip('+')} {'better' if gain > 0 else 'worse'}"
 
 
 def _noise(material: RunMaterial) -> str:
     noise = material.state.noise
     if noise is None:
         return "The baseline was not measured."
-    threshold = f" Gains below {100 * noise.threshold:.2g} % are not kept." if noise.threshold else ""
-    spread = "" if noise.spread is None else f"One sample varies by {100 * noise.spread:.2g} %."
+    threshold = f" Gains below {percent(noise.threshold, '.2g')} are not kept." if noise.threshold else ""
+    spread = "" if noise.spread is None else f"One sample varies by {percent(noise.spread, '.2g')}."
     return f"{spread}{threshold}".strip()
 
 
@@ -130,7 +130,7 @@ def _findings(material: RunMaterial) -> Iterator[NextStep]:
     other = sum(one.other_seconds for one in experiments)
     if experiments and spent > 60 and other > _MUCH_IDLE * spent:
         yield NextStep(
-            f"{100 * other / spent:.0f} % of the time went to neither agent nor samples: builds, checks, warm-up."
+            f"{percent(other / spent, '.0f')} of the time went to neither agent nor samples: builds, checks, warm-up."
         )
     ideas = material.state.backlog.next
     if ideas and not material.alive:
@@ -181,7 +181,7 @@ def _rule(material: RunMaterial) -> str:
     if criteria.rule is Rule.PAIRED:
         return f"paired: a keep needs {1 / criteria.alpha:.0f} : 1, at most {criteria.max_pairs} pairs"
     threshold = material.summary.noise_threshold
-    needed = "" if threshold is None else f" beyond {100 * threshold:.2g} %"
+    needed = "" if threshold is None else f" beyond {percent(threshold, '.2g')}"
     return f"median of {criteria.repeats}{needed}"
 
 

@@ -21,7 +21,7 @@ from autoloop.cli import plain_status
 from autoloop.cli.app import app
 from autoloop.cli.look import results_table
 from autoloop.cli.render import clean
-from autoloop.core.text import duration, percent
+from autoloop.core.text import duration, signed_percent
 from tests.http_script import serving
 from tests.services import of_ollama
 
@@ -455,7 +455,7 @@ def test_init_and_validate_give_facts(place: Place) -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert [percent(gain) for gain in (0.031, -0.5, 0.0, 0.0004, 1.5, None)] == [
+    assert [signed_percent(gain) for gain in (0.031, -0.5, 0.0, 0.0004, 1.5, None)] == [
         "+3.1 %",
         "-50.0 %",
         "+0.0 %",

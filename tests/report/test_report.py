@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from autoloop import api
 from autoloop.cli.app import app
 from autoloop.core.run.flags import Flag, Sign
-from autoloop.core.text import percent
+from autoloop.core.text import signed_percent
 from autoloop.errors import AutoloopError
 from autoloop.report.excerpts import beginning, room_for
 from autoloop.report.rendering import code, plain
@@ -103,15 +103,15 @@ def test_a_keep_shows_its_pairs_its_evidence_and_what_the_night_says(night: Path
     keep = next(row for row in api.results(night) if row.status == "keep")
     shown = api.show(night, keep.experiment)
     text = page.with_id(f"e{keep.experiment}").text
-    assert all(percent(gain) in text for gain in shown.gains)
+    assert all(signed_percent(gain) in text for gain in shown.gains)
     assert "a keep needs 3.91" in text and keep.confidence in text
     assert keep.description in page.with_id("keeps").text
 
 
 def test_the_headline_claims_what_was_measured_afresh(night: Path, page: Page) -> None:
     found = api.status(night)["verified"]
-    assert f"{percent(found['gain']).lstrip('+')} better, measured afresh" in page.all("h1")[0].text
-    assert f"{percent(found['low'])} to {percent(found['high'])}" in page.all("header")[0].text
+    assert f"{signed_percent(found['gain']).lstrip('+')} better, measured afresh" in page.all("h1")[0].text
+    assert f"{signed_percent(found['low'])} to {signed_percent(found['high'])}" in page.all("header")[0].text
 
 
 def test_the_commands_that_look_and_merge_are_there(night: Path, page: Page) -> None:

@@ -29,6 +29,7 @@ import numpy as np
 
 from autoloop.core.evidence.betting import LOG_BEST_BET, PairedRule, Shared, Traces, shrunk, traces
 from autoloop.core.evidence.noise import Floats, pseudo_median
+from autoloop.core.text import count, odds
 
 Verdict = Literal["keep", "discard", "continue"]
 
@@ -87,16 +88,16 @@ def _judge_noisy(gains: Floats, sigma: Floats, df: float, rule: PairedRule, shar
 
 
 def _conclude(seen: Traces, gain: float, n: int, rule: PairedRule) -> tuple[Verdict, str]:
-    evidence, bound, after = float(seen.evidence[-1]), math.log(1 / rule.alpha), f"after {_count(n)}"
+    evidence, bound, after = float(seen.evidence[-1]), math.log(1 / rule.alpha), f"after {count(n, 'pair')}"
     if evidence >= bound and gain > rule.min_gain:
-        return "keep", f"{_odds(evidence)} for a gain {after}"
+        return "keep", f"{odds(evidence)} for a gain {after}"
     if seen.futility[-1] >= math.log(1 / rule.beta):
         return "discard", f"a gain worth having is ruled out {after}"
     if evidence + LOG_BEST_BET * (rule.max_pairs - n) >= bound and n < rule.max_pairs:
-        return "continue", f"{_odds(evidence)} for a gain {after}; a keep needs {_odds(bound)}"
+        return "continue", f"{odds(evidence)} for a gain {after}; a keep needs {odds(bound)}"
     if evidence >= bound:
-        return "discard", f"{_odds(evidence)} for a gain {after}, but not above the noise threshold"
-    return "discard", f"{_odds(evidence)} for a gain {after}: {_odds(bound)} is out of reach in {rule.max_pairs}"
+        return "discard", f"{odds(evidence)} for a gain {after}, but not above the noise threshold"
+    return "discard", f"{odds(evidence)} for a gain {after}: {odds(bound)} is out of reach in {rule.max_pairs}"
 
 
 def _judge_exact(gains: Floats, df: float, rule: PairedRule) -> Judgement:
@@ -109,7 +110,7 @@ def _judge_exact(gains: Floats, df: float, rule: PairedRule) -> Judgement:
     gain, n = float(gains[0]), gains.size
     verdict: Verdict
     trace = tuple(_exact_evidence(df, i) if gain > 0 else 0.0 for i in range(1, n + 1))
-    after = f"by a metric without spread after {_count(n)}"
+    after = f"by a metric without spread after {count(n, 'pair')}"
     if gain <= rule.min_gain:
         verdict, reason = "discard", f"no gain above {rule.min_gain:.2g} {after}"
     elif n >= 2 and trace[-1] >= math.log(1 / rule.alpha):
@@ -154,7 +155,7 @@ def judge_cases(
     net = np.array([pair.sum() for pair in flips])
     counts = np.array([(pair**2).sum() for pair in flips])
     if not counts.any():
-        return Judgement("discard", 0.0, 0.0, 0.0, 0.0, 0.0, f"no case flipped in {_count(len(flips))}")
+        return Judgement("discard", 0.0, 0.0, 0.0, 0.0, 0.0, f"no case flipped in {count(len(flips), 'pair')}")
     sigma = np.sqrt(np.cumsum(counts) / np.arange(1, len(flips) + 1))
     first = (sum(baseline[0].values()) + sum(candidate[0].values())) / 2
     judged = _judge_noisy(net, sigma, _CASES_DF, replace(rule, min_gain=rule.min_gain * (reference or first)))
@@ -201,14 +202,3 @@ def t975(df: float) -> float:
     """The 97.5 % quantile of Student's t (Cornish-Fisher; within 4 % from 3 degrees of freedom on)."""
     z, df = 1.959964, max(df, 1.0)
     return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-
-
-def _odds(log_evidence: float) -> str:
-    """Evidence as betting odds: `54 : 1`."""
-    odds = math.exp(min(abs(log_evidence), 700.0))
-    text = f"{odds:.0f}" if odds < 1e6 else f"{odds:.0e}"
-    return f"{text} : 1" if log_evidence >= 0 else f"1 : {text}"
-
-
-def _count(pairs: int) -> str:
-    return "1 pair" if pairs == 1 else f"{pairs} pairs"

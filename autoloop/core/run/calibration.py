@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoloop.core.model import Frozen
 from autoloop.core.run.program import Criteria, Direction
+from autoloop.core.text import percent
 
 if TYPE_CHECKING:
     from autoloop.core.evidence.noise import Scale
@@ -101,7 +102,7 @@ def bias(gains: Sequence[float]) -> str | None:
     if abs(mean) <= max(5 * spread / math.sqrt(len(gains)), spread / 2):
         return None
     return (
-        f"two trees of the same commit measure {100 * abs(mean):.2g} % apart in {len(gains)} pairs: "
+        f"two trees of the same commit measure {percent(abs(mean), '.2g')} apart in {len(gains)} pairs: "
         "something depends on the directory (a path in the output, an absolute path, a cache beside the tree)"
     )
 

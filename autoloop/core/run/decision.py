@@ -15,7 +15,7 @@ from autoloop.core.run.reasons import Reason, Status
 from autoloop.core.run.rules import judge_median, judge_paired
 from autoloop.core.run.verdict import Decision, Evidence, Verdict
 from autoloop.core.session import SessionFailure
-from autoloop.core.text import as_percent, listed
+from autoloop.core.text import listed, percent
 
 _ENOUGH = 3
 """Samples of each arm from which a holdout speaks for its own noise."""
@@ -129,7 +129,7 @@ def _before_a_keep(
 
 def _unconfirmed(verdict: Verdict, measurement: Measurement, confirmed: Confirmation, criteria: Criteria) -> Decision:
     """A gain that is gone, or mostly gone, in trees without a past. What these say is the candidate's result."""
-    why = f"{100 * verdict.gain:+.3g} % at first, {confirmed.said}: state is carried from one sample to the next"
+    why = f"{percent(verdict.gain, '+.3g')} at first, {confirmed.said}: state is carried from one sample to the next"
     seen = replace(verdict, gain=confirmed.gain or 0.0, baseline=confirmed.baseline, low=None, high=None)
     decision = _decision(seen, measurement, criteria, Reason.WITHIN_NOISE, why)
     return decision.model_copy(update={"metric": confirmed.metric})
@@ -177,6 +177,6 @@ def _breaks(name: str, gate: Gate, value: float, original: float | None) -> list
     if gate.max_regression is not None and original is not None:
         loss = -relative_gain(original, value, gate.better)
         if loss > gate.max_regression:
-            allowed = as_percent(gate.max_regression)
-            found.append(f"{name} is {value:g}, {as_percent(loss)} worse than at the start, where {allowed} is allowed")
+            allowed = percent(gate.max_regression)
+            found.append(f"{name} is {value:g}, {percent(loss)} worse than at the start, where {allowed} is allowed")
     return found

@@ -11,6 +11,7 @@ from autoloop.core.run.reasons import Status
 from autoloop.core.run.results import Row
 from autoloop.core.run.state import RunState
 from autoloop.core.run.stopping import stagnation_near
+from autoloop.core.text import number, percent
 
 LONGEST = 60_000
 """Characters in a whole packet."""
@@ -97,11 +98,6 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def percent(fraction: float | None) -> str:
-    """A fraction for reading, signed: `+3.1 %`."""
-    return "unknown" if fraction is None else f"{100 * fraction:+.3g} %"
-
-
 def _guidance(text: str) -> str:
     if not text.strip():
         return ""
@@ -129,8 +125,8 @@ def _rules(program: Program) -> str:
 def _state(program: Program, state: RunState, limits: Limits, now: float) -> str:
     totals = state.totals
     lines = [
-        f"- Baseline, to be beaten now: {_number(state.metric)}",
-        f"- Original: {_number(state.original_metric)}; gain so far {percent(state.gain)}",
+        f"- Baseline, to be beaten now: {number(state.metric)}",
+        f"- Original: {number(state.original_metric)}; gain so far {percent(state.gain, '+.3g') or 'unknown'}",
         f"- Experiments: {totals.experiments} done ({totals.kept} kept, {totals.discarded} discarded, "
         f"{totals.crashed} crashed), {max(0, limits.max_experiments - totals.experiments)} left",
         f"- In a row without a keep: {state.discards_in_row}; the run stops at {limits.max_consecutive_discards}",
@@ -141,7 +137,7 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
     if limits.max_hours is not None:
         lines.append(f"- Time left: {limits.max_hours - state.seconds_at(now) / 3600:.1f} h")
     if limits.target is not None:
-        lines.append(f"- Target: {_number(limits.target)}")
+        lines.append(f"- Target: {number(limits.target)}")
     if state.ignored:
         ignored = ", ".join(one_line(name, _LONGEST_NAME) for name in state.ignored[:10])
         lines.append(f"- New files that the ignore rules left out of the last candidate: {ignored}")
@@ -152,10 +148,10 @@ def _state(program: Program, state: RunState, limits: Limits, now: float) -> str
 
 
 def _what_is_kept(program: Program, state: RunState) -> str:
-    least = f" of more than {100 * state.noise.threshold:.3g} %" if state.noise and state.noise.threshold else ""
+    least = f" of more than {percent(state.noise.threshold)}" if state.noise and state.noise.threshold else ""
     if program.criteria.rule is Rule.PAIRED:
         return f"- Kept is a gain{least} that pairs of samples, old against new, show beyond doubt"
-    return f"- Best kept: {_number(state.best)}; kept is a gain{least} over the baseline, the noise threshold"
+    return f"- Best kept: {number(state.best)}; kept is a gain{least} over the baseline, the noise threshold"
 
 
 def _results(state: RunState) -> str:
@@ -164,16 +160,17 @@ def _results(state: RunState) -> str:
     lines = ["| # | status | reason | metric | gain | what | why |", "|---|---|---|---|---|---|---|"]
     for row in state.recent:
         what, why = (text.replace("|", "/") for text in (row.description, row.why + _flagged(row)))
-        gain = percent(row.gain) if row.gain is not None else ""
+        gain = percent(row.gain, "+.3g")
         lines.append(
-            f"| {row.experiment} | {row.status} | {row.reason} | {_number(row.metric)} | {gain} | {what} | {why} |"
+            f"| {row.experiment} | {row.status} | {row.reason} | {number(row.metric)} | {gain} | {what} | {why} |"
         )
     return "\n".join(lines)
 
 
 def _kept(rows: Sequence[Row]) -> str:
     lines = [
-        f"- {row.experiment}: {row.description} ({percent(row.gain)}){_flagged(row)}" for row in rows[-_MOST_KEPT:]
+        f"- {row.experiment}: {row.description} ({percent(row.gain, '+.3g') or 'unknown'}){_flagged(row)}"
+        for row in rows[-_MOST_KEPT:]
     ]
     older = [f"- … {len(rows) - _MOST_KEPT} older ones"] if len(rows) > _MOST_KEPT else []
     return "\n".join([*older, *lines]) or "Nothing yet."
@@ -240,7 +237,3 @@ def _globs(patterns: Sequence[str]) -> str:
 
 def _bullets(texts: Sequence[str]) -> str:
     return "\n".join(f"- {text}" for text in reversed(texts)) or "- nothing yet"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"

@@ -17,6 +17,7 @@ from autoloop.core.run.program import Criteria, Direction
 from autoloop.core.run.reasons import Reason
 from autoloop.core.run.rules import next_pair, open_pair
 from autoloop.core.run.verdict import Evidence, Verdict
+from autoloop.core.text import percent
 
 PAIRS = 3
 """Pairs of samples in fresh trees. Six builds, for a gain that is rare."""
@@ -145,10 +146,10 @@ def _concluded(
     as_ratio = _size(gain, noise, criteria) >= _size(verdict.gain, noise, criteria) / 2
     as_saving = median(savings) >= claimed / 2 and min(savings) > 0
     holds = gain > noise.threshold and (as_ratio or as_saving)
-    said = f"{100 * gain:+.3g} % in {len(pairs)} pairs of fresh trees"
+    said = f"{percent(gain, '+.3g')} in {len(pairs)} pairs of fresh trees"
     baseline, candidate = (median(values) for values in zip(*pairs, strict=True))
     return Confirmation(holds, _flag(verdict, said), said, gain, baseline, candidate)
 
 
 def _flag(verdict: Verdict, said: str) -> Flag:
-    return Flag(sign=Sign.IMPLAUSIBLE_GAIN, detail=f"{100 * verdict.gain:+.3g} %, and {said}")
+    return Flag(sign=Sign.IMPLAUSIBLE_GAIN, detail=f"{percent(verdict.gain, '+.3g')}, and {said}")

@@ -29,7 +29,7 @@ from autoloop.core.run.program import Criteria
 from autoloop.core.run.reasons import Reason
 from autoloop.core.run.verdict import Evidence, Verdict
 from autoloop.core.seeds import coin
-from autoloop.core.text import as_percent
+from autoloop.core.text import percent
 
 if TYPE_CHECKING:
     from autoloop.core.evidence.betting import PairedRule, Shared
@@ -54,16 +54,16 @@ def judge_median(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
 
 def _rung(gain: float, threshold: float, code_removed: int, loss: float | bool) -> tuple[Reason, str]:
     """The rung, with `loss` False when the candidate is no simplification."""
-    noise = f"the noise threshold of {as_percent(threshold)}"
+    noise = f"the noise threshold of {percent(threshold)}"
     if gain > threshold:
-        return Reason.IMPROVED, f"{as_percent(gain)} better, beyond {noise}"
+        return Reason.IMPROVED, f"{percent(gain)} better, beyond {noise}"
     if gain < -threshold:
-        return Reason.REGRESSED, f"{as_percent(-gain)} worse, beyond {noise}"
+        return Reason.REGRESSED, f"{percent(-gain)} worse, beyond {noise}"
     if loss is not False and loss <= threshold:
-        return Reason.SIMPLIFIED, f"no measurable loss ({as_percent(gain)}) with {code_removed} fewer lines of code"
+        return Reason.SIMPLIFIED, f"no measurable loss ({percent(gain)}) with {code_removed} fewer lines of code"
     if gain == 0 and threshold == 0:
         return Reason.WITHIN_NOISE, "the same as the baseline"
-    return Reason.WITHIN_NOISE, f"{as_percent(gain)}, too small to tell from noise: {noise} was not passed"
+    return Reason.WITHIN_NOISE, f"{percent(gain)}, too small to tell from noise: {noise} was not passed"
 
 
 _SCREEN_PAIRS = (3, 6)
@@ -122,7 +122,7 @@ def judge_screen(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted | N
 def _screened_out(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> Verdict:
     baseline = Measurement(evidence.series.of(Arm.BASELINE, SCREEN)).value(criteria.metric_field)
     gain = evidence.noise.fraction(median(gains), criteria)
-    why = f"screened out: {as_percent(gain)} in {len(gains)} pairs of screen.sh, which rule a gain out"
+    why = f"screened out: {percent(gain)} in {len(gains)} pairs of screen.sh, which rule a gain out"
     reason = Reason.REGRESSED if max(gains) < 0 else Reason.WITHIN_NOISE
     return Verdict(reason=reason, why=why, gain=gain, baseline=baseline)
 
@@ -267,15 +267,13 @@ def _verdict(
 def _why(
     reason: Reason, gain: float, low: float | None, high: float | None, judgement: "Judgement", evidence: Evidence
 ) -> str:
-    between = f" (95 %: {as_percent(low)} to {as_percent(high)})" if low is not None and high is not None else ""
+    between = f" (95 %: {percent(low)} to {percent(high)})" if low is not None and high is not None else ""
     match reason:
         case Reason.IMPROVED:
-            return f"{as_percent(gain)} better{between}: {judgement.reason}"
+            return f"{percent(gain)} better{between}: {judgement.reason}"
         case Reason.SIMPLIFIED:
-            return (
-                f"no loss worth the name ({as_percent(gain)}{between}) with {evidence.code_removed} fewer lines of code"
-            )
+            return f"no loss worth the name ({percent(gain)}{between}) with {evidence.code_removed} fewer lines of code"
         case Reason.REGRESSED:
-            return f"{as_percent(-gain)} worse{between}"
+            return f"{percent(-gain)} worse{between}"
         case _:
             return f"no gain could be shown{between}: {judgement.reason}"

@@ -14,6 +14,7 @@ from autoloop.core.run.reasons import Reason
 from autoloop.core.run.state import RunState
 from autoloop.core.run.stopping import limits_in_force
 from autoloop.core.run.verdict import Verification
+from autoloop.core.text import percent
 
 
 class Summary(Frozen):
@@ -161,5 +162,5 @@ def diagnose(state: RunState) -> tuple[str, ...]:
         for reason, count in counted
     ]
     if state.noise and state.noise.threshold:
-        sentences.append(f"gains below {100 * state.noise.threshold:.2g} % could not be told from noise")
+        sentences.append(f"gains below {percent(state.noise.threshold, '.2g')} could not be told from noise")
     return tuple(sentences)

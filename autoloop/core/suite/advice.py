@@ -21,7 +21,7 @@ from autoloop.core.suite.contrast import Contrast, Results, contrast, counted, d
 from autoloop.core.suite.failures import TURNS, Consistency, FailureMode, TaskRecord, failure_modes, task_records
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tasks import Outcome, TrialResult
-from autoloop.core.text import as_percent, listed
+from autoloop.core.text import listed, percent
 
 MOST = 10
 _MOST_WINS = 6
@@ -170,7 +170,7 @@ def _tried_once(arms: list[ArmFacts]) -> Iterator[Advice]:
             text = (
                 f"{counted(len(once), 'task')} failed in the only trial, so flaky and consistent failures look alike: "
                 f"with {_ATTEMPTS} attempts a task that passes every other time is seen to be flaky in "
-                f"{100 * (1 - missed):.0f} % of the cases"
+                f"{percent(1 - missed, '.0f')} of the cases"
             )
             yield _step(About.TRIED_ONCE, facts.arm, text, tuple(once))
 
@@ -218,8 +218,8 @@ def _flaky(facts: ArmFacts) -> Iterator[Advice]:
     shown = listed([f"{record.task} {record.rate.passed} of {record.rate.of}" for record in flaky])
     now, then = facts.passed / facts.counted, (facts.passed + missed) / facts.counted
     text = (
-        f"{_tasks(flaky)} sometimes pass: {shown}. Were it always, the pass rate would be {as_percent(then)} "
-        f"instead of {as_percent(now)}"
+        f"{_tasks(flaky)} sometimes pass: {shown}. Were it always, the pass rate would be {percent(then)} "
+        f"instead of {percent(now)}"
     )
     yield facts.win(About.FLAKY, text, (record.task for record in flaky), missed)
 
@@ -240,7 +240,7 @@ def _late(facts: ArmFacts) -> Iterator[Advice]:
             shares += [share for share in passes if share >= _LATE]
     if near:
         late = counted(len(shares), "pass", "passes")
-        why = f"{late} took {as_percent(min(shares))} of that time or more" if shares else "part of the work was done"
+        why = f"{late} took {percent(min(shares))} of that time or more" if shares else "part of the work was done"
         trials = sum(near.values())
         text = f"{counted(trials, 'trial')} of {listed(list(near))} ran out of time, and {why}: more time may help"
         yield facts.win(About.MORE_TIME, text, near, trials)
@@ -269,7 +269,7 @@ def _shared(facts: ArmFacts) -> Iterator[Advice]:
         if named and len(mode.tasks) >= _SHARED_BY and mode.share >= _SHARED_PART:
             text = (
                 f"`{mode.mode}` ended {counted(mode.trials, 'trial')} of {counted(len(mode.tasks), 'task')}, "
-                f"{as_percent(mode.share)} of all that did not pass: begin with {listed(mode.tasks, 3)}"
+                f"{percent(mode.share)} of all that did not pass: begin with {listed(mode.tasks, 3)}"
             )
             yield facts.win(About.SHARED_MODE, text, mode.tasks, mode.trials)
 

@@ -38,7 +38,7 @@ from autoloop.core.evidence.trials import Interval, Rate, paired_interval
 from autoloop.core.model import Frozen
 from autoloop.core.suite.tally import score
 from autoloop.core.suite.tasks import TrialKey, TrialResult
-from autoloop.core.text import as_percent
+from autoloop.core.text import odds, percent, percent_range, points
 
 ALPHA = 0.02
 
@@ -249,15 +249,9 @@ def sentence_of(contrast: "Contrast") -> str:
         return f"nothing to compare: no task has a trial that counts of both {contrast.a_name} and {contrast.b_name}"
     facts = f"{_rates(contrast)} of {counted(contrast.pairs, 'pair')} ({difference_of(contrast)})"
     if contrast.verdict is not Difference.NOISE:
-        odds = math.exp(min(contrast.log_evidence, 50.0))
-        text = f"{odds:,.0f}" if odds < 1e6 else f"{odds:.0e}"
-        return f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks: {facts}, {text} : 1"
+        said = f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks"
+        return f"{said}: {facts}, {odds(contrast.log_evidence)}"
     return f"noise: {facts}. {_outlook(contrast)}"
-
-
-def points(fraction: float) -> str:
-    """A difference of rates: `+4.2 points`."""
-    return f"{100 * fraction:+.1f} points"
 
 
 def counted(number: int, what: str, many: str = "") -> str:
@@ -276,12 +270,12 @@ def difference_of(contrast: "Contrast") -> str:
     text = points(contrast.difference)
     if contrast.low is None or contrast.high is None:
         return text
-    return f"{text}, 95 %: {100 * contrast.low:+.1f} to {100 * contrast.high:+.1f}"
+    return f"{text}, 95 %: {percent_range(contrast.low, contrast.high, '+.1f')}"
 
 
 def rate_of(rate: Rate) -> str:
     """A pass rate as people read it."""
-    return "no trial counts" if rate.value is None else as_percent(rate.value)
+    return "no trial counts" if rate.value is None else percent(rate.value)
 
 
 def _rates(contrast: "Contrast") -> str:

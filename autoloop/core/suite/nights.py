@@ -24,10 +24,11 @@ from statistics import median
 from autoloop.core.evidence.comparison import Difference
 from autoloop.core.evidence.trials import Rate
 from autoloop.core.model import Frozen
-from autoloop.core.suite.contrast import ALPHA, Contrast, Results, contrast, points, rate_of
+from autoloop.core.suite.contrast import ALPHA, Contrast, Results, contrast, rate_of
 from autoloop.core.suite.episode import EpisodeRecord
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
+from autoloop.core.text import points
 
 TREND_ALPHA = 0.02
 """At most this share of series without a trend is called rising or falling."""

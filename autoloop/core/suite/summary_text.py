@@ -9,6 +9,7 @@ from autoloop.core.suite.state import CutShort
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
 from autoloop.core.suite.tally import Tally
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
+from autoloop.core.text import money, percent, percent_range
 
 
 def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> str:
@@ -18,7 +19,7 @@ def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> st
         f"# {summary.suite}, bench {summary.bench_id}",
         "",
         f"Suite version {summary.suite_version}. It ended: {ended}{_because(summary.stop_detail)}. "
-        f"{summary.worked_seconds / 3600:.2f} hours of work, cost {_money(summary.cost_usd)}.",
+        f"{summary.worked_seconds / 3600:.2f} hours of work, cost {money(summary.cost_usd)}.",
         *(f"{one.sentence}." for one in summary.cut),
         "",
         *_table(
@@ -31,7 +32,10 @@ def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> st
             rows = ((name or "(none)", *_counts(group)) for name, group in arm.groups.items())
             lines += ["", f"## {arm.arm} by group", "", *_table(("group", "pass rate", "passed", "of"), rows)]
     if episodes:
-        rows = ((found.id, found.status.value, _share(found.summary.passRate), found.resultsPath) for found in episodes)
+        rows = (
+            (found.id, found.status.value, percent(found.summary.passRate, ".1f"), found.resultsPath)
+            for found in episodes
+        )
         lines += ["", "## Episodes", "", *_table(("episode", "status", "pass rate", "results"), rows)]
     return "\n".join(lines) + "\n"
 
@@ -48,7 +52,8 @@ def iteration_text(
     lines = [
         f"# Episode {found.id}: {found.status.value}",
         "",
-        f"{counts.passed} of {counts.passed + counts.failed + counts.timeout} passed ({_share(counts.passRate)}), "
+        f"{counts.passed} of {counts.passed + counts.failed + counts.timeout} passed "
+        f"({percent(counts.passRate, '.1f')}), "
         f"{counts.timeout} ran out of time, {counts.error} errors, {counts.unsupported} unsupported.",
         *(f"{one.sentence}." for one in cut),
         "",
@@ -83,15 +88,7 @@ def _counts(group: Tally) -> tuple[str, ...]:
 def _rate(rate: Rate) -> str:
     if rate.value is None:
         return ""
-    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
-def _money(cost: float | None) -> str:
-    return "unknown" if cost is None else f"${cost:.2f}"
+    return f"{percent(rate.value, '.1f')} ({percent_range(rate.low, rate.high)})"
 
 
 def _because(detail: str) -> str:

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autoloop.core.run.program import Program, Rule
-from autoloop.core.text import as_percent
+from autoloop.core.text import percent, rough_duration
 from autoloop.core.validation import outlook as outlooks
-from autoloop.core.validation.outlook import Cost, Outlook, Timing, duration, outlook
+from autoloop.core.validation.outlook import Cost, Outlook, Timing, outlook
 from autoloop.core.validation.settings import Setting, settings
 from autoloop.core.validation.stability import Class, Reruns, Stability, scale_of, stability
 
@@ -77,16 +77,19 @@ class Validation:
 
     def _measured(self) -> str:
         span = f"{min(self.values + self.others):.6g} to {max(self.values + self.others):.6g}"
-        pairs, each = f"{len(self.values)} pairs in two trees of the same commit", duration(self.seconds_per_sample)
+        pairs, each = (
+            f"{len(self.values)} pairs in two trees of the same commit",
+            rough_duration(self.seconds_per_sample),
+        )
         how = f"{each} a sample, sandbox {self.sandbox}"
         return f"{self.metric_field}: {self.stability.median:.6g} ({span}), {pairs}, {how}"
 
     def _resolution(self) -> list[str]:
         seen, figures = self.stability, self.outlook
         if seen.kind is Class.DETERMINISTIC:
-            return ["Resolves: any gain at all" + (f" above {as_percent(self.threshold)}" if self.threshold else "")]
+            return ["Resolves: any gain at all" + (f" above {percent(self.threshold)}" if self.threshold else "")]
         by_pairs, by_median = (
-            "no gain" if gain is None else f"{as_percent(gain)} and more" for gain in (figures.paired, figures.median)
+            "no gain" if gain is None else f"{percent(gain)} and more" for gain in (figures.paired, figures.median)
         )
         drift = " as long as nothing drifts" if seen.steady else ", and what drifts passes for gains"
         lines = [
@@ -113,7 +116,7 @@ class Validation:
         if self.rule == Rule.PAIRED.value:
             bound = f"at most {self.false_keeps:.2g} in a run of {self.experiments} experiments"
             return f"False keeps: {bound} that do nothing; of those marked confirmed at most 1 in 10"
-        share = as_percent(self.outlook.false_by_median)
+        share = percent(self.outlook.false_by_median)
         number = f"about {self.false_keeps:.2g} in a run of {self.experiments} experiments"
         return f"False keeps: {number} that do nothing ({share} each)"
 
@@ -173,7 +176,7 @@ def _warnings(seen: Stability, figures: Outlook, program: Program) -> list[str]:
         found.append(f"{seen.bias}. Under `paired` a run refuses to start")
     given = criteria.noise_threshold
     if criteria.rule is Rule.MEDIAN and given is not None and given < figures.noise_asks:
-        found.append(f"noise_threshold is below what the noise asks for, {as_percent(figures.noise_asks)}")
+        found.append(f"noise_threshold is below what the noise asks for, {percent(figures.noise_asks)}")
     if seen.kind is Class.DETERMINISTIC and not program.measuring.canary:
         found.append("the metric never changed, and with canary = false nothing shows that it depends on the code")
     target, lower = program.limits.target, criteria.direction.value == "lower"
@@ -185,7 +188,7 @@ def _warnings(seen: Stability, figures: Outlook, program: Program) -> list[str]:
 def _class(seen: Stability) -> str:
     if seen.kind is Class.DETERMINISTIC:
         return f"Stability: deterministic. {2 * seen.pairs} samples, all the same"
-    one, pair = as_percent(seen.cv), as_percent(seen.sigma)
+    one, pair = percent(seen.cv), percent(seen.sigma)
     return f"Stability: {seen.kind.value}. One sample varies by {one}, the gain of a pair by {pair}"
 
 
@@ -193,9 +196,10 @@ def _findings(seen: Stability) -> list[str]:
     """What is worth a word, one line each."""
     if seen.kind is Class.DETERMINISTIC:
         return []
-    modes, shift = seen.modes, f"{as_percent(abs(seen.trend))} {_way(seen.trend)}"
+    modes, shift = seen.modes, f"{percent(abs(seen.trend))} {_way(seen.trend)}"
     taken = f"{2 * seen.pairs} samples"
-    far = f"outliers: {seen.outliers} of {taken}, up to {100 * seen.farthest:+.3g} %; take the fastest of several runs"
+    farthest = percent(seen.farthest, "+.3g")
+    far = f"outliers: {seen.outliers} of {taken}, up to {farthest}; take the fastest of several runs"
     offered = (
         (seen.in_seed, "seed: the same seed always gives the same value, so all of this is chance between seeds"),
         (seen.drifts, f"drift: {shift} from the first pair to the last; pairs cancel it, medians do not"),
@@ -220,25 +224,23 @@ def _way(change: float) -> str:
 
 
 def _off(share: float) -> str:
-    return f"{as_percent(abs(share))} {'above' if share > 0 else 'below'}"
+    return f"{percent(abs(share))} {'above' if share > 0 else 'below'}"
 
 
 def _fit(said: Validation) -> str:
     """Whether the threshold that the user set fits."""
     given, bare, asks = said.given_threshold or 0.0, said.outlook.unbounded, said.outlook.noise_asks
-    shown = as_percent(given)
+    shown = percent(given)
     if said.rule == Rule.PAIRED.value:
         fits = bare is not None and given >= bare
         return f"{shown} fits, and decides" if fits else f"{shown} does no harm, but the noise alone asks for more"
     if given < asks:
-        return f"{shown} is too low: the noise asks for {as_percent(asks)}"
-    return (
-        f"{shown} fits" if given <= 2 * asks else f"{shown} is more than the {as_percent(asks)} that the noise asks for"
-    )
+        return f"{shown} is too low: the noise asks for {percent(asks)}"
+    return f"{shown} fits" if given <= 2 * asks else f"{shown} is more than the {percent(asks)} that the noise asks for"
 
 
 def _price(cost: Cost) -> str:
-    return f"{cost.samples:.3g} samples ({duration(cost.seconds)})"
+    return f"{cost.samples:.3g} samples ({rough_duration(cost.seconds)})"
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from autoloop.core.evidence.noise import Scale
 from autoloop.core.evidence.power import outcomes, resolvable
 from autoloop.core.run.calibration import detectable_beyond, threshold_of
 from autoloop.core.run.program import Criteria, Direction, Program, Rule
-from autoloop.core.text import as_percent
+from autoloop.core.text import percent
 from autoloop.core.validation.stability import Stability
 
 NIGHT_HOURS = 8.0
@@ -126,13 +126,6 @@ def outlook(found: Stability, timing: Timing, program: Program, scale: Scale) ->
     )
 
 
-def duration(seconds: float) -> str:
-    """`4.1 s`, `12 min`, `1.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
-
-
 def noise_of(found: Stability) -> float:
     """The spread of one pair's gain to reckon with.
 
@@ -216,9 +209,9 @@ def unresolved(found: Stability, outlook: Outlook, program: Program) -> str | No
     if least is None:
         return f"no gain can be kept with max_pairs = {program.criteria.max_pairs}: that many pairs never suffice"
     if wanted is not None and least > wanted:
-        return f"gains of {as_percent(wanted)} cannot be told from noise; {as_percent(least)} is the least that can"
+        return f"gains of {percent(wanted)} cannot be told from noise; {percent(least)} is the least that can"
     if wanted is None and least > _LARGE:
-        return f"only gains of {as_percent(least)} or more can be told from noise, and most changes bring less"
+        return f"only gains of {percent(least)} or more can be told from noise, and most changes bring less"
     return None
 
 

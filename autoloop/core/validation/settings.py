@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from autoloop.core.evidence.noise import Scale
 from autoloop.core.run.program import Criteria, Program, Rule
-from autoloop.core.text import as_percent
-from autoloop.core.validation.outlook import Outlook, Timing, duration, smallest_gain, wanted_gain
+from autoloop.core.text import percent, rough_duration
+from autoloop.core.validation.outlook import Outlook, Timing, smallest_gain, wanted_gain
 from autoloop.core.validation.stability import Class, Stability
 
 _FEW = 6
@@ -84,17 +84,15 @@ def _max_pairs(found: Stability, outlook: Outlook, program: Program, scale: Scal
     if found.kind is Class.DETERMINISTIC and outlook.unbounded is not None:
         return Setting("max_pairs", now, "more than it will need", True)
     if wanted is not None and resolves(_MORE_PAIRS) <= wanted < resolves(usual):
-        return Setting(
-            "max_pairs", _MORE_PAIRS, f"resolves the {as_percent(wanted)} that you ask for", now == _MORE_PAIRS
-        )
+        return Setting("max_pairs", _MORE_PAIRS, f"resolves the {percent(wanted)} that you ask for", now == _MORE_PAIRS)
     if resolves(usual) < resolves(now):
-        return Setting("max_pairs", usual, f"resolves {as_percent(resolves(usual))}; {now} are too few", False)
-    return Setting("max_pairs", now, f"resolves {as_percent(resolves(now))}; more of them add little", True)
+        return Setting("max_pairs", usual, f"resolves {percent(resolves(usual))}; {now} are too few", False)
+    return Setting("max_pairs", now, f"resolves {percent(resolves(now))}; more of them add little", True)
 
 
 def _repeats(outlook: Outlook, criteria: Criteria) -> Setting:
     least = max(criteria.repeats, 3)
-    seen = "no gain at all" if outlook.median is None else f"a gain of {as_percent(outlook.median)}"
+    seen = "no gain at all" if outlook.median is None else f"a gain of {percent(outlook.median)}"
     reason = f"with them {seen} is found in 9 of 10 cases"
     if least > criteria.repeats:
         reason = "the median of fewer follows every outlier"
@@ -110,18 +108,18 @@ def _threshold(found: Stability, outlook: Outlook, criteria: Criteria, by_pairs:
         reason = "decides: the noise alone allows less" if decides else "does no harm: the noise asks for more anyway"
         return Setting("noise_threshold", given, reason, True)
     if given is not None and given >= outlook.noise_asks:
-        return Setting("noise_threshold", given, f"fits: the noise asks for {as_percent(outlook.noise_asks)}", True)
+        return Setting("noise_threshold", given, f"fits: the noise asks for {percent(outlook.noise_asks)}", True)
     if given is None:
-        return Setting("noise_threshold", None, f"calibration finds it, about {as_percent(asks)}", True)
+        return Setting("noise_threshold", None, f"calibration finds it, about {percent(asks)}", True)
     return Setting("noise_threshold", asks, f"below it a median of {criteria.repeats} is noise", False)
 
 
 def _warmup(found: Stability, timing: Timing, program: Program) -> Setting:
     now = program.measuring.warmup
     if found.warming:
-        return Setting("warmup", now + 1, f"the first pair was still {as_percent(abs(found.warm_up))} off", False)
+        return Setting("warmup", now + 1, f"the first pair was still {percent(abs(found.warm_up))} off", False)
     if found.cold_start and found.cold is not None:
-        off = f"the first sample after a build is {as_percent(abs(found.cold))} off"
+        off = f"the first sample after a build is {percent(abs(found.cold))} off"
         return Setting("warmup", max(now, 1), off, now > 0)
     if now and timing.sample > _LONG and found.cold is not None:
         saved = f"the first sample after a build is like the others; saves {now * timing.sample:.0f} s an experiment"
@@ -139,7 +137,9 @@ def _nights(outlook: Outlook, program: Program) -> str:
     fresh, reuse, wanted = outlook.fresh, outlook.reuse, program.limits.max_experiments
     if fresh.experiments < wanted:
         return f"{fresh.experiments} experiments fit into {outlook.hours:g} h fresh, {reuse.experiments} with reuse"
-    return f"{wanted} experiments take {duration(fresh.seconds)} fresh, {duration(reuse.seconds)} with reuse"
+    return (
+        f"{wanted} experiments take {rough_duration(fresh.seconds)} fresh, {rough_duration(reuse.seconds)} with reuse"
+    )
 
 
 def _fresh_or_reuse(found: Stability, outlook: Outlook, program: Program) -> tuple[str, str]:
@@ -171,13 +171,13 @@ def _least_time(timing: Timing, criteria: Criteria) -> list[Setting]:
     tenth = float(f"{fastest / 10:.1g}")
     shown = int(tenth) if tenth >= 1 else tenth
     if given is not None and given > fastest / 2:
-        reason = f"samples take {duration(fastest / 1000)}: {given:g} would flag real gains"
+        reason = f"samples take {rough_duration(fastest / 1000)}: {given:g} would flag real gains"
         return [Setting("min_sample_ms", shown, reason, False)]
     if given is not None:
         return [Setting("min_sample_ms", given, "far below what a sample takes", True)]
     if fastest < 50:
         return []
-    now = duration(fastest / 1000)
+    now = rough_duration(fastest / 1000)
     return [Setting("min_sample_ms", shown, f"ten times as fast as now ({now}) would be implausible", False)]
 
 

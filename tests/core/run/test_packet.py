@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from autoloop.config.prompts import prompt
 from autoloop.core.run.flags import STRICT, Flag, Sign, flagged
 from autoloop.core.run.notes import Backlog, Notes, one_line
-from autoloop.core.run.packet import LONGEST, build_packet, clip, fenced, percent, recent_discards, render
+from autoloop.core.run.packet import LONGEST, build_packet, clip, fenced, recent_discards, render
 from autoloop.core.run.program import Criteria, Direction, Gate, Limits, Program, Scope
 from autoloop.core.run.reasons import Reason, Status
 from autoloop.core.run.results import Row
 from autoloop.core.run.state import RunState
 from autoloop.core.run.verdict import Record
+from autoloop.core.text import percent
 from tests.core.histories import CRITERIA, History
 
 TEMPLATE = prompt("experiment").text
@@ -279,4 +280,4 @@ def test_an_agent_is_told_when_flags_discard() -> None:
 
 
 def test_fractions_are_signed_percentages() -> None:
-    assert (percent(0.031), percent(-0.5), percent(0.0), percent(None)) == ("+3.1 %", "-50 %", "+0 %", "unknown")
+    assert [percent(value, "+.3g") for value in (0.031, -0.5, 0.0, None)] == ["+3.1 %", "-50 %", "+0 %", ""]

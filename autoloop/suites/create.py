@@ -25,9 +25,9 @@ from autoloop.core.suite.state import BenchState, replay
 from autoloop.core.suite.stopping import BenchLimits
 from autoloop.core.suite.tasks import SuiteTask, TrialKey, TrialOrder
 from autoloop.errors import AutoloopError
+from autoloop.host.context import Context
 from autoloop.host.machine import free_memory_gb
-from autoloop.host.signals import Signals
-from autoloop.ports import OnProgress, OnWorker, Progress, Suite
+from autoloop.ports import OnWorker, Progress, Suite
 from autoloop.suites.directory import BenchDirectory
 from autoloop.suites.preflight import Preflight
 from autoloop.suites.record import BenchJournal
@@ -37,14 +37,9 @@ OnState = Callable[[BenchState], None]
 
 
 @dataclass(frozen=True)
-class Around:
-    """Where a bench is carried, and who follows it."""
+class BenchContext(Context):
+    """The context of a bench: beside the common part, who follows its trials."""
 
-    root: Path
-    """The repository, or the directory that stands for one."""
-    environ: Mapping[str, str]
-    signals: Signals
-    on_progress: OnProgress
     on_state: OnState = lambda state: None
     """Told after each event."""
     on_worker: OnWorker = lambda worker, key, phase, text: None
@@ -66,7 +61,7 @@ class ReadyBench:
     """The arms whose calls are not paid for when a trial is handed out: none are made, or each waits for its turn."""
 
 
-def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> ReadyBench:
+def begin(directory: BenchDirectory, config: BenchConfig, context: BenchContext) -> ReadyBench:
     """A new bench, refused before anything is written when it could not work."""
     if directory.exists:
         said = f"there is a bench in {directory.path} already"
@@ -74,7 +69,7 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
     suite = load_suite(Path(config.suite))
     plan = plan_of(config, suite)
     config = with_hours(config, suite, plan)
-    unpaid = _require_fit(config, plan.arms, directory, around, plan.arms)
+    unpaid = _require_fit(config, plan.arms, directory, context, plan.arms)
     directory.path.mkdir(parents=True, exist_ok=True)
     directory.write_config(config.model_dump(mode="json"))
     tasks = {task.id: task for task in suite.tasks}
@@ -82,7 +77,7 @@ def begin(directory: BenchDirectory, config: BenchConfig, around: Around) -> Rea
 
 
 def take_up(
-    directory: BenchDirectory, changes: Mapping[str, Any], around: Around, *, mended: bool = False
+    directory: BenchDirectory, changes: Mapping[str, Any], context: BenchContext, *, mended: bool = False
 ) -> ReadyBench:
     """A bench that was begun before, with the same suite; `mended` lets its tasks differ from what they were."""
     stored = directory.read_config()
@@ -103,17 +98,21 @@ def take_up(
     require_groups(config, suite, plan)
     left = {key.arm for key in state.to_take()} if started else {arm.name for arm in plan.arms}
     asked = [arm for arm in plan.arms if arm.name in left and not mended]
-    unpaid = _require_fit(config, plan.arms, directory, around, asked)
+    unpaid = _require_fit(config, plan.arms, directory, context, asked)
     tasks = {task.id: task for task in suite.tasks}
     return ReadyBench(directory, config, suite, plan, is_new=started is None, tasks=tasks, unpaid=unpaid)
 
 
 def _require_fit(
-    config: BenchConfig, arms: Sequence[ArmPlan], directory: BenchDirectory, around: Around, asked: Sequence[ArmPlan]
+    config: BenchConfig,
+    arms: Sequence[ArmPlan],
+    directory: BenchDirectory,
+    context: BenchContext,
+    asked: Sequence[ArmPlan],
 ) -> frozenset[str]:
     """Refuse what would fail at the first trial; `asked` are the arms that have trials left to take. Who is unpaid."""
-    check = Preflight(config, arms, directory.path, around.root, around.environ, around.on_progress)
-    profiles = check.require(asked if around.asks else ())
+    check = Preflight(config, arms, directory.path, context)
+    profiles = check.require(asked if context.asks else ())
     return frozenset(arm.name for arm in arms if arm.profile in BUILT_IN or profiles[arm.name].agent in OWN_CALLS)
 
 
@@ -246,11 +245,11 @@ def new_bench_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-") + os.urandom(2).hex()
 
 
-def default_arm(root: Path, environ: Mapping[str, str], on_progress: OnProgress) -> str:
+def default_arm(context: Context) -> str:
     """The profile to take when nobody names one: the default one, else the first that can be used, which is said."""
-    settings = load_settings(root, environ, user_config(environ))
+    settings = load_settings(context.root, context.environ, user_config(context.environ))
     if says_which(settings):
         return choose(settings, None).name
-    profile, said = first_usable(settings, root, environ, has_knobs=False)
-    on_progress(Progress("notice", text=said))
+    profile, said = first_usable(settings, context.root, context.environ, has_knobs=False)
+    context.on_progress(Progress("notice", text=said))
     return profile.name

@@ -11,8 +11,9 @@ from autoloop.config.places import user_config
 from autoloop.core.suite.plan import BUILT_IN, ArmPlan, BenchConfig
 from autoloop.core.text import listed
 from autoloop.errors import AutoloopError
+from autoloop.host.context import Context
 from autoloop.host.machine import free_gb
-from autoloop.ports import OnProgress, Progress
+from autoloop.ports import Progress
 from autoloop.suites.trial import Trials
 
 PATIENCE = 60.0
@@ -29,9 +30,7 @@ class Preflight:
     arms: Sequence[ArmPlan]
     place: Path
     """Where results go."""
-    root: Path
-    environ: Mapping[str, str]
-    on_progress: OnProgress
+    context: Context
 
     def require(self, asked: Sequence[ArmPlan], patience: float = PATIENCE) -> dict[str, Profile]:
         """Refuse what would fail at the first trial. The models of `asked` are asked for a token each.
@@ -51,29 +50,29 @@ class Preflight:
 
     def _require_usable(self) -> dict[str, Profile]:
         """The profiles of the arms that have one, each known and with all that it needs."""
-        settings = load_settings(self.root, self.environ, user_config(self.environ))
+        settings = load_settings(self.context.root, self.context.environ, user_config(self.context.environ))
         own = [arm for arm in self.arms if arm.profile not in BUILT_IN]
         profiles = {arm.name: choose(settings, arm.profile, shipped=_SHIPPED) for arm in own}
-        found = {name: probe(profile, self.root, self.environ) for name, profile in profiles.items()}
+        found = {name: probe(profile, self.context.root, self.context.environ) for name, profile in profiles.items()}
         self._refuse({name: (one.problem, one.remedy) for name, one in found.items() if not one.usable})
         return profiles
 
     def _require_sandbox(self) -> None:
         with TemporaryDirectory() as scratch:
-            choice = Trials(Path(scratch), self.root, self.environ).sandbox(self.config.suite)
+            choice = Trials(Path(scratch), self.context.root, self.context.environ).sandbox(self.config.suite)
         if choice.warning:
-            self.on_progress(Progress("warning", text=choice.warning))
+            self.context.on_progress(Progress("warning", text=choice.warning))
 
     def _require_answers(self, profiles: Mapping[str, Profile], patience: float) -> None:
         silent: dict[str, tuple[str, str]] = {}
         for name, profile in profiles.items():
-            found = ask(profile, self.root, self.environ, patience)
+            found = ask(profile, self.context.root, self.context.environ, patience)
             if found is None:
                 continue
             if not found.problem:
-                self.on_progress(Progress("notice", text=f"{name} answers, {found.seconds:.1f} s"))
+                self.context.on_progress(Progress("notice", text=f"{name} answers, {found.seconds:.1f} s"))
             elif found.passes:
-                self.on_progress(Progress("warning", text=f"{name} is there, but busy: {found.problem}"))
+                self.context.on_progress(Progress("warning", text=f"{name} is there, but busy: {found.problem}"))
             else:
                 silent[name] = (found.problem, found.remedy)
         self._refuse(silent)
@@ -85,7 +84,7 @@ class Preflight:
             ((name, (problem, remedy)),) = problems.items()
             raise AutoloopError(f"{profiles[name]} cannot be used: {problem}", remedy)
         for name, (problem, remedy) in problems.items():
-            self.on_progress(Progress("warning", text=f"{profiles[name]} cannot be used: {problem}. {remedy}"))
+            self.context.on_progress(Progress("warning", text=f"{profiles[name]} cannot be used: {problem}. {remedy}"))
         if problems:
             said = f"{len(problems)} of {len(self.arms)} arms cannot be used: {listed(sorted(problems))}"
             raise AutoloopError(said, "What each lacks stands above. Mend it, or leave the arm out.")

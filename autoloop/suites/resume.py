@@ -14,7 +14,7 @@ from autoloop.host.machine import ThisMachine, awake
 from autoloop.host.standstill import Pulse
 from autoloop.ports import Progress
 from autoloop.suites.containers.engine import find_engine, swept
-from autoloop.suites.create import Around, ReadyBench, limits_of, order_of, workers_of
+from autoloop.suites.create import BenchContext, ReadyBench, limits_of, order_of, workers_of
 from autoloop.suites.loop import SuiteLoop
 from autoloop.suites.pace import NAME as PACE
 from autoloop.suites.pace import SharedPace
@@ -25,7 +25,7 @@ from autoloop.suites.reuse import Reuse, SharedResults
 from autoloop.suites.views import BenchViews
 
 
-def run_bench(ready: ReadyBench, around: Around, *, regrading: bool = False) -> BenchState:
+def run_bench(ready: ReadyBench, context: BenchContext, *, regrading: bool = False) -> BenchState:
     """Go on with a bench from wherever its journal ends, until it is done or there is a reason to stop.
 
     With `regrading` no trial is taken: the workspaces that were kept are verified once more.
@@ -33,16 +33,16 @@ def run_bench(ready: ReadyBench, around: Around, *, regrading: bool = False) -> 
     with ExitStack() as stack:
         stack.enter_context(ready.directory.held())
         views = BenchViews(ready.directory, ready.plan)
-        reuse = None if regrading else _reuse(ready.config, around)
-        journal = stack.enter_context(closing(_journal(ready, around, views, reuse)))
+        reuse = None if regrading else _reuse(ready.config, context)
+        journal = stack.enter_context(closing(_journal(ready, context, views, reuse)))
         pulse = stack.enter_context(Pulse())
         machine = ThisMachine(ready.directory.path, still=pulse.still)
         state = _taken_up(ready, journal, views, reuse, machine.now())
         stack.enter_context(awake())
         count = workers_of(ready.config, left=len(state.results if regrading else state.to_take()))
-        stack.enter_context(_without_containers(ready, around))
-        pool = stack.enter_context(_pool(ready, around, count))
-        loop = _loop(ready, around, _Parts(views, journal, machine, pool, count), state, regrading=regrading)
+        stack.enter_context(_without_containers(ready, context))
+        pool = stack.enter_context(_pool(ready, context, count))
+        loop = _loop(ready, context, _Parts(views, journal, machine, pool, count), state, regrading=regrading)
         return loop.run()
 
 
@@ -58,13 +58,13 @@ class _Parts:
     """Of workers."""
 
 
-def _loop(ready: ReadyBench, around: Around, parts: _Parts, state: BenchState, *, regrading: bool) -> SuiteLoop:
+def _loop(ready: ReadyBench, context: BenchContext, parts: _Parts, state: BenchState, *, regrading: bool) -> SuiteLoop:
     pace = SharedPace(ready.directory.path / PACE, ready.config.max_rpm)
     pace.begin_anew()
 
     def on_worker(worker: int, key: TrialKey | None, phase: str, text: str) -> None:
         parts.views.on_worker(worker, key, phase, text)
-        around.on_worker(worker, key, phase, text)
+        context.on_worker(worker, key, phase, text)
 
     loop = SuiteLoop(
         state=state,
@@ -75,45 +75,45 @@ def _loop(ready: ReadyBench, around: Around, parts: _Parts, state: BenchState, *
         limits=limits_of(ready.config),
         count=parts.count,
         pace=pace,
-        stop=lambda: around.signals.stop,
-        stop_now=lambda: around.signals.stop_now,
+        stop=lambda: context.signals.stop,
+        stop_now=lambda: context.signals.stop_now,
         on_worker=on_worker,
-        say=lambda text: around.on_progress(Progress("waiting", text=text)),
+        say=lambda text: context.on_progress(Progress("waiting", text=text)),
     )
     return Regrading(**vars(loop), left=regradable(state.results.items())) if regrading else loop
 
 
-def _journal(ready: ReadyBench, around: Around, views: BenchViews, reuse: Reuse | None) -> BenchJournal:
+def _journal(ready: ReadyBench, context: BenchContext, views: BenchViews, reuse: Reuse | None) -> BenchJournal:
     """The journal, with who is told of each event."""
 
     def followed(event: BenchEvent, state: BenchState, length: int) -> None:
         views.on_append(event, state, length)
         if reuse is not None:
             reuse.keep(event, partial(order_of, ready))
-        around.on_state(state)
+        context.on_state(state)
 
     journal = BenchJournal(ready.directory.journal, followed)
-    journal.say_repaired(around.on_progress)
+    journal.say_repaired(context.on_progress)
     return journal
 
 
-def _pool(ready: ReadyBench, around: Around, count: int) -> Pool:
+def _pool(ready: ReadyBench, context: BenchContext, count: int) -> Pool:
     place = ready.directory.path
-    command = [sys.executable, "-P", "-m", "autoloop.suites.worker", str(place), "--root", str(around.root)]
-    return Pool(command, count, cwd=place, env=around.environ, run_id=ready.config.bench_id)
+    command = [sys.executable, "-P", "-m", "autoloop.suites.worker", str(place), "--root", str(context.root)]
+    return Pool(command, count, cwd=place, env=context.environ, run_id=ready.config.bench_id)
 
 
-def _without_containers(ready: ReadyBench, around: Around) -> AbstractContextManager[None]:
+def _without_containers(ready: ReadyBench, context: BenchContext) -> AbstractContextManager[None]:
     """Containers of its trials are gone before and after, where some of them take one; which engine makes them."""
     tasks = [ready.tasks[task.id] for task in ready.plan.tasks]
     if ready.config.containers == "never" or not any(task.container for task in tasks):
         return nullcontext()
     if needing := sum(bool(task.contained and not task.unsupported) for task in tasks):
-        found = find_engine(around.environ)
+        found = find_engine(context.environ)
         here = f"made by {found.engine.name}" if found.engine else f"unsupported here, because {found.why}"
         text = f"{needing} of {len(tasks)} tasks need a container: {here}"
-        around.on_progress(Progress("notice", text=text))
-    return swept(around.environ, ready.directory.path.resolve())
+        context.on_progress(Progress("notice", text=text))
+    return swept(context.environ, ready.directory.path.resolve())
 
 
 def _taken_up(
@@ -132,12 +132,12 @@ def _taken_up(
     return state
 
 
-def _reuse(config: BenchConfig, around: Around) -> Reuse | None:
+def _reuse(config: BenchConfig, context: BenchContext) -> Reuse | None:
     """What shares results with other benches, where that was asked for."""
     if config.reuse is None:
         return None
     files = tuple(Path(path) for path in config.depends_on)
-    return Reuse(SharedResults(Path(config.reuse)), around.root, around.environ, files)
+    return Reuse(SharedResults(Path(config.reuse)), context.root, context.environ, files)
 
 
 def _started(ready: ReadyBench, at: float) -> BenchStarted:

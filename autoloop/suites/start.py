@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from autoloop.core.suite.tasks import TrialKey
     from autoloop.host.signals import Signals
     from autoloop.ports import OnProgress, Suite
-    from autoloop.suites.create import Around, ReadyBench
+    from autoloop.suites.create import BenchContext, ReadyBench
     from autoloop.suites.directory import BenchDirectory
 
 
@@ -89,18 +89,18 @@ def bench(
 
     root = root_or_here(path)
     asks = options.asks and not environ.get(SAMPLE_DIR)
-    around = _around(root, environ, followed, asks=asks)
+    context = _context(root, environ, followed, asks=asks)
     directory = BenchDirectory(output_of(path, options.output, environ))
     if directory.exists and options.output is None and environ.get(SAMPLE_DIR):
-        return _carried(take_up(directory, options.fields, around), around, followed)
-    arms = arms_of(options.arms or (default_arm(root, environ, followed.on_progress),), options.validation_rate)
+        return _carried(take_up(directory, options.fields, context), context, followed)
+    arms = arms_of(options.arms or (default_arm(context),), options.validation_rate)
     config = validated(
         BenchConfig,
         {"bench_id": new_bench_id(), "suite": str(_suite_path(path, options.suite)), "versions": versions(),
          "arms": [arm.model_dump() for arm in arms], **options.fields},
         "bench",
     )  # fmt: skip
-    return _carried(begin(directory, config, around), around, followed)
+    return _carried(begin(directory, config, context), context, followed)
 
 
 def resume_bench(
@@ -116,9 +116,9 @@ def resume_bench(
     from autoloop.suites.create import take_up
 
     root = root_or_here(path)
-    around = _around(root, environ, followed, asks=asks)
-    ready = take_up(directory_of(path / where.expanduser()), changes, around)
-    return _carried(ready, around, followed)
+    context = _context(root, environ, followed, asks=asks)
+    ready = take_up(directory_of(path / where.expanduser()), changes, context)
+    return _carried(ready, context, followed)
 
 
 def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str, str] = os.environ) -> BenchOutcome:
@@ -126,25 +126,25 @@ def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str
     from autoloop.suites.create import take_up
 
     root = root_or_here(path)
-    around = _around(root, environ, followed)
-    ready = take_up(directory_of(path / where.expanduser()), {}, around, mended=True)
-    return _carried(ready, around, followed, regrading=True)
+    context = _context(root, environ, followed)
+    ready = take_up(directory_of(path / where.expanduser()), {}, context, mended=True)
+    return _carried(ready, context, followed, regrading=True)
 
 
-def _around(root: Path, environ: Mapping[str, str], followed: Followed, *, asks: bool = True) -> Around:
-    from autoloop.suites.create import Around
+def _context(root: Path, environ: Mapping[str, str], followed: Followed, *, asks: bool = True) -> BenchContext:
+    from autoloop.suites.create import BenchContext
 
-    return Around(
+    return BenchContext(
         root, environ, followed.signals, followed.on_progress, followed.on_state, followed.on_worker, asks=asks
     )
 
 
-def _carried(ready: ReadyBench, around: Around, followed: Followed, *, regrading: bool = False) -> BenchOutcome:
+def _carried(ready: ReadyBench, context: BenchContext, followed: Followed, *, regrading: bool = False) -> BenchOutcome:
     from autoloop.core.suite.summary import summarise
     from autoloop.suites.resume import run_bench
 
     followed.on_begin(ready.directory)
-    state = run_bench(ready, around, regrading=regrading)
+    state = run_bench(ready, context, regrading=regrading)
     return BenchOutcome(ready.directory.path, state, summarise(state))
 
 

@@ -11,6 +11,7 @@ import pytest
 from autoloop import api
 from autoloop.core.suite.plan import ArmPlan, BenchConfig
 from autoloop.errors import AutoloopError
+from autoloop.host.context import Context
 from autoloop.suites.preflight import Preflight
 from tests.http_script import Reply
 from tests.real_git import write
@@ -76,7 +77,8 @@ def test_a_model_that_hangs_is_given_up(place: Place) -> None:
     arm = ArmPlan(name="hanging", profile="openai:some-model")
     config = BenchConfig(bench_id="b", suite=str(place.root / "suite.json"), arms=(arm,), min_free_gb=0)
     with service(Reply(hang_before=True)) as (_, environ):
-        check = Preflight(config, config.arms, place.root / "out", place.root, environ, place.followed.on_progress)
+        context = Context(place.root, environ, place.followed.signals, place.followed.on_progress)
+        check = Preflight(config, config.arms, place.root / "out", context)
         with pytest.raises(AutoloopError, match=r"no token came within 0\.5 s"):
             check.require(config.arms, patience=0.5)
     assert not (place.root / "out").exists()

@@ -10,7 +10,7 @@ from autoloop.core.suite.tasks import Placed
 from autoloop.errors import AutoloopError
 from autoloop.suites.sources.assemble import Has
 from autoloop.suites.sources.dockerfile.commands import OWN, SYSTEM, leaving_own, why_not, within, without_it
-from autoloop.suites.sources.dockerfile.parse import Context, Instruction, fill_bare, instructions
+from autoloop.suites.sources.dockerfile.parse import BuildContext, Instruction, fill_bare, instructions
 
 WORKDIR = "/app"
 """Where nothing else is said."""
@@ -32,7 +32,7 @@ class Image:
     """Why it takes a container; what stands behind the first reason is not read."""
 
 
-def read_image(text: str, context: Context, environ: Mapping[str, str], has: Has, source: str) -> Image:
+def read_image(text: str, context: BuildContext, environ: Mapping[str, str], has: Has, source: str) -> Image:
     """Apply a Dockerfile's instructions, up to the first that needs a container."""
     building = _Building(context, has, source, search_path=environ.get("PATH", "/usr/bin:/bin"))
     for instruction in instructions(text, source):
@@ -46,7 +46,7 @@ def read_image(text: str, context: Context, environ: Mapping[str, str], has: Has
 
 
 class _Building:
-    def __init__(self, context: Context, has: Has, source: str, search_path: str) -> None:
+    def __init__(self, context: BuildContext, has: Has, source: str, search_path: str) -> None:
         self.image = Image()
         self.context = context
         self.has = has

@@ -135,8 +135,8 @@ def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True)
-class Context:
-    """A task's `environment/`."""
+class BuildContext:
+    """What a Dockerfile is built from: the `environment/` directory of a task."""
 
     root: Path
     """The suite's directory."""
@@ -178,9 +178,9 @@ class Context:
         return ignored
 
 
-def context_of(root: Path, directory: Path) -> Context:
+def context_of(root: Path, directory: Path) -> BuildContext:
     """The context of a task, with its .dockerignore if it has one."""
     file = directory / ".dockerignore"
     lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
     kept = (line.strip() for line in lines)
-    return Context(root, directory, tuple(line for line in kept if line and not line.startswith("#")))
+    return BuildContext(root, directory, tuple(line for line in kept if line and not line.startswith("#")))

@@ -214,6 +214,16 @@ def test_functions_and_files_stay_short() -> None:
     assert [str(path) for path in MODULES.values() if len(path.read_text().splitlines()) > LONGEST_FILE] == []
 
 
+def test_a_rooms_docstring_names_its_modules() -> None:
+    for module, path in MODULES.items():
+        if path.name == "__init__.py" and module != "autoloop":
+            said = ast.get_docstring(tree(module)) or ""
+            inside = [one.stem for one in path.parent.glob("*.py") if one.name != "__init__.py"]
+            inside += [one.parent.name for one in path.parent.glob("*/__init__.py")]
+            missing = [name for name in inside if f"`{name}`" not in said]
+            assert not missing, f"{module} does not name {missing}"
+
+
 # One place for each thing
 
 

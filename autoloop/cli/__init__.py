@@ -1,4 +1,20 @@
-"""The command line: parse, one call of `api`, render. What a user can fix is one line and a hint, never a traceback."""
+"""The command line: parse, one call of `api`, render. What a user can fix is one line and a hint, never a traceback.
+
+One file a verb, or a few that belong together:
+- `app`: registers the verbs
+- `run`, `bench`, `compare` (with `audit`), `clean`, `demo`, `hud`, `report`, `agents`
+- `status`, `show`
+- `look`: the bare command, `results`, `ideas`, `packet`, `init`
+- `steer`: `guide`, `limit`, `stop`
+
+What they share:
+- `options`: arguments and options, each described once
+- `bench_options`: those of `bench`
+- `render`: tables, JSON, colours, exit codes
+- `live`: a line for each finished experiment, and a live line
+- `watch`: the live table
+- `notify`: `--notify`
+"""
 
 import io
 import os

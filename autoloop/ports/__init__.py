@@ -1,4 +1,10 @@
-"""What the loop and the benches need of the world, as protocols. Vendors and files stay on the other side."""
+"""What the loop and the benches need of the world, as protocols. Vendors and files stay on the other side.
+
+- `agents`: what proposes a change, and what one session is given
+- `run`: trees, sampler, seal, journal, machine and steering of a run, and `Parts`, all of them together
+- `suite`: tasks, workers, pace and ledger of a bench
+- `sandboxes`: where commands run, and what each may reach
+"""
 
 from autoloop.ports.agents import Agent, Left, OnProgress, Progress, Task
 from autoloop.ports.run import (

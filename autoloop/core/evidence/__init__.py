@@ -1,8 +1,12 @@
 """Is a change better, or is it noise? The statistics of every judgement, of runs and of suites.
 
-`paired` the sequential test over gains of pairs · `betting` its e-process · `noise` scales and spread of samples ·
-`power` what the test can resolve · `comparison` two-sided tests · `trials` pass rates, intervals and evidence from
-trials · `trial_power` what a suite can resolve.
+- `paired`: the sequential test over gains of pairs
+- `betting`: its e-process
+- `noise`: scales and spread of samples
+- `power`: what the test can resolve
+- `comparison`: the test asked in both directions
+- `trials`: pass rates, their intervals, and evidence from trials
+- `trial_power`: what a suite can resolve
 
 A lazy door: importing it loads no numpy, so that `status` stays quick; a name is loaded when it is first used.
 """

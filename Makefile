@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
-QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not harbor and not containers'
+QUICK := 'not faults and not repos and not attacks and not clients and not suites and not browser and not harbor and not containers and not wheel'
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check test-faults test-attacks test-repos test-clients test-suites test-browser test-harbor
-.PHONY: test-containers
+.PHONY: test-containers test-wheel
 .PHONY: bench bench-decision bench-loop bench-suites bench-contrasts bench-soak format clean help
 
 help:  ## what can be made
@@ -73,6 +73,9 @@ test-clients: $(DEV_STAMP)  ## the real coding agents, fetched from npm, against
 test-harbor: $(DEV_STAMP)  ## tasks, rewards and trajectories, held against the package of the format; fetched from PyPI for Python 3.12
 	python="$${AUTOLOOP_TEST_HARBOR:-$$($(BIN)/python -m tests.harbor.installing)}" && \
 	  AUTOLOOP_TEST_HARBOR="$$python" $(BIN)/python -m pytest -n 2 -rs -m harbor tests/harbor $(ARGS)
+
+test-wheel: $(DEV_STAMP)  ## an sdist, its wheel, and that installed on each Python it is for; PYTHONS="python3.12 ..." names others
+	PYTHONS="$(PYTHONS)" $(BIN)/python -m pytest -m wheel -vv -rs --durations=12 --durations-min=5 tests/wheel $(ARGS)
 
 BROWSER := chromium chromium-driver
 

@@ -73,7 +73,7 @@ class FakeTrees:
 
 
 @dataclass
-class FakeBench:
+class FakeSampler:
     """Measures a commit by a function of its name and the count of samples so far."""
 
     value: Callable[[str, int], float | MeasurementFailure]
@@ -156,7 +156,7 @@ class World:
     """Everything around one loop; `loop()` makes a new process on the same journal."""
 
     program: Program
-    bench: FakeBench
+    sampler: FakeSampler
     agent: Agent = field(default_factory=FakeAgent)
     trees: FakeTrees = field(default_factory=FakeTrees)
     seal: FakeSeal = field(default_factory=FakeSeal)
@@ -173,7 +173,7 @@ class World:
         parts = Parts(
             agent=self.agent,
             trees=self.trees,
-            bench=self.bench,
+            sampler=self.sampler,
             seal=self.seal,
             journal=self.journal,
             steering=self.steering,

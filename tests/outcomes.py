@@ -11,7 +11,7 @@ from autoloop.agents.wrappers import Retrying
 from autoloop.core.run.events import Waited
 from autoloop.core.run.reasons import StopReason
 from autoloop.core.session import Session, SessionFailure
-from tests.fakes import FakeAgent, FakeBench, FakeMachine, World, program
+from tests.fakes import FakeAgent, FakeMachine, FakeSampler, World, program
 
 OUTCOMES = "agent-outcome"
 HEADER = ("agent", "case", "outcome", "the run", "seconds", "detail")
@@ -43,7 +43,7 @@ def noting(request: pytest.FixtureRequest, agent: str) -> Note:
 
 def what_follows(session: Session) -> str:
     """What a run of one experiment does whose every session goes like this one."""
-    world = World(program(max_experiments=1), FakeBench(lambda commit, count: 100.0))
+    world = World(program(max_experiments=1), FakeSampler(lambda commit, count: 100.0))
     world.machine = FakeMachine(time=time.time())
     world.agent = Retrying(FakeAgent(lambda number: session), clock=world.machine.now)
     state = world.run()

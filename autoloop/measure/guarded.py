@@ -1,4 +1,4 @@
-"""A bench that looks after its slots: trees that vanish, files that were tampered with. An agent whose tree may vanish.
+"""A sampler that looks after slots that vanish or were tampered with, and an agent whose tree may vanish.
 
 What became of a sample is said with it. Whether it counts is not decided here.
 """
@@ -32,19 +32,19 @@ class GuardedAgent:
 
 @dataclass(frozen=True)
 class GuardedSampler:
-    """Takes samples with a bench, whose slots are made anew when they cannot be trusted any more."""
+    """Takes samples with a sampler, whose slots are made anew when they cannot be trusted any more."""
 
-    bench: SlotSampler
+    sampler: SlotSampler
     intact: Callable[[str, str | None], bool]
     """Whether a slot's tree is still there; with a commit: with all of its files."""
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Take a sample; of a tree that vanished meanwhile none counts."""
-        slot = self.bench.slot_for(request)
+        slot = self.sampler.slot_for(request)
         if not self.intact(slot.name, None):
             _distrust(slot)
         try:
-            result = self.bench.sample(request, on_progress)
+            result = self.sampler.sample(request, on_progress)
         except FileNotFoundError:
             if self.intact(slot.name, None):
                 raise
@@ -55,21 +55,21 @@ class GuardedSampler:
             return result.model_copy(update={"intact": False})
         if isinstance(result, MeasurementFailure) and result.reason is Reason.LOCK_VIOLATION:
             # What was changed may lie in the other tree as well.
-            _distrust(*self.bench.slots)
+            _distrust(*self.sampler.slots)
         return result
 
     def tidy(self) -> None:
         """Remove what scripts have left in scratch and in the trees."""
-        remove(self.bench.scratch)
-        for slot in self.bench.slots:
+        remove(self.sampler.scratch)
+        for slot in self.sampler.slots:
             if slot.commit:
-                self.bench.trees.place(slot.name, slot.commit)
-                self.bench.scripts.empty_home(slot.name)
+                self.sampler.trees.place(slot.name, slot.commit)
+                self.sampler.scripts.empty_home(slot.name)
             _distrust(slot)
 
     def close(self) -> None:
         """Stop what was started for the run."""
-        self.bench.close()
+        self.sampler.close()
 
 
 def _distrust(*slots: Slot) -> None:

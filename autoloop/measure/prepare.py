@@ -40,83 +40,85 @@ def vacant_slots(state: RunState) -> tuple[str, ...]:
     return tuple(slot for slot in SLOTS if not (waits and slot == AGENT))
 
 
-def prepare_trees(bench: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
+def prepare_trees(
+    sampler: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS
+) -> None:
     """Run `prepare.sh` once in each tree. A mark beside the tree says that it is done; it goes with the tree."""
-    for slot in _undone(bench, PREPARE, home, slots):
-        done = _run_once(bench, PREPARE, slot, commit, say)
+    for slot in _undone(sampler, PREPARE, home, slots):
+        done = _run_once(sampler, PREPARE, slot, commit, say)
         if not done.ok:
             said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             how = "took too long" if done.timed_out else f"ended with exit code {done.exit_code}"
             raise AutoloopError(f"prepare.sh {how}: {said[:300]}", "Run it by hand in a fresh clone.")
-        bench.trees.trust(slot, True)
+        sampler.trees.trust(slot, True)
         mark(home, PREPARE, slot).touch()
 
 
-def build_trees(bench: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
+def build_trees(sampler: SlotSampler, commit: str, home: Path, say: OnProgress, slots: tuple[str, ...] = SLOTS) -> None:
     """Run `build.sh` once in each tree that has caches: candidates and agents begin from there, not from nothing."""
-    if not bench.program.scope.cache_paths:
+    if not sampler.program.scope.cache_paths:
         return
-    for slot in _undone(bench, BUILD, home, slots):
+    for slot in _undone(sampler, BUILD, home, slots):
         # Whoever measures the commit will say what is wrong with it.
-        bench.trees.trust(slot, _run_once(bench, BUILD, slot, commit, say).ok)
+        sampler.trees.trust(slot, _run_once(sampler, BUILD, slot, commit, say).ok)
         mark(home, BUILD, slot).touch()
 
 
-def _undone(bench: SlotSampler, script: str, home: Path, slots: tuple[str, ...]) -> list[str]:
-    has = bench.program.has(script)
+def _undone(sampler: SlotSampler, script: str, home: Path, slots: tuple[str, ...]) -> list[str]:
+    has = sampler.program.has(script)
     return [slot for slot in slots if has and not mark(home, script, slot).exists()]
 
 
-def _run_once(bench: SlotSampler, script: str, slot: str, commit: str, say: OnProgress) -> Finished:
+def _run_once(sampler: SlotSampler, script: str, slot: str, commit: str, say: OnProgress) -> Finished:
     say(Progress("preparing", text=f"{script} in tree {slot}"))
-    tree = bench.trees.place(slot, commit)
-    bench.scripts.empty_home(slot)
-    done = bench.scripts.run([script], tree, slot, limit_ms=bench.program.measuring.build_timeout)
+    tree = sampler.trees.place(slot, commit)
+    sampler.scripts.empty_home(slot)
+    done = sampler.scripts.run([script], tree, slot, limit_ms=sampler.program.measuring.build_timeout)
     if done.cancelled:
         raise KeyboardInterrupt
     return done
 
 
 @contextmanager
-def services(bench: SlotSampler, root: Path) -> Iterator[None]:
+def services(sampler: SlotSampler, root: Path) -> Iterator[None]:
     """What `services.sh start` starts, until it is told to stop. Whatever is left of the run then is killed."""
-    forget_old_samples(bench.scratch)
+    forget_old_samples(sampler.scratch)
     try:
-        if not bench.program.has("services.sh"):
+        if not sampler.program.has("services.sh"):
             yield
             return
-        with _loopback(bench):
+        with _loopback(sampler):
             try:
-                _call_services(bench, root, "start")
+                _call_services(sampler, root, "start")
                 yield
             finally:
-                _call_services(bench, root, "stop")
+                _call_services(sampler, root, "stop")
     finally:
-        bench.close()
+        sampler.close()
 
 
 @contextmanager
-def _loopback(bench: SlotSampler) -> Iterator[None]:
+def _loopback(sampler: SlotSampler) -> Iterator[None]:
     """One loopback for services and samples, where the program wants that and a sandbox can enforce it."""
-    if bench.program.measuring.measure_network != "loopback" or bench.sandbox.tier != "bwrap":
+    if sampler.program.measuring.measure_network != "loopback" or sampler.sandbox.tier != "bwrap":
         yield
         return
     with shared_loopback() as entering:
-        bench.share(entering)
+        sampler.share(entering)
         try:
             yield
         finally:
-            bench.share(())
+            sampler.share(())
 
 
-def _call_services(bench: SlotSampler, root: Path, verb: str) -> None:
-    limit = bench.program.measuring.build_timeout
+def _call_services(sampler: SlotSampler, root: Path, verb: str) -> None:
+    limit = sampler.program.measuring.build_timeout
     with tempfile.TemporaryFile() as output:
         # Not through `process`, which would kill what the script leaves running.
         job = subprocess.Popen(
-            [*bench.loopback, "bash", bench.sealed.directory / "services.sh", verb],
+            [*sampler.loopback, "bash", sampler.sealed.directory / "services.sh", verb],
             cwd=root,
-            env=bench.scripts.environment(root),
+            env=sampler.scripts.environment(root),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,4 +1,4 @@
-"""The bench: takes samples. Places a commit in a slot, prepares, checks, builds and warms it up, then measures.
+"""The sampler: takes samples. Places a commit in a slot, prepares, checks, builds and warms it up, then measures.
 
 The baseline stays built in one slot while candidates come and go in the other; after a keep the
 slots swap roles by themselves, because a slot is asked for by its commit.
@@ -98,7 +98,7 @@ class SlotSampler:
         return self._measure(Slot("elsewhere", tree=tree), request)
 
     def anew(self, **changes: Any) -> "SlotSampler":
-        """A bench like this one but for some fields, that has not measured anything."""
+        """A sampler like this one but for some fields, that has not measured anything."""
         return replace(self, slots=(Slot("a"), Slot("b")), **changes)
 
     def share(self, loopback: tuple[str, ...]) -> None:

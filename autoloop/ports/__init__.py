@@ -6,6 +6,8 @@
 - `sandboxes`: where commands run, and what each may reach
 """
 
+import warnings
+
 from autoloop.ports.agents import Agent, Left, OnProgress, Progress, Task
 from autoloop.ports.run import (
     Files,
@@ -54,3 +56,11 @@ __all__ = [
     "Wishes",
     "Workers",
 ]
+
+
+def __getattr__(name: str) -> type:
+    """The name `Bench` of a sampler, which agents of people may import for one more version."""
+    if name == "Bench":
+        warnings.warn("autoloop.ports.Bench is now called Sampler", DeprecationWarning, stacklevel=2)
+        return Sampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -157,7 +157,7 @@ class Parts:
 
     agent: Agent
     trees: Trees
-    bench: Sampler
+    sampler: Sampler
     seal: Seal
     journal: Journal
     steering: Steering

@@ -44,7 +44,7 @@ class Differing:
     """Trials of the start commit, with the sandbox, without it, and with parts of it."""
 
     repository: Repository
-    bench: SlotSampler
+    sampler: SlotSampler
     """Of the validation, with the sandbox in force."""
     home: Path
     environ: Mapping[str, str]
@@ -53,28 +53,28 @@ class Differing:
 
     def in_checkout(self) -> Sample | None:
         """One sample in the checkout. None when it cannot be measured there but may be in a tree that is built."""
-        bench, root = self.bench, self.repository.root
+        sampler, root = self.sampler, self.repository.root
         self.on_progress(Progress("validating", text="measuring in the checkout"))
-        lean = bench.sample_in(root, key="checkout")
+        lean = sampler.sample_in(root, key="checkout")
         if isinstance(lean, Sample):
             return lean
-        measuring = bench.program.measuring.model_copy(update={"measure_env": tuple(self.environ)})
-        wide = bench.anew(program=bench.program.model_copy(update={"measuring": measuring}))
+        measuring = sampler.program.measuring.model_copy(update={"measure_env": tuple(self.environ)})
+        wide = sampler.anew(program=sampler.program.model_copy(update={"measuring": measuring}))
         if isinstance(wide.sample_in(root, key="checkout"), Sample):
             raise AutoloopError(
                 f"measure.sh works in the checkout with your whole environment, not with what it gets: {lean.detail}",
                 "Name the variables that it needs in `measure_env`.",
             )
-        if bench.program.has("build.sh") or bench.program.has("prepare.sh"):
+        if sampler.program.has("build.sh") or sampler.program.has("prepare.sh"):
             return None
         beyond = ' It had the loopback of services.sh and nothing else: `measure_network = "on"` has no bounds.'
-        hint = f"Mend it there first.{beyond if bench.loopback else ''}"
+        hint = f"Mend it there first.{beyond if sampler.loopback else ''}"
         raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", hint)
 
     def prepare(self) -> None:
         """Run `prepare.sh` in each tree."""
         try:
-            prepare_trees(self.bench, self.repository.head, self.home, self.on_progress)
+            prepare_trees(self.sampler, self.repository.head, self.home, self.on_progress)
         except AutoloopError as error:
             raise self.why_it_fails(error.message) or error from None
 
@@ -93,7 +93,7 @@ class Differing:
 
     def from_checkout(self, here: Sample | None, samples: Sequence[Sample]) -> list[str]:
         """How far the metric lies from what it is in the checkout, and why, if that is worth a word."""
-        name = self.bench.program.criteria.metric_field
+        name = self.sampler.program.criteria.metric_field
         there = median(sample.metrics[name] for sample in samples)
         if here is None or _near(here.metrics[name], there):
             return []
@@ -102,7 +102,7 @@ class Differing:
 
     def why_it_fails(self, failure: str) -> AutoloopError | None:
         """What keeps the code as it is from being measured in the sandbox; None when that is not the sandbox."""
-        if self.bench.sandbox.tier == "none":
+        if self.sampler.sandbox.tier == "none":
             return None
         again = self._confined(())
         if isinstance(again, Sample):
@@ -122,7 +122,7 @@ class Differing:
 
     def why_it_differs(self, metric: str, confined: float) -> str | None:
         """What makes the metric another one in the sandbox, in one sentence; None when that is not the sandbox."""
-        if self.bench.sandbox.tier == "none":
+        if self.sampler.sandbox.tier == "none":
             return None
         result = self._unconfined()
         if isinstance(result, str):
@@ -155,7 +155,7 @@ class Differing:
 
     def _doors(self) -> list[list[Door]]:
         """By kind, the likeliest first; writing comes last."""
-        repository, program = self.repository, self.bench.program
+        repository, program = self.repository, self.sampler.program
         cache = cache_directory(self.environ)
         places = places_of(repository, program, cache, self.environ)
         secret = withheld(repository, program, self.environ)
@@ -173,15 +173,15 @@ class Differing:
             permissions.sockets(places),
             permissions.parts_of_checkout(places, untracked),
             *permissions.hidden_parts(places, apart),
-            permissions.writable_parts(places, apart, self.bench.sandbox.tier),
+            permissions.writable_parts(places, apart, self.sampler.sandbox.tier),
         ]
 
     def _confined(self, opened: tuple[Door, ...]) -> Result:
         said = f", with {listed([door.value for door in opened])} let through" if opened else ""
         self.on_progress(Progress("validating", text=f"in the sandbox{said}"))
         for _ in range(_TRIES):
-            sandbox = WiderSandbox(self.bench.sandbox, opened) if opened else self.bench.sandbox
-            result = self._measured(self.bench.anew(sandbox=sandbox))
+            sandbox = WiderSandbox(self.sampler.sandbox, opened) if opened else self.sampler.sandbox
+            result = self._measured(self.sampler.anew(sandbox=sandbox))
             if isinstance(result, Sample) or _NOT_STARTED not in result:
                 break
             before, opened = opened, tuple(door for door in opened if not door.is_in(result))
@@ -192,21 +192,21 @@ class Differing:
     def _unconfined(self) -> Result:
         self.on_progress(Progress("validating", text="in a tree without the sandbox"))
         with self._open_trees() as trees:
-            return self._measured(self.bench.anew(sandbox=NoSandbox(), trees=trees))
+            return self._measured(self.sampler.anew(sandbox=NoSandbox(), trees=trees))
 
-    def _measured(self, bench: SlotSampler) -> Result:
+    def _measured(self, sampler: SlotSampler) -> Result:
         """One sample, and all that comes before it anew: a trial must not find what another one made."""
         self.trials += 1
         head, key = self.repository.head, f"trial-{self.trials}"
         request = Request(head, head, Arm.BASELINE, MEASURE, seed=1, key=key, fresh=True)
-        result = bench.sample(request, self.on_progress)
+        result = sampler.sample(request, self.on_progress)
         return result if isinstance(result, Sample) else result.detail
 
     @contextmanager
     def _open_trees(self) -> Iterator[GitTrees]:
         """Trees as there are without a sandbox: what is shared is linked, and they stand at their own paths."""
         home, name = self.home / "open", f"validate-{secrets.token_hex(4)}"
-        trees = GitTrees(self.repository, home, name, f"autoloop/{name}", tree_options(self.bench.program, "none"))
+        trees = GitTrees(self.repository, home, name, f"autoloop/{name}", tree_options(self.sampler.program, "none"))
         try:
             trees.open(self.repository.head)
             yield trees
@@ -214,7 +214,7 @@ class Differing:
             trees.forget(pins=True)
 
     def _advice(self, found: list[Door]) -> str:
-        return advice([(door.field, door.value) for door in found], self.bench.program.has("services.sh"))
+        return advice([(door.field, door.value) for door in found], self.sampler.program.has("services.sh"))
 
 
 def _near(value: float, there: float) -> bool:

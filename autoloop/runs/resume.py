@@ -81,19 +81,19 @@ def resume_run(
             state = views.rebuild(journal.read(), RunState(record.program.criteria))
             ask(directory, stop=None)
             steering = FileSteering(directory, signals)
-            trees, bench = _opened(repository, directory, record, environ, steering.now, progress)
-            _make_ready(record, state, trees, bench, environ, progress)
-            with awake(), Pulse() as pulse, services(bench, repository.root):
-                _ask_canary(repository, record, state, trees, bench, environ, progress)
+            trees, sampler = _opened(repository, directory, record, environ, steering.now, progress)
+            _make_ready(record, state, trees, sampler, environ, progress)
+            with awake(), Pulse() as pulse, services(sampler, repository.root):
+                _ask_canary(repository, record, state, trees, sampler, environ, progress)
                 if until_prepared:
                     return None
-                build_trees(bench, state.head, home, progress, vacant_slots(state))
+                build_trees(sampler, state.head, home, progress, vacant_slots(state))
                 known = Calibrations(cache, record.program, record.seal, tree_of(repository, record.start))
                 state = _recalled(state, known, record, journal, progress)
                 agent = make_agent(record.profile, repository.root, environ, record.fallback)
                 machine = ThisMachine(directory.path, home, repository.common_dir / "objects", still=pulse.still)
                 cell = agents_cell(trees, home, record.program)
-                parts = _parts(directory, agent, trees, bench, journal, steering, progress, cell, machine)
+                parts = _parts(directory, agent, trees, sampler, journal, steering, progress, cell, machine)
                 state = work(Loop(record.program, parts, state))
                 _leave(known, journal, views, record, progress)
     summary = summarise(state, record.program.limits, phase="stopped", sandbox=record.sandbox)
@@ -113,7 +113,7 @@ def _parts(
     directory: RunDirectory,
     agent: Agent,
     trees: GitTrees,
-    bench: SlotSampler,
+    sampler: SlotSampler,
     journal: FileJournal,
     steering: FileSteering,
     progress: OnProgress,
@@ -123,13 +123,13 @@ def _parts(
     return Parts(
         agent=GuardedAgent(agent),
         trees=trees,
-        bench=GuardedSampler(bench, trees.intact),
-        seal=bench.sealed,
+        sampler=GuardedSampler(sampler, trees.intact),
+        seal=sampler.sealed,
         journal=journal,
         steering=steering,
         machine=machine,
         files=ExperimentFiles(directory),
-        sandbox=bench.sandbox,
+        sandbox=sampler.sandbox,
         cell=cell,
         prompt=prompt(str(directory.prompt) if directory.prompt.exists() else "experiment").text,
         on_progress=progress,
@@ -159,12 +159,12 @@ def _opened(
     cancelled: Callable[[], bool],
     progress: OnProgress,
 ) -> tuple[GitTrees, SlotSampler]:
-    """The trees of a run, and its bench in them."""
+    """The trees of a run, and its sampler in them."""
     cache = cache_directory(environ)
     trees, home = trees_of(repository, record, cache), home_of(record.run_id, cache)
     sealed = SealedProgram(directory.sealed, record.seal)
     sandbox = sandbox_of_run(record, repository, cache, environ, progress)
-    bench = SlotSampler(
+    sampler = SlotSampler(
         record.program,
         trees,
         sealed,
@@ -176,14 +176,14 @@ def _opened(
         sandbox=sandbox,
         holdout_paths=withheld(repository, record.program, environ),
     )
-    return trees, bench
+    return trees, sampler
 
 
 def _make_ready(
     record: RunRecord,
     state: RunState,
     trees: GitTrees,
-    bench: SlotSampler,
+    sampler: SlotSampler,
     environ: Mapping[str, str],
     on_progress: OnProgress,
 ) -> None:
@@ -195,7 +195,7 @@ def _make_ready(
     if not trees.path("agent").exists():
         require_room(opening.bytes_needed, home)
         on_progress(Progress("opening", text=f"{opening.bytes_needed / 1e6:.0f} MB of disk for three trees in {home}"))
-    prepare_trees(bench, state.head, home, on_progress, vacant_slots(state))
+    prepare_trees(sampler, state.head, home, on_progress, vacant_slots(state))
 
 
 def _ask_canary(
@@ -203,12 +203,12 @@ def _ask_canary(
     record: RunRecord,
     state: RunState,
     trees: GitTrees,
-    bench: SlotSampler,
+    sampler: SlotSampler,
     environ: Mapping[str, str],
     on_progress: OnProgress,
 ) -> None:
     """Before the first measurement; where the program wants it."""
-    program, scripts = record.program, bench.sealed.directory
+    program, scripts = record.program, sampler.sealed.directory
     if state.baseline is not None or not program.measuring.canary:
         return
     on_progress(Progress("canary"))
@@ -216,7 +216,7 @@ def _ask_canary(
     links = linked_environments(repository.root, program.scope.share_paths, environ)
 
     def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
-        return bench.sample_without(record.start, removed, spoiler(trees))
+        return sampler.sample_without(record.start, removed, spoiler(trees))
 
     check_canary(program, measure, texts, links, repository.root)
 

@@ -65,7 +65,7 @@ class Steps:
         self.progress("measuring", f"{wanted.arm} sample {wanted.index + 1}{where}")
         try:
             request = self._request(experiment, wanted, commit, base)
-            result = self.parts.bench.sample(request, self.parts.on_progress)
+            result = self.parts.sampler.sample(request, self.parts.on_progress)
         except (AutoloopError, OSError) as error:
             why = self._want_of_room(error)
             self.wait_for_room(why, self.state.disturbed)
@@ -94,7 +94,7 @@ class Steps:
 
     def _counted(self, experiment: int, commit: str, taken: Taken) -> Sample | MeasurementFailure | None:
         """Journal a sample as one that counts, or as one that something outside has spoiled."""
-        around = self.circumstances(taken.result, self.parts.bench.tidy)
+        around = self.circumstances(taken.result, self.parts.sampler.tidy)
         why = spoiled(taken.result, around)
         if why is not None:
             self._still += around.still

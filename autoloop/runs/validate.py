@@ -67,10 +67,10 @@ def validate(
     sandbox = load_settings(repository.root, environ, user_config(environ)).sandbox
     choice = sandbox_for(sandbox, repository, program, cache_directory(environ), environ)
     with (
-        _workshop(repository, program, source, choice.sandbox, environ) as (bench, trees, home),
-        services(bench, repository.root),
+        _workshop(repository, program, source, choice.sandbox, environ) as (sampler, trees, home),
+        services(sampler, repository.root),
     ):
-        differing = Differing(repository, bench, home, environ, on_progress)
+        differing = Differing(repository, sampler, home, environ, on_progress)
         here = differing.in_checkout()
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)
@@ -79,7 +79,7 @@ def validate(
         first = taking.take_first()
         if program.measuring.canary:
             on_progress(Progress("canary", text="measuring without the editable files"))
-            _ask_canary(repository, program, bench, trees, environ)
+            _ask_canary(repository, program, sampler, trees, environ)
         taking.warm_up(program.measuring.warmup)
         series = taking.take_pairs()
         samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
@@ -133,12 +133,12 @@ class _Taking:
 
     def try_holdout(self) -> None:
         """One sample of a holdout: it runs only before a keep, and would discard every gain if it failed then."""
-        bench, head = self.differing.bench, self.differing.repository.head
-        if not bench.program.has(HOLDOUT):
+        sampler, head = self.differing.sampler, self.differing.repository.head
+        if not sampler.program.has(HOLDOUT):
             return
         self.differing.on_progress(Progress("validating", text="a sample of the holdout"))
         request = Request(head, head, Arm.BASELINE, HOLDOUT, seed=_SEED, key="validate-holdout")
-        result = bench.sample(request, self.differing.on_progress)
+        result = sampler.sample(request, self.differing.on_progress)
         if isinstance(result, MeasurementFailure):
             said = f"holdout.sh cannot measure the code as it is, so every gain would be discarded: {result.detail}"
             raise AutoloopError(said, "Its data belongs into `holdout/` beside it, or is named in `holdout_paths`.")
@@ -153,14 +153,14 @@ class _Taking:
         return next_pair(self.series, _SEED, CALIBRATION) if more else None
 
     def _take(self, wanted: Wanted, said: str) -> Sample:
-        bench, say = self.differing.bench, self.differing.on_progress
+        sampler, say = self.differing.sampler, self.differing.on_progress
         say(Progress("validating", text=said))
         head, seed = self.differing.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
         request = Request(head, head, wanted.arm, MEASURE, seed=seed, key=f"validate-{wanted.arm}-{wanted.index}")
-        result = bench.sample(request, say)
+        result = sampler.sample(request, say)
         if isinstance(result, MeasurementFailure):
             raise self._why(result, wanted.arm)
-        if fast := too_fast([result], bench.program.criteria):
+        if fast := too_fast([result], sampler.program.criteria):
             hint = "Lower min_sample_ms to a tenth of what a sample takes, or leave it out."
             raise AutoloopError(f"the code as it is seems too fast to be true: {fast}", hint)
         return result
@@ -201,14 +201,14 @@ def _betrayed(repository: Repository, program: Program) -> list[str]:
 
 
 def _ask_canary(
-    repository: Repository, program: Program, bench: SlotSampler, trees: GitTrees, environ: Mapping[str, str]
+    repository: Repository, program: Program, sampler: SlotSampler, trees: GitTrees, environ: Mapping[str, str]
 ) -> None:
-    scripts, root = bench.sealed.directory, repository.root
+    scripts, root = sampler.sealed.directory, repository.root
     texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
     links = linked_environments(root, program.scope.share_paths, environ)
 
     def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
-        return bench.sample_without(repository.head, removed, spoiler(trees))
+        return sampler.sample_without(repository.head, removed, spoiler(trees))
 
     check_canary(program, measure, texts, links, root)
 
@@ -225,7 +225,7 @@ def _workshop(
     sealed.parent.mkdir(parents=True)
     # Warm-up samples are taken by hand, because they show what a cold start does.
     unwarmed = program.model_copy(update={"measuring": program.measuring.model_copy(update={"warmup": 0})})
-    bench = SlotSampler(
+    sampler = SlotSampler(
         unwarmed,
         trees,
         SealedProgram(sealed, seal(source, sealed)),
@@ -238,8 +238,8 @@ def _workshop(
     )
     with occupied(home, repository.root):
         try:
-            yield bench, trees, home
+            yield sampler, trees, home
         finally:
-            bench.close()
+            sampler.close()
             trees.forget(pins=True)
             shutil.rmtree(sealed.parent, ignore_errors=True)

@@ -16,7 +16,7 @@ from autoloop.core.run.program import Program, Rule
 from autoloop.core.run.reasons import Reason
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Request
-from tests.fakes import FakeBench, World, program
+from tests.fakes import FakeSampler, World, program
 from tests.real_git import commit_all, write
 from tests.real_run import Checkout
 
@@ -122,7 +122,7 @@ def test_a_bound_that_the_untouched_code_breaks_refuses_to_start(checkout: Check
     assert "Lower min_sample_ms" in said.value.hint
 
 
-class Carrying(FakeBench):
+class Carrying(FakeSampler):
     """Experiment 1 is quick where something ran before it; experiment 2 really is."""
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
@@ -158,7 +158,7 @@ def test_a_run_killed_in_a_confirmation_goes_on_with_the_sample_it_was_at(rule: 
     except _KilledError:
         world.journal.on_append = lambda event: None
         world.run()
-    keys, whole = ([request.key for request in one.bench.requests] for one in (world, undisturbed))
+    keys, whole = ([request.key for request in one.sampler.requests] for one in (world, undisturbed))
     assert keys == whole, "a sample that was journaled is not taken again"
     assert [row.model_copy(update={"seconds": None}) for row in world.state().recent] == [
         row.model_copy(update={"seconds": None}) for row in state.recent
@@ -169,7 +169,7 @@ def test_a_run_killed_in_a_confirmation_goes_on_with_the_sample_it_was_at(rule: 
 def test_samples_in_fresh_trees_have_seeds_of_their_own() -> None:
     world = World(by(Rule.PAIRED), Carrying(lambda commit, count: 0.0))
     world.run()
-    alone = [request for request in world.bench.requests if request.alone]
+    alone = [request for request in world.sampler.requests if request.alone]
     assert len(alone) == 4 * PAIRS and all(request.fresh for request in alone)
-    others = {request.seed for request in world.bench.requests if not request.alone}
+    others = {request.seed for request in world.sampler.requests if not request.alone}
     assert len({request.seed for request in alone}) == 2 * PAIRS and not others & {request.seed for request in alone}

@@ -10,17 +10,17 @@ from autoloop.core.run.reasons import Reason, StopReason
 from autoloop.core.session import Session, SessionFailure
 from autoloop.errors import AutoloopError
 from autoloop.ports import Left, OnProgress, Task, Wishes
-from tests.fakes import FakeAgent, FakeBench, FakeTrees, World, failed, program
+from tests.fakes import FakeAgent, FakeSampler, FakeTrees, World, failed, program
 
 
-def improving_at(*numbers: int) -> FakeBench:
+def improving_at(*numbers: int) -> FakeSampler:
     """Each named experiment, and what is built on it, is 10 % faster."""
 
     def value(commit: str, _: int) -> float:
         own = int(commit.removeprefix("c"))
         return 100.0 * 0.9 ** sum(number <= own for number in numbers) if own in (0, *numbers) else 100.0
 
-    return FakeBench(value)
+    return FakeSampler(value)
 
 
 def reasons(world: World) -> list[Reason]:
@@ -54,7 +54,7 @@ def test_a_keeps_own_measurement_becomes_the_record() -> None:
     def lucky(commit: str, count: int) -> float:
         return {"c0": 100.0}.get(commit, 80.0 if count <= 6 else 95.0)
 
-    state = World(program(max_experiments=1), FakeBench(lucky)).run()
+    state = World(program(max_experiments=1), FakeSampler(lucky)).run()
     assert state.metric == 95.0
     assert state.kept[-1].gain == pytest.approx(0.05), "what a fresh measurement shows, not what it was chosen by"
 
@@ -104,7 +104,7 @@ def test_samples_already_taken_are_not_taken_again() -> None:
         world.run()
     world.journal.on_append = lambda event: None
     world.run()
-    keys = [request.key for request in world.bench.requests]
+    keys = [request.key for request in world.sampler.requests]
     assert len(keys) == len(set(keys)) == 6
 
 
@@ -118,8 +118,8 @@ def test_stagnation_counts_crashes_and_ends_the_run() -> None:
 
 
 def test_the_baseline_follows_the_machine_after_every_fifth_discard_and_only_beyond_the_threshold() -> None:
-    world = World(program(max_experiments=10, max_consecutive_discards=50), FakeBench(lambda commit, count: 100.0))
-    world.bench.value = lambda commit, count: 100.0 if count < 20 else 110.0
+    world = World(program(max_experiments=10, max_consecutive_discards=50), FakeSampler(lambda commit, count: 100.0))
+    world.sampler.value = lambda commit, count: 100.0 if count < 20 else 110.0
     world.run()
     drifts = [event for event in world.journal.read() if isinstance(event, Baselined) and event.why == "drift"]
     assert [event.moved for event in drifts] == [False, True] or [event.moved for event in drifts] == [True, False]
@@ -175,7 +175,7 @@ def test_what_an_agent_waits_for_is_journaled_and_shown_and_it_knows_what_is_lef
 
 
 def test_a_baseline_that_cannot_be_measured_is_refused_with_its_cause() -> None:
-    world = World(program(), FakeBench(lambda *_: failed(Reason.MEASUREMENT_FAILED, "`ms` is missing")))
+    world = World(program(), FakeSampler(lambda *_: failed(Reason.MEASUREMENT_FAILED, "`ms` is missing")))
     with pytest.raises(AutoloopError, match="`ms` is missing"):
         world.run()
 
@@ -184,7 +184,7 @@ def test_a_kept_tree_that_fails_once_keeps_what_it_was_kept_for() -> None:
     def value(commit: str, count: int) -> object:
         return 100.0 if commit == "c0" else 80.0 if count <= 6 else failed(Reason.MEASUREMENT_FAILED)
 
-    world = World(program(max_experiments=1), FakeBench(value))  # type: ignore[arg-type]
+    world = World(program(max_experiments=1), FakeSampler(value))  # type: ignore[arg-type]
     assert world.run().metric == 80.0
 
 
@@ -251,4 +251,4 @@ def test_a_lock_violation_needs_no_measurement() -> None:
     world.seal = replace(world.seal, found=("measure.sh",))
     world.run()
     assert reasons(world) == [Reason.LOCK_VIOLATION]
-    assert len(world.bench.requests) == 3
+    assert len(world.sampler.requests) == 3

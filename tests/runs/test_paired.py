@@ -13,14 +13,14 @@ from autoloop.core.run.program import Criteria, Direction, Limits, Program, Rule
 from autoloop.core.run.reasons import Reason, StopReason
 from autoloop.errors import AutoloopError
 from autoloop.ports import OnProgress, Request, Wishes
-from tests.fakes import FakeBench, FakeTrees, World
+from tests.fakes import FakeSampler, FakeTrees, World
 
 
 class _KilledError(BaseException):
     """The process dies here."""
 
 
-class NoisyBench(FakeBench):
+class NoisySampler(FakeSampler):
     """A value for each commit, with noise that depends on the sample alone, not on when it is taken."""
 
     def __init__(self, true: Callable[[str], float], noise: float, bias: float = 0.0) -> None:
@@ -61,25 +61,25 @@ def decisions(world: World) -> dict[int, Decided]:
 
 
 def test_the_start_is_calibrated_against_itself_in_both_slots() -> None:
-    world = World(paired(max_experiments=1), NoisyBench(better_at(), 0.01))
+    world = World(paired(max_experiments=1), NoisySampler(better_at(), 0.01))
     state = world.run()
-    calibration = world.bench.requests[:20]
+    calibration = world.sampler.requests[:20]
     assert {request.commit for request in calibration} == {"c0"}
     assert sum(request.arm is Arm.CANDIDATE for request in calibration) == 10
     assert len(state.pool[0]) == 10 and state.noise and state.noise.spread == pytest.approx(0.01, rel=0.6)
 
 
 def test_both_samples_of_a_pair_share_their_seed_and_a_coin_orders_them() -> None:
-    world = World(paired(max_experiments=3), NoisyBench(better_at(1, 2, 3), 0.01))
+    world = World(paired(max_experiments=3), NoisySampler(better_at(1, 2, 3), 0.01))
     world.run()
-    pairs = list(zip(world.bench.requests[::2], world.bench.requests[1::2], strict=True))
+    pairs = list(zip(world.sampler.requests[::2], world.sampler.requests[1::2], strict=True))
     assert all(one.seed == other.seed and one.arm is not other.arm for one, other in pairs)
     firsts = [one.arm for one, _ in pairs]
     assert 0.2 < firsts.count(Arm.BASELINE) / len(firsts) < 0.8
 
 
 def test_a_real_gain_is_kept_with_its_interval_and_a_null_change_is_not() -> None:
-    world = World(paired(max_experiments=4), NoisyBench(better_at(2), 0.01))
+    world = World(paired(max_experiments=4), NoisySampler(better_at(2), 0.01))
     state = world.run()
     kept = decisions(world)[2].decision
     assert [event.decision.reason for event in decisions(world).values()].count(Reason.IMPROVED) == 1
@@ -91,7 +91,7 @@ def test_a_real_gain_is_kept_with_its_interval_and_a_null_change_is_not() -> Non
 
 
 def test_a_null_change_costs_few_pairs() -> None:
-    world = World(paired(max_experiments=30), NoisyBench(better_at(), 0.02))
+    world = World(paired(max_experiments=30), NoisySampler(better_at(), 0.02))
     world.run()
     spent = [len(event.decision.pairs) for event in decisions(world).values()]
     assert sum(spent) / len(spent) <= 5
@@ -100,13 +100,13 @@ def test_a_null_change_costs_few_pairs() -> None:
 
 
 def test_trees_that_measure_apart_are_refused() -> None:
-    world = World(paired(), NoisyBench(better_at(), 0.001, bias=0.02))
+    world = World(paired(), NoisySampler(better_at(), 0.001, bias=0.02))
     with pytest.raises(AutoloopError, match="two trees of the same commit"):
         world.run()
 
 
 def test_a_metric_without_spread_costs_one_pair_and_a_keep_is_confirmed() -> None:
-    world = World(paired(max_experiments=2), NoisyBench(better_at(2), 0.0))
+    world = World(paired(max_experiments=2), NoisySampler(better_at(2), 0.0))
     world.run()
     assert len(decisions(world)[1].decision.pairs) == 1
     assert decisions(world)[2].decision.reason is Reason.IMPROVED
@@ -115,9 +115,9 @@ def test_a_metric_without_spread_costs_one_pair_and_a_keep_is_confirmed() -> Non
 
 @pytest.mark.parametrize("boundary", [*range(2, 90, 4)])
 def test_a_run_killed_at_an_event_goes_on_with_the_pair_it_was_at(boundary: int) -> None:
-    undisturbed = World(paired(max_experiments=4, max_hours=1), NoisyBench(better_at(2), 0.01))
+    undisturbed = World(paired(max_experiments=4, max_hours=1), NoisySampler(better_at(2), 0.01))
     undisturbed.run()
-    world = World(paired(max_experiments=4, max_hours=1), NoisyBench(better_at(2), 0.01))
+    world = World(paired(max_experiments=4, max_hours=1), NoisySampler(better_at(2), 0.01))
     left = [boundary]
 
     def die(event: Event) -> None:
@@ -131,7 +131,7 @@ def test_a_run_killed_at_an_event_goes_on_with_the_pair_it_was_at(boundary: int)
     except _KilledError:
         world.journal.on_append = lambda event: None
         world.run()
-    keys = [request.key for request in world.bench.requests]
+    keys = [request.key for request in world.sampler.requests]
     assert len(keys) == len(set(keys)), "a sample that was journaled is not taken again"
     same = [(number, event.decision) for number, event in decisions(undisturbed).items()]
     assert [(number, event.decision) for number, event in decisions(world).items()] == same
@@ -139,7 +139,7 @@ def test_a_run_killed_at_an_event_goes_on_with_the_pair_it_was_at(boundary: int)
 
 
 def test_the_end_of_a_run_measures_the_original_against_the_head_afresh() -> None:
-    world = World(paired(max_experiments=3, max_hours=10), NoisyBench(better_at(1, 2), 0.01))
+    world = World(paired(max_experiments=3, max_hours=10), NoisySampler(better_at(1, 2), 0.01))
     state = world.run()
     assert state.verified is not None and state.verified.head == state.head
     assert state.verified.gain == pytest.approx(0.19, abs=0.02)
@@ -149,13 +149,13 @@ def test_the_end_of_a_run_measures_the_original_against_the_head_afresh() -> Non
 
 
 def test_a_run_without_a_keep_verifies_nothing() -> None:
-    world = World(paired(max_experiments=2), NoisyBench(better_at(), 0.01))
+    world = World(paired(max_experiments=2), NoisySampler(better_at(), 0.01))
     assert world.run().verified is None
     assert not any(isinstance(event, Verified) for event in world.journal.read())
 
 
 def test_a_provisional_keep_gets_more_pairs_until_it_is_confirmed() -> None:
-    world = World(paired(max_experiments=30, max_hours=10), NoisyBench(better_at(7, gain=0.04), 0.01))
+    world = World(paired(max_experiments=30, max_hours=10), NoisySampler(better_at(7, gain=0.04), 0.01))
     state = world.run()
     more = [event for event in world.journal.read() if isinstance(event, Continued)]
     assert more, "30 experiments ask for more evidence than one keep needs"
@@ -165,18 +165,18 @@ def test_a_provisional_keep_gets_more_pairs_until_it_is_confirmed() -> None:
 
 
 def test_without_a_time_limit_nothing_is_continued() -> None:
-    world = World(paired(max_experiments=30), NoisyBench(better_at(7, gain=0.04), 0.01))
+    world = World(paired(max_experiments=30), NoisySampler(better_at(7, gain=0.04), 0.01))
     world.run()
     assert not any(isinstance(event, Continued) for event in world.journal.read())
 
 
 def test_a_resume_past_the_end_takes_no_old_pair_for_a_new_one() -> None:
-    world = World(paired(max_experiments=2, max_hours=10), NoisyBench(better_at(1), 0.01))
+    world = World(paired(max_experiments=2, max_hours=10), NoisySampler(better_at(1), 0.01))
     world.run()
     world.steering.asked = Wishes(limits={"max_experiments": 4})
     state = world.run()
     assert state.totals.experiments == 4
-    keys = [request.key for request in world.bench.requests if not request.key.startswith("-1")]
+    keys = [request.key for request in world.sampler.requests if not request.key.startswith("-1")]
     assert len(keys) == len(set(keys))
 
 
@@ -189,7 +189,7 @@ def test_simplifications_in_a_row_share_one_tolerance() -> None:
     def slightly_worse(commit: str) -> float:
         return 100.0 * 1.004 ** int(commit.removeprefix("c"))
 
-    world = World(paired(threshold=0.02, max_experiments=12), NoisyBench(slightly_worse, 0.002))
+    world = World(paired(threshold=0.02, max_experiments=12), NoisySampler(slightly_worse, 0.002))
     world.trees = FakeTrees(lambda number: simplifying(number, world.state().head))
     state = world.run()
     kept = [row for row in state.recent if row.reason == Reason.SIMPLIFIED]
@@ -201,7 +201,7 @@ def test_simplifications_in_a_row_share_one_tolerance() -> None:
 def test_a_baseline_that_drifts_is_shown_as_it_is_now() -> None:
     drift = [1.0]
 
-    class Drifting(NoisyBench):
+    class Drifting(NoisySampler):
         def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
             drift[0] *= 1.002
             found = super().sample(request, on_progress)
@@ -221,7 +221,7 @@ def reusing(**limits: object) -> Program:
     return program.model_copy(update={"criteria": program.criteria.model_copy(update={"baseline": "reuse"})})
 
 
-class BySeed(NoisyBench):
+class BySeed(NoisySampler):
     """A metric that depends on the seed and nothing else, such as a loss."""
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
@@ -235,9 +235,9 @@ class BySeed(NoisyBench):
 def test_a_reused_baseline_is_measured_once_for_each_seed() -> None:
     world = World(reusing(max_experiments=9), BySeed(better_at(), 0.03))
     world.run()
-    after_calibration = [request for request in world.bench.requests if not request.key.startswith("0-")]
+    after_calibration = [request for request in world.sampler.requests if not request.key.startswith("0-")]
     assert all(request.arm is Arm.CANDIDATE for request in after_calibration)
-    calibrated = {request.seed for request in world.bench.requests if request.key.startswith("0-")}
+    calibrated = {request.seed for request in world.sampler.requests if request.key.startswith("0-")}
     assert {request.seed for request in after_calibration} <= calibrated
 
 
@@ -247,7 +247,7 @@ def test_a_reused_baseline_still_finds_what_is_real_and_the_winners_samples_beco
     reasons = [event.decision.reason for event in decisions(world).values()]
     assert reasons[2] is Reason.IMPROVED and reasons.count(Reason.IMPROVED) == 1
     assert state.stored and state.stored[0].metrics["ms"] == pytest.approx(92, rel=0.1)
-    last = [request for request in world.bench.requests if request.key.startswith("8-")]
+    last = [request for request in world.sampler.requests if request.key.startswith("8-")]
     assert any(request.arm is Arm.CANDIDATE for request in last)
 
 
@@ -262,7 +262,7 @@ def test_a_stored_sample_that_moved_ends_the_reuse() -> None:
     world = World(reusing(max_experiments=30), Moving(better_at(), 0.03))
     state = world.run()
     assert state.stored_moved
-    assert any(request.arm is Arm.BASELINE for request in world.bench.requests[-20:])
+    assert any(request.arm is Arm.BASELINE for request in world.sampler.requests[-20:])
     assert state.totals.kept == 0
 
 
@@ -271,9 +271,11 @@ def test_a_screen_discards_without_a_measurement_and_never_keeps() -> None:
         return 150.0 if commit == "c1" else 100.0 if commit == "c0" else 80.0
 
     program = paired(max_experiments=2).model_copy(update={"scripts": ("measure.sh", "screen.sh")})
-    world = World(program, NoisyBench(screened, 0.01))
+    world = World(program, NoisySampler(screened, 0.01))
     world.run()
-    scripts = {number: {r.script for r in world.bench.requests if r.key.startswith(f"{number}-")} for number in (1, 2)}
+    scripts = {
+        number: {r.script for r in world.sampler.requests if r.key.startswith(f"{number}-")} for number in (1, 2)
+    }
     assert scripts[1] == {"screen.sh"}
     assert decisions(world)[1].decision.reason is Reason.REGRESSED
     assert scripts[2] == {"screen.sh", "measure.sh"}
@@ -281,16 +283,16 @@ def test_a_screen_discards_without_a_measurement_and_never_keeps() -> None:
 
 
 def test_a_target_is_not_reached_by_the_luck_of_a_few_samples() -> None:
-    world = World(paired(max_experiments=25, target=95.0), NoisyBench(better_at(), 0.03))
+    world = World(paired(max_experiments=25, target=95.0), NoisySampler(better_at(), 0.03))
     state = world.run()
     assert state.totals.kept or (state.stopped and state.stopped.reason is not StopReason.TARGET)
-    reached = World(paired(max_experiments=25, target=95.0), NoisyBench(better_at(3), 0.01)).run()
+    reached = World(paired(max_experiments=25, target=95.0), NoisySampler(better_at(3), 0.01)).run()
     assert reached.stopped and reached.stopped.reason is StopReason.TARGET
     assert reached.totals.experiments == 3
 
 
 def test_a_night_bounded_by_hours_leaves_time_for_its_verification() -> None:
-    world = World(paired(max_experiments=500, max_hours=0.25), NoisyBench(better_at(2), 0.01))
+    world = World(paired(max_experiments=500, max_hours=0.25), NoisySampler(better_at(2), 0.01))
     state = world.run()
     assert state.stopped and state.stopped.reason is StopReason.MAX_HOURS
     assert state.verified is not None and state.verified.head == state.head
@@ -300,7 +302,7 @@ def test_a_night_bounded_by_hours_leaves_time_for_its_verification() -> None:
 def test_a_pass_rate_is_decided_by_its_cases_and_its_gain_is_said_of_the_metric() -> None:
     passed = {"c0": 5, "c1": 13, "c2": 20}
 
-    class Suite(FakeBench):
+    class Suite(FakeSampler):
         def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
             self.requests.append(request)
             count = passed[request.commit]
@@ -317,7 +319,7 @@ def test_a_pass_rate_is_decided_by_its_cases_and_its_gain_is_said_of_the_metric(
 
 
 def test_the_seconds_of_a_row_leave_out_the_time_that_the_run_was_dead() -> None:
-    world = World(paired(max_experiments=2), NoisyBench(better_at(), 0.01))
+    world = World(paired(max_experiments=2), NoisySampler(better_at(), 0.01))
     left = [60]
 
     def die(event: Event) -> None:

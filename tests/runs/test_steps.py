@@ -15,7 +15,7 @@ from autoloop.core.run.state import RunState
 from autoloop.core.session import Session
 from autoloop.errors import AutoloopError, NoRoom
 from autoloop.ports import Wishes
-from tests.fakes import FakeAgent, FakeBench, FakeTrees, MemoryJournal, World, failed, program
+from tests.fakes import FakeAgent, FakeSampler, FakeTrees, MemoryJournal, World, failed, program
 
 FULL = OSError(28, "No space left on device", "/disk/file")
 
@@ -33,7 +33,7 @@ def found(world: World, kind: type[Event]) -> list[Event]:
 
 
 def calm_kinds() -> list[str]:
-    world = World(program(max_experiments=2), FakeBench(slower))
+    world = World(program(max_experiments=2), FakeSampler(slower))
     world.run()
     return kinds(world)
 
@@ -67,7 +67,7 @@ class FullJournal(MemoryJournal):
 @pytest.mark.parametrize("kind", [kind for kind in dict.fromkeys(calm_kinds()) if kind != "run_started"])
 def test_an_event_for_which_there_is_no_room_is_written_later_and_nothing_is_done_twice(kind: str) -> None:
     journal = FullJournal(kind, 3)
-    world = World(program(max_experiments=2), FakeBench(slower), journal=journal)
+    world = World(program(max_experiments=2), FakeSampler(slower), journal=journal)
     world.run()
     assert [kind for kind in kinds(world) if kind != "waited"] == calm_kinds()
     waited = found(world, Waited)
@@ -80,7 +80,7 @@ def test_an_event_for_which_there_is_no_room_is_written_later_and_nothing_is_don
 @pytest.mark.parametrize("error", [FULL, NoRoom("full"), OSError(122, "Disk quota exceeded", "/d")])
 @pytest.mark.parametrize("where", ["place", "capture", "settle", "patch", "packet", "sample", "agent"])
 def test_whatever_finds_no_room_is_tried_again(where: str, error: Exception) -> None:
-    world = World(program(max_experiments=2), FakeBench(slower))
+    world = World(program(max_experiments=2), FakeSampler(slower))
     act = once_each(2, error)
 
     def before(method: Callable[..., object]) -> Callable[..., object]:
@@ -91,7 +91,7 @@ def test_whatever_finds_no_room_is_tried_again(where: str, error: Exception) -> 
         return instead
 
     loop = world.loop()
-    target = {"patch": loop.parts.files, "packet": loop.parts.files, "sample": world.bench, "agent": world.agent}
+    target = {"patch": loop.parts.files, "packet": loop.parts.files, "sample": world.sampler, "agent": world.agent}
     owner = target.get(where, world.trees)
     name = "run" if where == "agent" else where
     setattr(owner, name, before(getattr(owner, name)))
@@ -106,7 +106,7 @@ def test_what_else_goes_wrong_stops_the_run_with_its_reason() -> None:
         (OSError(5, "Input/output error", "/d/f"), "/d/f: Input/output error"),
         (AutoloopError("the head was moved"), "the head was moved"),
     ):
-        world = World(program(), FakeBench(slower))
+        world = World(program(), FakeSampler(slower))
         world.trees.settle = lambda *, head, previous, error=error: once_each(1, error)()  # type: ignore[method-assign, misc]
         with pytest.raises(AutoloopError) as stopped:
             world.run()
@@ -116,7 +116,7 @@ def test_what_else_goes_wrong_stops_the_run_with_its_reason() -> None:
 
 
 def test_a_bug_is_no_fault_of_the_machines() -> None:
-    world = World(program(), FakeBench(slower))
+    world = World(program(), FakeSampler(slower))
     world.agent = FakeAgent(lambda number: {}[number])
     with pytest.raises(KeyError):
         world.run()
@@ -126,7 +126,7 @@ def test_a_bug_is_no_fault_of_the_machines() -> None:
 
 
 def test_a_full_disk_is_seen_also_where_git_does_not_name_it() -> None:
-    world = World(program(max_experiments=1), FakeBench(slower))
+    world = World(program(max_experiments=1), FakeSampler(slower))
     act, looks = once_each(1, AutoloopError("git read-tree: fatal: unable to write new index file")), [0]
 
     def settle(*, head: str, previous: str) -> None:
@@ -143,7 +143,7 @@ def test_a_full_disk_is_seen_also_where_git_does_not_name_it() -> None:
 
 
 def test_whoever_waits_for_room_can_be_stopped_and_the_experiment_goes_on_later() -> None:
-    world = World(program(max_experiments=2), FakeBench(slower))
+    world = World(program(max_experiments=2), FakeSampler(slower))
     act = once_each(1, NoRoom("full"))
 
     def capture(experiment: int, parent: str, *, at: float, message: str) -> Capture:
@@ -172,7 +172,7 @@ def test_a_fault_that_cannot_be_written_down_is_said_all_the_same() -> None:
             super().append(event, state)
 
     journal = Broken()
-    world = World(program(), FakeBench(slower), journal=journal)
+    world = World(program(), FakeSampler(slower), journal=journal)
     world.agent = FakeAgent(lambda number: setattr(journal, "broken", True) or Session(seconds=1))
     lines = []
     with pytest.raises(AutoloopError, match="changed from outside"):
@@ -192,9 +192,9 @@ def paired(**limits: object) -> object:
 
 
 def test_a_sample_across_a_standstill_is_taken_again_with_the_other_half_of_its_pair() -> None:
-    calm = World(paired(max_experiments=1), FakeBench(slower))  # type: ignore[arg-type]
+    calm = World(paired(max_experiments=1), FakeSampler(slower))  # type: ignore[arg-type]
     calm.run()
-    world = World(paired(max_experiments=1), FakeBench(slower))  # type: ignore[arg-type]
+    world = World(paired(max_experiments=1), FakeSampler(slower))  # type: ignore[arg-type]
 
     def value(commit: str, count: int) -> float:
         # The second half of the experiment's first pair: six samples calibrate.
@@ -203,18 +203,18 @@ def test_a_sample_across_a_standstill_is_taken_again_with_the_other_half_of_its_
             return 1.0
         return slower(commit, count)
 
-    world.bench.value = value
+    world.sampler.value = value
     world.run()
     [stopped] = found(world, Disturbed)
     assert isinstance(stopped, Disturbed) and stopped.still == 30.0 and stopped.taken is not None
-    asked = [request.key for request in world.bench.requests]
-    assert len(asked) == len(calm.bench.requests) + 2 and len(set(asked)) == len(calm.bench.requests)
+    asked = [request.key for request in world.sampler.requests]
+    assert len(asked) == len(calm.sampler.requests) + 2 and len(set(asked)) == len(calm.sampler.requests)
     rows = [row.model_copy(update={"seconds": None}) for row in world.state().recent]
     assert rows == [row.model_copy(update={"seconds": None}) for row in calm.state().recent]
 
 
 def test_a_standstill_between_samples_breaks_the_pair_as_well() -> None:
-    world = World(paired(max_experiments=1), FakeBench(slower))  # type: ignore[arg-type]
+    world = World(paired(max_experiments=1), FakeSampler(slower))  # type: ignore[arg-type]
     taken = [0]
 
     def stop(event: Event) -> None:
@@ -228,21 +228,21 @@ def test_a_standstill_between_samples_breaks_the_pair_as_well() -> None:
     assert isinstance(stopped, Disturbed) and stopped.taken is None
     sampled = found(world, Sampled)
     assert len(sampled) == len({id(event) for event in sampled})
-    keys = [request.key for request in world.bench.requests]
+    keys = [request.key for request in world.sampler.requests]
     assert len(keys) - len(set(keys)) == 1, "the half that was there already"
 
 
 def test_a_machine_that_stands_still_all_the_time_does_not_hold_the_run_up_for_ever() -> None:
-    world = World(program(max_experiments=1), FakeBench(slower))
+    world = World(program(max_experiments=1), FakeSampler(slower))
 
     def value(commit: str, count: int) -> float:
         world.machine.still += 5.0
         return slower(commit, count)
 
-    world.bench.value = value
+    world.sampler.value = value
     state = world.run()
     assert state.totals.experiments == 1
-    assert len(world.bench.requests) == 6 * (MOST_TIMES + 1)
+    assert len(world.sampler.requests) == 6 * (MOST_TIMES + 1)
 
 
 def test_a_failure_on_a_full_disk_is_taken_again_and_one_that_filled_it_counts() -> None:
@@ -255,18 +255,18 @@ def test_a_failure_on_a_full_disk_is_taken_again_and_one_that_filled_it_counts()
                 return failed(Reason.MEASUREMENT_FAILED, "cp: No space left on device")
             return slower(commit, count)
 
-        world = World(program(max_experiments=1), FakeBench(value))
+        world = World(program(max_experiments=1), FakeSampler(value))
         world.machine.free_gb = lambda: free[0]
-        tidy, sleep = world.bench.tidy, world.machine.sleep
+        tidy, sleep = world.sampler.tidy, world.machine.sleep
 
         def room(*_: object) -> None:
             free[0] = 10.0
 
         if cleared:
-            world.bench.tidy = lambda: (tidy(), room())  # type: ignore[method-assign, assignment, return-value, func-returns-value]
+            world.sampler.tidy = lambda: (tidy(), room())  # type: ignore[method-assign, assignment, return-value, func-returns-value]
         world.machine.sleep = lambda *args: (sleep(*args), room())  # type: ignore[method-assign, assignment, return-value, func-returns-value]
         world.run()
-        assert world.bench.tidied == 1
+        assert world.sampler.tidied == 1
         return world
 
     assert [row.reason for row in of(cleared=False).state().recent[1:]] == ["within_noise"]
@@ -285,7 +285,7 @@ def test_a_session_whose_tree_vanished_is_begun_again_once() -> None:
             left[0] -= 1
             return Capture(None, ("the tree itself",), lost=True) if left[0] >= 0 else None
 
-        world = World(program(max_experiments=1), FakeBench(slower), trees=FakeTrees(changes))
+        world = World(program(max_experiments=1), FakeSampler(slower), trees=FakeTrees(changes))
         world.run()
         return world
 
@@ -298,7 +298,7 @@ def test_a_session_whose_tree_vanished_is_begun_again_once() -> None:
 
 
 def test_a_place_that_became_read_only_ends_the_run_before_anybody_is_blamed() -> None:
-    world = World(program(max_experiments=1), FakeBench(slower))
+    world = World(program(max_experiments=1), FakeSampler(slower))
 
     def value(commit: str, count: int) -> float | MeasurementFailure:
         if commit != "c1":
@@ -306,10 +306,10 @@ def test_a_place_that_became_read_only_ends_the_run_before_anybody_is_blamed() -
         world.machine.read_only = "/disk"
         return failed(Reason.MEASUREMENT_FAILED, "exit code 1")
 
-    world.bench.value = value
+    world.sampler.value = value
     with pytest.raises(AutoloopError, match="/disk became read-only"):
         world.run()
     assert len(world.state().recent) == 1
-    world.machine.read_only, world.bench.value = "", slower
+    world.machine.read_only, world.sampler.value = "", slower
     world.run()
     assert [row.reason for row in world.state().recent[1:]] == ["within_noise"]

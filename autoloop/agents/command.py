@@ -100,7 +100,7 @@ class CommandAgent:
             "AUTOLOOP_TREE": str(room.seen(task.tree)),
             "AUTOLOOP_RUN": task.run_id,
             "AUTOLOOP_EXPERIMENT": str(task.experiment),
-            "AUTOLOOP_PROGRAM": task.program.slug,
+            "AUTOLOOP_PROGRAM": task.goal.slug,
             "AUTOLOOP_SEED": str(task.seed),
         }
 

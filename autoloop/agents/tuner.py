@@ -76,13 +76,13 @@ class _Turned(NamedTuple):
 
 def _turn(task: Task) -> _Turned:
     """Choose a setting and write it."""
-    knobs = task.program.tuning.knobs
+    knobs = task.goal.knobs
     if not knobs:
         raise AutoloopError("the program declares no knobs")
     texts = {file: read(task.tree, file) for file in {knob.file: None for knob in knobs}}
     spots = locate(knobs, texts)
     present = {spot.knob.name: spot.value for spot in spots}
-    search = _Search(knobs, task.program.criteria.direction, task.seed, list(task.history()))
+    search = _Search(knobs, task.goal.direction, task.seed, list(task.history()))
     setting = search.propose(present)
     for file, text in texts.items():
         write(task.tree, file, turned(text, [spot for spot in spots if spot.knob.file == file], setting))

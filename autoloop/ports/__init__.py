@@ -8,7 +8,7 @@
 
 import warnings
 
-from autoloop.ports.agents import Agent, Left, OnProgress, Progress, Task
+from autoloop.ports.agents import Agent, Goal, Left, OnProgress, Progress, Task
 from autoloop.ports.run import (
     Files,
     Journal,
@@ -29,6 +29,7 @@ __all__ = [
     "Agent",
     "Cell",
     "Files",
+    "Goal",
     "Journal",
     "Ledger",
     "Left",

@@ -1,12 +1,13 @@
 """What proposes a change, and everything that one session of it is given."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from autoloop.core.run.history import Trial
-from autoloop.core.run.program import Limits, Program
+from autoloop.core.run.program import Criteria, Direction, Knob, Limits, Program, Tuning
 from autoloop.core.session import Session
 from autoloop.ports.sandboxes import Cell, Sandbox
 
@@ -34,6 +35,23 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a session works for, as far as an agent asks for more than the packet says."""
+
+    slug: str
+    """The short name of the program, or of the suite's task."""
+    direction: Direction
+    """Which way the metric, or the reward, should move."""
+    knobs: tuple[Knob, ...] = ()
+    """The values that a tuner may set."""
+
+    @classmethod
+    def of(cls, program: Program) -> Self:
+        """The goal of a run's sessions."""
+        return cls(program.slug, program.criteria.direction, program.tuning.knobs)
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything that one session is given."""
 
@@ -42,7 +60,7 @@ class Task:
     tree: Path
     """The agent's working directory."""
     run_id: str
-    program: Program
+    goal: Goal
     experiment: int
     seed: int
     limits: Limits
@@ -64,6 +82,22 @@ class Task:
     """Told how many calls the session has made so far, by who only sees that somebody else makes them."""
     begin_again: Callable[[], object] = lambda: None
     """Make the tree once more what it was when the session began."""
+    run_program: Program | None = None
+    """What `program` gives to agents of people for one more version; a trial of a suite has none."""
+
+    @property
+    def program(self) -> Program:
+        """The program of the run, or one that stands for a task without a run: `goal` has what agents need of it."""
+        warnings.warn("Task.program goes in the next version: read Task.goal", DeprecationWarning, stacklevel=2)
+        return self.run_program or Program(
+            slug=self.goal.slug,
+            directory=self.goal.slug,
+            text=self.packet,
+            scripts=("measure.sh",),
+            criteria=Criteria(metric_field="reward", direction=self.goal.direction),
+            limits=self.limits,
+            tuning=Tuning(knobs=self.goal.knobs),
+        )
 
 
 class Agent(Protocol):

@@ -15,10 +15,10 @@ from autoloop.agents.make import bare_agent
 from autoloop.agents.probe import first_usable
 from autoloop.agents.profiles import Profile, choose, load_settings
 from autoloop.config.places import cache_directory, user_config
-from autoloop.core.run.program import Criteria, Direction, Limits, Program
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session
 from autoloop.git.repository import find
-from autoloop.ports import Cell, OnProgress, Sandbox, Task
+from autoloop.ports import Cell, Goal, OnProgress, Sandbox, Task
 from autoloop.runs.confine import sandbox_for
 
 FILE_WANTED = "answer.txt"
@@ -44,24 +44,13 @@ def one_session(
     return session, done
 
 
-def errand_program() -> Program:
-    """A program that measures nothing: an errand has none of its own."""
-    return Program(
-        slug="check",
-        directory="check",
-        text=ERRAND,
-        scripts=("measure.sh",),
-        criteria=Criteria(metric_field="none", direction=Direction.LOWER),
-    )
-
-
 def _task(tree: Path, packet: Path, transcript: Path, sandbox: Sandbox, cell: Cell) -> Task:
     return Task(
         packet=ERRAND,
         packet_path=packet,
         tree=tree,
         run_id=f"check-{os.getpid()}",
-        program=errand_program(),
+        goal=Goal("check", Direction.LOWER),
         experiment=1,
         seed=1,
         limits=_LIMITS,
@@ -95,6 +84,6 @@ def check_agent(
         profile, _ = first_usable(settings, root, environ, has_knobs=False)
     else:
         profile = choose(settings, name)
-    choice = sandbox_for(settings.sandbox, repository, errand_program(), cache_directory(environ), environ)
+    choice = sandbox_for(settings.sandbox, repository, None, cache_directory(environ), environ)
     session, done = one_session(profile, root, environ, choice.sandbox, on_progress)
     return Checked(profile.name, done, session, choice.sandbox.tier)

@@ -1,12 +1,12 @@
 """The sandbox of a run: put together from the repository, the program and this machine, and tried out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from autoloop.agents.profiles import load_settings
 from autoloop.config.places import user_config
 from autoloop.core.run.measurement import HOLDOUT, HOLDOUT_DATA
-from autoloop.core.run.program import Program
+from autoloop.core.run.program import Measuring, Program, Scope
 from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees, TreeOptions
 from autoloop.git.repository import Repository, is_tracked
@@ -25,9 +25,9 @@ AGENT = "agent"
 
 
 def sandbox_for(
-    wanted: str, repository: Repository, program: Program, cache: Path, environ: Mapping[str, str]
+    wanted: str, repository: Repository, program: Program | None, cache: Path, environ: Mapping[str, str]
 ) -> Choice:
-    """The sandbox in force: the one that was chosen, or the best that passes its trial."""
+    """The sandbox in force: the one that was chosen, or the best that passes its trial. An errand has no program."""
     cache.mkdir(parents=True, exist_ok=True)
     return choose(wanted, places_of(repository, program, cache, environ), cache)
 
@@ -63,11 +63,9 @@ def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
     return tuple(said)
 
 
-def places_of(repository: Repository, program: Program, cache: Path, environ: Mapping[str, str]) -> Places:
+def places_of(repository: Repository, program: Program | None, cache: Path, environ: Mapping[str, str]) -> Places:
     """What commands of this program find of the machine."""
-    measuring, scope = program.measuring, program.scope
-    runs = repository.root / RUNS
-    own = (repository.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
+    measuring, scope = (program.measuring, program.scope) if program else (Measuring(), Scope())
     for text in measuring.read_paths:
         _require_apart(text, repository, cache, environ)
 
@@ -82,7 +80,7 @@ def places_of(repository: Repository, program: Program, cache: Path, environ: Ma
         environ,
         share_paths=scope.share_paths,
         read_paths=measuring.read_paths,
-        secret_paths=(*withheld(repository, program, environ), *own, runs),
+        secret_paths=(*(_hidden(repository, program, environ) if program else ()), repository.root / RUNS),
         in_trees=in_trees,
     )
 
@@ -101,6 +99,11 @@ def _require_apart(text: str, repository: Repository, cache: Path, environ: Mapp
 
 def _home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or Path.home())
+
+
+def _hidden(repository: Repository, program: Program, environ: Mapping[str, str]) -> Iterator[Path]:
+    yield from withheld(repository, program, environ)
+    yield from (repository.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
 
 
 def withheld(repository: Repository, program: Program, environ: Mapping[str, str]) -> tuple[Path, ...]:

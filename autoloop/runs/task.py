@@ -10,7 +10,7 @@ from autoloop.core.run.program import Limits, Program
 from autoloop.core.run.state import Current, RunState
 from autoloop.core.run.stopping import seconds_left
 from autoloop.core.seeds import seed_for
-from autoloop.ports import Left, Parts, Task
+from autoloop.ports import Goal, Left, Parts, Task
 
 _Number = TypeVar("_Number", int, float)
 _SESSION = -1
@@ -35,7 +35,7 @@ def brief(
         packet_path=packet_path,
         tree=parts.trees.place("agent", current.parent),
         run_id=state.started.run_id,
-        program=program,
+        goal=Goal.of(program),
         experiment=number,
         seed=seed_for(state.started.seed, number, _SESSION),
         limits=limits,
@@ -51,6 +51,7 @@ def brief(
         begin_again=lambda: parts.trees.place("agent", current.parent),
         sandbox=parts.sandbox,
         cell=replace(parts.cell, reads=(packet_path, *parts.cell.reads)),
+        run_program=program,
     )
 
 

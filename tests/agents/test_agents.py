@@ -21,12 +21,11 @@ from autoloop.agents.transcript import Transcript
 from autoloop.agents.tuner import TunerAgent
 from autoloop.core.run.history import Trial
 from autoloop.core.run.notes import parse_notes
-from autoloop.core.run.program import Criteria, Direction, Knob, Limits, Tuning
+from autoloop.core.run.program import Direction, Knob, Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.errors import AutoloopError
-from autoloop.ports import Agent, Cell, Progress, Task
+from autoloop.ports import Agent, Cell, Goal, Progress, Task
 from autoloop.sandbox.none import NoSandbox
-from tests.fakes import program
 
 ENV = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 
@@ -52,7 +51,7 @@ class Place:
             packet_path=self.home / "packet.md",
             tree=self.tree,
             run_id="run-1",
-            program=program(),
+            goal=Goal("p", Direction.LOWER),
             experiment=7,
             seed=11,
             limits=Limits(agent_timeout=20_000, agent_idle_timeout=20_000),
@@ -71,9 +70,7 @@ class Place:
         return self.session(CommandAgent(command, ENV | (env or {})), **fields)
 
     def tune(self, *knobs: Knob, direction: Direction = Direction.LOWER, **fields: Any) -> Session:
-        criteria = Criteria(metric_field="ms", direction=direction)
-        tuned = program().model_copy(update={"tuning": Tuning(knobs=knobs), "criteria": criteria})
-        return self.session(TunerAgent(), program=tuned, **fields)
+        return self.session(TunerAgent(), goal=Goal("p", direction, knobs), **fields)
 
     def write(self, path: str, text: str) -> None:
         (self.tree / path).parent.mkdir(parents=True, exist_ok=True)

@@ -27,12 +27,11 @@ from autoloop.agents.chat.service import (
 )
 from autoloop.agents.prices import Price
 from autoloop.agents.trajectory import WHOLE, Call
-from autoloop.core.run.program import Limits
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session, SessionFailure, Usage
-from autoloop.ports import Cell, Left, Progress, Room, Task
+from autoloop.ports import Cell, Goal, Left, Progress, Room, Task
 from autoloop.sandbox.none import NoSandbox
 from tests.atif import Document
-from tests.fakes import program
 
 PRICES = {"m": Price(input=1.0, output=10.0)}
 USED = Usage(input=1000, output=100)
@@ -91,7 +90,7 @@ class Place:
             packet_path=self.home / "packet.md",
             tree=self.tree,
             run_id="run-1",
-            program=program(),
+            goal=Goal("p", Direction.LOWER),
             experiment=7,
             seed=11,
             limits=Limits(max_turns=20, agent_timeout=20_000),

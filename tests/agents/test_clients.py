@@ -17,13 +17,12 @@ from autoloop.agents.make import bare_agent
 from autoloop.agents.opencode import OpencodeAgent
 from autoloop.agents.probe import probe
 from autoloop.agents.profiles import Profile
-from autoloop.core.run.program import Limits
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session, SessionFailure, Usage
 from autoloop.errors import AutoloopError
-from autoloop.ports import Cell, Left, Progress, Task
+from autoloop.ports import Cell, Goal, Left, Progress, Task
 from autoloop.sandbox.none import NoSandbox
 from tests.atif import Document
-from tests.fakes import program
 
 RECORDED = Path(__file__).parent.parent / "data/clients"
 """Standard output of the real clients, cut to what is read; stand-ins answered them."""
@@ -57,7 +56,7 @@ class Place:
             packet_path=self.home / "packet.md",
             tree=self.tree,
             run_id="run-1",
-            program=program(),
+            goal=Goal("p", Direction.LOWER),
             experiment=1,
             seed=1,
             limits=Limits(max_turns=9, agent_timeout=20_000, agent_idle_timeout=10_000),

@@ -9,12 +9,11 @@ from pydantic import ValidationError
 
 from autoloop.agents.redaction import HIDDEN, secrets_of
 from autoloop.agents.trajectory import LONGEST, STEPS, WHOLE, Call, Trajectory
-from autoloop.core.run.program import Limits
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Usage
-from autoloop.ports import Cell, Task
+from autoloop.ports import Cell, Goal, Task
 from autoloop.sandbox.none import NoSandbox
 from tests.atif import Document
-from tests.fakes import program
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def task(tmp_path: Path) -> Task:
         packet_path=tmp_path / "packet.md",
         tree=tmp_path,
         run_id="run-1",
-        program=program(),
+        goal=Goal("p", Direction.LOWER),
         experiment=7,
         seed=1,
         limits=Limits(),

@@ -10,11 +10,10 @@ import pytest
 from autoloop.agents.prices import Price, price_of, shipped
 from autoloop.agents.wrappers import Budget, Fallback, Retrying
 from autoloop.core.patience import BACKOFF, LONGEST, MARGIN
-from autoloop.core.run.program import Limits
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session, SessionFailure, Usage
-from autoloop.ports import Cell, Left, OnProgress, Progress, Task
+from autoloop.ports import Cell, Goal, Left, OnProgress, Progress, Task
 from autoloop.sandbox.none import NoSandbox
-from tests.fakes import program
 
 OK = Session(seconds=1.0, cost_usd=0.1, tokens=10)
 
@@ -59,7 +58,7 @@ class Night:
             packet_path=Path("/nowhere/packet.md"),
             tree=Path("/nowhere"),
             run_id="r",
-            program=program(),
+            goal=Goal("p", Direction.LOWER),
             experiment=3,
             seed=1,
             limits=Limits(**limits),

@@ -7,10 +7,10 @@ from typing import Any
 
 from autoloop.agents.environment import CLIENTS, NETWORK
 from autoloop.agents.trajectory import Trajectory
-from autoloop.core.run.program import Criteria, Direction, Limits, Program
+from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session, SessionFailure
 from autoloop.core.suite.tasks import TrialOrder
-from autoloop.ports import Cell, Left, Network, OnProgress, Room, Sandbox, Task, Tier
+from autoloop.ports import Cell, Goal, Left, Network, OnProgress, Room, Sandbox, Task, Tier
 from autoloop.suites.pace import TrialPace
 from autoloop.suites.workspace import records
 from autoloop.suites.workspace.commands import Commands, furnished
@@ -62,7 +62,7 @@ class Sessions:
             packet_path=path,
             tree=self.workspace.tree,
             run_id=order.bench_id,
-            program=_program(order, limits),
+            goal=Goal(order.task.id, Direction.HIGHER),
             experiment=order.key.iteration,
             seed=order.seed,
             limits=limits,
@@ -168,16 +168,4 @@ def _limits(order: TrialOrder, spent: Spent) -> Limits:
         agent_timeout=max(1, round(1000 * (order.timeout - spent.seconds))),
         agent_idle_timeout=round(1000 * order.idle_timeout),
         on_quota="stop",
-    )
-
-
-def _program(order: TrialOrder, limits: Limits) -> Program:
-    """A program that measures nothing: a trial has none of its own."""
-    return Program(
-        slug=order.task.id,
-        directory=order.task.id,
-        text=order.task.instruction,
-        scripts=("measure.sh",),
-        criteria=Criteria(metric_field="reward", direction=Direction.HIGHER),
-        limits=limits,
     )

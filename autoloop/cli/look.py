@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from autoloop import api
 from autoloop.cli.render import on_terminal, say, say_json, table
 from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
-from autoloop.core.text import count, duration, money, number, signed_percent
+from autoloop.core.text import count, duration, money, number, resume_command, signed_percent
 
 if TYPE_CHECKING:
     from autoloop.core.run.results import Row
@@ -112,7 +112,7 @@ def _next_command(found: api.Overview) -> str:
         return f"autoloop status {found.alive[-1]}"
     if found.runs and api.status(found.root)["phase"] == "killed":
         latest = found.runs[-1]
-        return f"autoloop run {latest.slug} --resume --run {latest.run_id}"
+        return resume_command(latest.slug, latest.run_id)
     if found.runs:
         return f"autoloop results {found.runs[-1].run_id}"
     if found.programs:

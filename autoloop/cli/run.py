@@ -25,7 +25,7 @@ from autoloop.core.run.program import Rule
 from autoloop.core.run.reasons import StopReason
 from autoloop.core.run.results import Row
 from autoloop.core.run.summary import Summary
-from autoloop.core.text import count, number, signed_percent
+from autoloop.core.text import count, number, resume_command, signed_percent
 from autoloop.errors import AutoloopError
 from autoloop.host.signals import Signals
 from autoloop.runs.resume import RunEnd
@@ -254,7 +254,7 @@ def _tell(path: Path, outcome: RunEnd) -> None:
 
 
 def _resume(summary: Summary) -> str:
-    return f"autoloop run {summary.program} --resume --run {summary.run_id}"
+    return resume_command(summary.program, summary.run_id)
 
 
 def _exit_code(summary: Summary, *, interrupted: bool) -> int:

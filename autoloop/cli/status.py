@@ -6,15 +6,13 @@ from typing import Any
 
 from autoloop import api
 from autoloop.cli.render import say, say_json
-from autoloop.core.text import count, duration, money, number, percent, signed_percent
+from autoloop.core.text import count, duration, how_to_go_on, money, number, percent, signed_percent
 from autoloop.errors import AutoloopError
 
 Facts = dict[str, Any]
 
 _WORTH_SAYING = 0.02
 """A drift below this is not worth a line."""
-_FINAL = {"stagnation", "target"}
-_RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
 _OPEN = {
     "landlock": "landlock: files are guarded, the network is not",
     "none": "none: measured code is not confined, and neither are agents",
@@ -100,11 +98,6 @@ def merge(facts: Facts) -> str:
     return f"`git merge {facts['branch']}`"
 
 
-def resume_command(facts: Facts) -> str:
-    """How to go on."""
-    return f"autoloop run {facts['program']} --resume --run {facts['run_id']}"
-
-
 def _state(facts: Facts) -> str:
     if facts["alive"]:
         return f"alive, {facts['phase']}, experiment {facts['experiment']}"
@@ -115,9 +108,8 @@ def _state(facts: Facts) -> str:
 
 
 def _to_go_on(facts: Facts) -> str:
-    if facts["stop_reason"] in _FINAL:
-        return ""
-    return f"; to go on: `{resume_command(facts)}{_RAISED.get(facts['stop_reason'], '')}`"
+    command = how_to_go_on(facts["program"], facts["run_id"], facts["stop_reason"])
+    return f"; to go on: `{command}`" if command else ""
 
 
 def _done(facts: Facts) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autoloop import api
 from autoloop.cli.render import say, say_json
-from autoloop.cli.status import resume_command
+from autoloop.core.text import resume_command
 
 
 def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
@@ -40,5 +40,9 @@ def limit(path: Path, limits: Mapping[str, int | float], run: str | None, as_jso
 
 def _from_when(path: Path, run_id: str) -> str:
     facts = api.status(path, run_id)
-    resume = "" if facts["alive"] else f"; it is not going now, resume it with `{resume_command(facts)}`"
+    resume = (
+        ""
+        if facts["alive"]
+        else f"; it is not going now, resume it with `{resume_command(facts['program'], facts['run_id'])}`"
+    )
     return f" from the next experiment on{resume}"

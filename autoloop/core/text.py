@@ -1,4 +1,4 @@
-"""Numbers, percentages, odds, durations and lists as people read them, the same on a terminal and on a page.
+"""Numbers, percentages, odds, durations, lists and commands as people read them, on a terminal as on a page.
 
 Loads nothing: `status` is quick.
 """
@@ -9,6 +9,9 @@ from typing import TypeVar
 
 _LARGEST_LOG = 700.0
 """Beyond the exponent of this, odds are no numbers any more."""
+_FINAL = ("stagnation", "target")
+"""Reasons to stop after which the same run has nothing more to try."""
+_RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
 
 
 def number(value: float | None) -> str:
@@ -92,3 +95,13 @@ def sum_known(left: _Number | None, right: _Number | None) -> _Number | None:
     if left is None or right is None:
         return left if right is None else right
     return left + right
+
+
+def resume_command(program: str, run_id: str) -> str:
+    """The command line that goes on with a run."""
+    return f"autoloop run {program} --resume --run {run_id}"
+
+
+def how_to_go_on(program: str, run_id: str, stop_reason: str | None) -> str:
+    """The command that goes on with a run that has ended, raising the limit it met; empty where that brings nothing."""
+    return "" if stop_reason in _FINAL else resume_command(program, run_id) + _RAISED.get(stop_reason or "", "")

@@ -9,11 +9,9 @@ from autoloop.core.run.flags import signs_of
 from autoloop.core.run.program import Rule
 from autoloop.core.run.reasons import Status
 from autoloop.core.run.summary import diagnose
-from autoloop.core.text import count, listed, number, percent, signed_percent
+from autoloop.core.text import count, how_to_go_on, listed, number, percent, signed_percent
 from autoloop.report.run_material import RunMaterial
 
-_FINAL = ("stagnation", "target")
-_RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours H", "budget": " --max-cost-usd X"}
 _MANY_CRASHES = 0.2
 _MUCH_IDLE = 0.25
 _TRIED_NEXT = 3
@@ -111,11 +109,8 @@ def _going_on(material: RunMaterial) -> Iterator[NextStep]:
     summary = material.summary
     if material.alive:
         yield NextStep("It is still going.", f"autoloop status {summary.run_id}")
-    elif summary.stop_reason not in _FINAL:
-        raised = _RAISED.get(summary.stop_reason or "", "")
-        yield NextStep(
-            "It can go on from here.", f"autoloop run {summary.program} --resume --run {summary.run_id}{raised}"
-        )
+    elif command := how_to_go_on(summary.program, summary.run_id, summary.stop_reason):
+        yield NextStep("It can go on from here.", command)
 
 
 def _findings(material: RunMaterial) -> Iterator[NextStep]:

@@ -22,6 +22,7 @@ from autoloop.config.programs import find_program, load_program
 from autoloop.core.run.program import Program, Rule
 from autoloop.core.run.replay import replay
 from autoloop.core.run.state import RunState
+from autoloop.core.text import resume_command
 from autoloop.errors import AutoloopError
 from autoloop.git.repository import Repository, find, is_dirty, is_tracked, read_at_head
 from autoloop.ports import OnProgress, Progress
@@ -51,7 +52,7 @@ def create(
     fallback = fallback_of(settings, profile)
     unfinished = unfinished_run(repository.root, program.slug)
     if unfinished is not None:
-        command = f"autoloop run {program.slug} --resume --run {unfinished.run_id}"
+        command = resume_command(program.slug, unfinished.run_id)
         on_progress(Progress("notice", text=f"run {unfinished.run_id} is unfinished; to go on with it: {command}"))
     if is_dirty(repository):
         text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"

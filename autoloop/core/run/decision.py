@@ -4,8 +4,6 @@
 decision. It refuses to know how samples are taken, what a tree is, or what time it is.
 """
 
-from dataclasses import replace
-
 from autoloop.core.run.calibration import Noise, spread_of, threshold_of
 from autoloop.core.run.flags import STRICT, Flag, Sign, flagged
 from autoloop.core.run.measurement import HOLDOUT, SCREEN, Arm, Measurement, Series, Wanted, relative_gain
@@ -25,19 +23,19 @@ def decide(evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     """The decision, or the sample that is still wanted; the first rung that matches wins."""
     refused = _refused(evidence)
     if refused is not None:
-        return refused.model_copy(update={"flags": evidence.flags})
+        return _but(refused, flags=evidence.flags)
     judge = judge_paired if criteria.rule is Rule.PAIRED else judge_median
     verdict = judge(evidence, criteria)
     if isinstance(verdict, Wanted):
         return verdict
     measurement = Measurement(evidence.series.of(Arm.CANDIDATE) or evidence.series.of(Arm.CANDIDATE, SCREEN))
-    verdict = replace(verdict, why=verdict.why + _flips(evidence, measurement), flags=_flags(evidence, criteria))
-    broken = broken_gates(criteria, measurement.medians(), evidence.original.metrics)
+    decision = _decision(verdict, measurement, evidence, criteria)
+    broken = broken_gates(criteria, decision.metrics, evidence.original.metrics)
     if broken:
-        return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, "; ".join(broken))
-    if verdict.reason.status is not Status.KEEP:
-        return _decision(verdict, measurement, criteria)
-    return _before_a_keep(verdict, measurement, evidence, criteria)
+        return _but(decision, reason=Reason.GATE_FAILED, why="; ".join(broken))
+    if decision.reason.status is not Status.KEEP:
+        return decision
+    return _before_a_keep(decision, evidence, criteria)
 
 
 def _refused(evidence: Evidence) -> Decision | None:
@@ -61,31 +59,19 @@ def _refused(evidence: Evidence) -> Decision | None:
     return None
 
 
-def _decision(
-    verdict: Verdict,
-    measurement: Measurement,
-    criteria: Criteria,
-    reason: Reason | None = None,
-    why: str | None = None,
-) -> Decision:
+def _decision(verdict: Verdict, measurement: Measurement, evidence: Evidence, criteria: Criteria) -> Decision:
+    """What a rule says, with what else was seen in its samples."""
     return Decision(
-        reason=reason or verdict.reason,
-        why=why or verdict.why,
-        metric=measurement.value(criteria.metric_field),
-        baseline=verdict.baseline,
-        gain=verdict.gain,
-        low=verdict.low,
-        high=verdict.high,
-        evidence=verdict.evidence,
+        **{**vars(verdict), "why": verdict.why + _flips(evidence, measurement)},
         samples=len(measurement.samples),
         metrics=measurement.medians(),
-        claimed=verdict.claimed,
-        sigma=verdict.sigma,
-        df=verdict.df,
-        pairs=verdict.pairs,
-        trace=verdict.trace,
-        flags=verdict.flags,
+        flags=_flags(evidence, criteria),
     )
+
+
+def _but(decision: Decision, **changed: object) -> Decision:
+    """The decision with another reason, or more to say."""
+    return decision.model_copy(update=changed)
 
 
 def _flags(evidence: Evidence, criteria: Criteria) -> tuple[Flag, ...]:
@@ -106,47 +92,48 @@ def _flips(evidence: Evidence, measurement: Measurement) -> str:
     return f"; {'; '.join(parts)}" if parts else ""
 
 
-def _before_a_keep(
-    verdict: Verdict, measurement: Measurement, evidence: Evidence, criteria: Criteria
-) -> Decision | Wanted:
+def _before_a_keep(decision: Decision, evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     """What is asked of a candidate that would be kept: a gain that lasts, no flags where these decide, a holdout."""
-    improved = verdict.reason is Reason.IMPROVED
-    if improved and is_implausible(verdict.gain, evidence.largest_kept, evidence.noise, criteria):
-        metric = measurement.value(criteria.metric_field)
-        confirmed = confirmation(verdict, metric, evidence, criteria)
+    gain = decision.gain if decision.reason is Reason.IMPROVED else None
+    if gain is not None and is_implausible(gain, evidence.largest_kept, evidence.noise, criteria):
+        confirmed = confirmation(decision, evidence, criteria)
         if isinstance(confirmed, Wanted):
             return confirmed
-        verdict = replace(verdict, flags=(*verdict.flags, confirmed.flag))
+        decision = _but(decision, flags=(*decision.flags, confirmed.flag))
         if not confirmed.holds:
-            return _unconfirmed(verdict, measurement, confirmed, criteria)
-        verdict = replace(verdict, why=f"{verdict.why}; {confirmed.said}")
-    if criteria.strict and verdict.flags:
-        return _decision(verdict, measurement, criteria, Reason.GATE_FAILED, STRICT + flagged(verdict.flags))
+            return _unconfirmed(decision, gain, confirmed)
+        decision = _but(decision, why=f"{decision.why}; {confirmed.said}")
+    if criteria.strict and decision.flags:
+        return _but(decision, reason=Reason.GATE_FAILED, why=STRICT + flagged(decision.flags))
     if evidence.has_holdout:
-        return _after_holdout(verdict, measurement, evidence, criteria)
-    return _decision(verdict, measurement, criteria)
+        return _after_holdout(decision, evidence, criteria)
+    return decision
 
 
-def _unconfirmed(verdict: Verdict, measurement: Measurement, confirmed: Confirmation, criteria: Criteria) -> Decision:
+def _unconfirmed(decision: Decision, gain: float, confirmed: Confirmation) -> Decision:
     """A gain that is gone, or mostly gone, in trees without a past. What these say is the candidate's result."""
-    why = f"{percent(verdict.gain, '+.3g')} at first, {confirmed.said}: state is carried from one sample to the next"
-    seen = replace(verdict, gain=confirmed.gain or 0.0, baseline=confirmed.baseline, low=None, high=None)
-    decision = _decision(seen, measurement, criteria, Reason.WITHIN_NOISE, why)
-    return decision.model_copy(update={"metric": confirmed.metric})
+    return _but(
+        decision,
+        reason=Reason.WITHIN_NOISE,
+        why=f"{percent(gain, '+.3g')} at first, {confirmed.said}: state is carried from one sample to the next",
+        metric=confirmed.metric,
+        baseline=confirmed.baseline,
+        gain=confirmed.gain or 0.0,
+        low=None,
+        high=None,
+    )
 
 
-def _after_holdout(
-    verdict: Verdict, measurement: Measurement, evidence: Evidence, criteria: Criteria
-) -> Decision | Wanted:
+def _after_holdout(decision: Decision, evidence: Evidence, criteria: Criteria) -> Decision | Wanted:
     """A gain is kept only when the holdout, which the agent never sees, does not regress."""
     for arm in (Arm.BASELINE, Arm.CANDIDATE):
         taken = len(evidence.series.of(arm, HOLDOUT))
         if taken < criteria.repeats:
             return Wanted(arm=arm, index=taken, script=HOLDOUT)
-    kind = "better" if verdict.reason is Reason.IMPROVED else "simpler"
+    kind = "better" if decision.reason is Reason.IMPROVED else "simpler"
     if holdout_regressed(evidence.series, criteria, evidence.noise):
-        return _decision(verdict, measurement, criteria, Reason.HOLDOUT_FAILED, f"{kind}, but the holdout regressed")
-    return _decision(verdict, measurement, criteria, why=f"{verdict.why}, and the holdout did not regress")
+        return _but(decision, reason=Reason.HOLDOUT_FAILED, why=f"{kind}, but the holdout regressed")
+    return _but(decision, why=f"{decision.why}, and the holdout did not regress")
 
 
 def holdout_regressed(series: Series, criteria: Criteria, noise: Noise) -> bool:

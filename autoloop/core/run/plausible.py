@@ -50,8 +50,8 @@ def is_implausible(gain: float, largest_kept: float | None, noise: Noise, criter
     return _size(gain, noise, criteria) > min(max(factor, _TIMES * before), largest)
 
 
-def confirmation(verdict: Verdict, metric: float, evidence: Evidence, criteria: Criteria) -> Wanted | Confirmation:
-    """The next sample in a fresh tree, or what these samples say. `metric` is the candidate's median."""
+def confirmation(verdict: Verdict, evidence: Evidence, criteria: Criteria) -> Wanted | Confirmation:
+    """The next sample in a fresh tree, or what these samples say of a gain."""
     fresh = _fresh(evidence.series)
     excused = next((entry.result for entry in evidence.series.taken if _is_excused(entry)), None)
     if excused is not None:
@@ -64,7 +64,7 @@ def confirmation(verdict: Verdict, metric: float, evidence: Evidence, criteria: 
         return wanted.model_copy(update={"fresh": True})
     name = criteria.metric_field
     pairs = [(one.metrics[name], other.metrics[name]) for one, other in zip(baseline, candidate, strict=True)]
-    return _concluded(verdict, metric, pairs, evidence.noise, criteria)
+    return _concluded(verdict, pairs, evidence.noise, criteria)
 
 
 def failure_of(series: Series) -> MeasurementFailure | None:
@@ -128,7 +128,7 @@ def _unconfirmable(verdict: Verdict, failure: Sample | MeasurementFailure) -> Co
 
 
 def _concluded(
-    verdict: Verdict, metric: float, pairs: Sequence[tuple[float, float]], noise: Noise, criteria: Criteria
+    verdict: Verdict, pairs: Sequence[tuple[float, float]], noise: Noise, criteria: Criteria
 ) -> Confirmation:
     """A gain must pass the noise threshold, and be half of the claim at least: as a ratio, or as what it saves.
 
@@ -142,8 +142,9 @@ def _concluded(
         return 1 / baseline - 1 / candidate if min(baseline, candidate) > 0 else candidate - baseline
 
     gain = median(relative_gain(one, other, criteria.direction, noise.unit) for one, other in pairs)
-    savings, claimed = [saved(one, other) for one, other in pairs], saved(verdict.baseline, metric)
-    as_ratio = _size(gain, noise, criteria) >= _size(verdict.gain, noise, criteria) / 2
+    savings = [saved(one, other) for one, other in pairs]
+    claimed = saved(verdict.baseline or 0.0, verdict.metric or 0.0)
+    as_ratio = _size(gain, noise, criteria) >= _size(verdict.gain or 0.0, noise, criteria) / 2
     as_saving = median(savings) >= claimed / 2 and min(savings) > 0
     holds = gain > noise.threshold and (as_ratio or as_saving)
     said = f"{percent(gain, '+.3g')} in {len(pairs)} pairs of fresh trees"
@@ -152,4 +153,4 @@ def _concluded(
 
 
 def _flag(verdict: Verdict, said: str) -> Flag:
-    return Flag(sign=Sign.IMPLAUSIBLE_GAIN, detail=f"{percent(verdict.gain, '+.3g')}, and {said}")
+    return Flag(sign=Sign.IMPLAUSIBLE_GAIN, detail=f"{percent(verdict.gain or 0.0, '+.3g')}, and {said}")

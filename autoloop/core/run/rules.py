@@ -49,7 +49,7 @@ def judge_median(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
     loss = -relative_gain(evidence.best, metric, criteria.direction, evidence.noise.unit)
     simpler = criteria.keep_simplifications and evidence.code_removed > 0
     reason, why = _rung(gain, evidence.noise.threshold, evidence.code_removed, simpler and loss)
-    return Verdict(reason, why, gain, baseline)
+    return Verdict(reason=reason, why=why, metric=metric, baseline=baseline, gain=gain)
 
 
 def _rung(gain: float, threshold: float, code_removed: int, loss: float | bool) -> tuple[Reason, str]:
@@ -120,11 +120,17 @@ def judge_screen(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted | N
 
 
 def _screened_out(gains: tuple[float, ...], evidence: Evidence, criteria: Criteria) -> Verdict:
-    baseline = Measurement(evidence.series.of(Arm.BASELINE, SCREEN)).value(criteria.metric_field)
+    baseline, metric = _medians(evidence, criteria, SCREEN)
     gain = evidence.noise.fraction(median(gains), criteria)
     why = f"screened out: {percent(gain)} in {len(gains)} pairs of screen.sh, which rule a gain out"
     reason = Reason.REGRESSED if max(gains) < 0 else Reason.WITHIN_NOISE
-    return Verdict(reason=reason, why=why, gain=gain, baseline=baseline)
+    return Verdict(reason=reason, why=why, metric=metric, baseline=baseline, gain=gain)
+
+
+def _medians(evidence: Evidence, criteria: Criteria, script: str = MEASURE) -> tuple[float, float]:
+    """The metric of the baseline, and that of the candidate."""
+    baseline, candidate = (Measurement(evidence.series.of(arm, script)) for arm in (Arm.BASELINE, Arm.CANDIDATE))
+    return baseline.value(criteria.metric_field), candidate.value(criteria.metric_field)
 
 
 def open_pair(series: Series, run_seed: int, experiment: int, script: str = MEASURE) -> Wanted | None:
@@ -244,15 +250,16 @@ def _verdict(
         return evidence.noise.fraction(gain, criteria)
 
     pool = noise_pool(evidence.pool)
-    baseline = Measurement(evidence.series.of(Arm.BASELINE)).value(criteria.metric_field)
+    baseline, metric = _medians(evidence, criteria)
     bounds = sorted(fraction(bound) for bound in (judgement.low, judgement.high) if math.isfinite(bound))
     low, high = bounds if len(bounds) == 2 else (None, None)
     gain = fraction(judgement.claimed)
     return Verdict(
         reason=reason,
         why=_why(reason, gain, low, high, judgement, evidence),
-        gain=gain,
+        metric=metric,
         baseline=baseline,
+        gain=gain,
         low=low,
         high=high,
         evidence=judgement.log_evidence,

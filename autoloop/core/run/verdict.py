@@ -1,4 +1,4 @@
-"""The values that a decision is made of: records, evidence, a rule's verdict, and the decision itself."""
+"""The values that a decision is made of: records, evidence, a rule's verdict, and the decision that it becomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,14 +35,16 @@ def record_of(samples: Sequence[Sample], commit: str, criteria: Criteria) -> Rec
     )
 
 
-class Decision(Frozen):
-    """The verdict on one experiment."""
+class Verdict(Frozen):
+    """What a rule makes of a candidate's samples, before gates and holdout."""
 
     reason: Reason
     why: str
     """One sentence for people and for the next agent."""
     metric: float | None = None
+    """The candidate's median."""
     baseline: float | None = None
+    """What the candidate was set against."""
     gain: float | None = None
     """Relative improvement as a fraction; positive is better. Under `paired` what a fresh measurement would show."""
     low: float | None = None
@@ -59,6 +61,11 @@ class Decision(Frozen):
     """The gain of each pair on that scale."""
     trace: tuple[float, ...] = ()
     """The log evidence after each pair."""
+
+
+class Decision(Verdict):
+    """What becomes of one experiment: a rule's verdict after gates, flags and holdout, or a refusal without one."""
+
     samples: int = 0
     metrics: dict[str, float] = {}
     """The candidate's medians, secondary metrics among them."""
@@ -132,25 +139,3 @@ class Evidence:
     stored: tuple[Sample, ...] = ()
     """Samples of the baseline that are reused, by the index of their pair; none when pairs are fresh."""
     has_screen: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a rule makes of a candidate's samples, before gates and holdout."""
-
-    reason: Reason
-    """Improved, regressed, simplified or within noise."""
-    why: str
-    gain: float
-    """As a fraction."""
-    baseline: float
-    """What the candidate was set against."""
-    low: float | None = None
-    high: float | None = None
-    evidence: float | None = None
-    claimed: float | None = None
-    sigma: float | None = None
-    df: float | None = None
-    pairs: tuple[float, ...] = ()
-    trace: tuple[float, ...] = ()
-    flags: tuple[Flag, ...] = ()

@@ -1,5 +1,6 @@
 """The ladder of `decide`, rung by rung, and the order of the rungs."""
 
+import json
 import random
 from dataclasses import replace
 from statistics import median
@@ -278,3 +279,10 @@ def test_a_decision_names_the_cases_that_flipped() -> None:
     decision = decide(evidence(100, series=taken, baseline=before), LOWER)
     assert isinstance(decision, Decision)
     assert decision.why.endswith("; fixed adds; broke divides")
+
+
+def test_a_decision_stands_in_the_journal_as_it_always_did() -> None:
+    assert list(json.loads(decided(evidence(90)).model_dump_json())) == [
+        "reason", "why", "metric", "baseline", "gain", "low", "high", "evidence", "claimed", "sigma", "df", "pairs",
+        "trace", "samples", "metrics", "flags",
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from autoloop.config.places import FILE, user_config
 from autoloop.core import notices
 from autoloop.core.run.results import Row
 from autoloop.core.run.summary import Summary
+from autoloop.core.suite.persistent import PersistentMap
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tasks import TrialKey, TrialResult
 from autoloop.errors import AutoloopError
@@ -57,7 +58,7 @@ class Notify:
 
     def on_state(self, state: BenchState) -> None:
         """A bench after an event. What an earlier process did is no news."""
-        if self.each and state.started is not None:
+        if self.each:
             if 0 <= self._told < len(state.results):
                 self._notifier.tell(notices.trial_ended(state.started.suite, *_last(state.results)))
             self._told = len(state.results)
@@ -77,7 +78,7 @@ class Notify:
         return list(load_settings(root, os.environ, user_config(os.environ)).notify)
 
 
-def _last(results: dict[TrialKey, TrialResult]) -> tuple[TrialKey, TrialResult]:
+def _last(results: PersistentMap[TrialKey, TrialResult]) -> tuple[TrialKey, TrialResult]:
     key = next(reversed(results))
     return key, results[key]
 

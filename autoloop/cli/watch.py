@@ -1,14 +1,13 @@
 """`--watch`: a live table of a bench or of a run, drawn once a second. Elsewhere than on a terminal, plain lines.
 
-What is told may come from any thread, and the table is drawn by one of its own. Who tells is never kept waiting for
-more than a copy of a few tables in memory: the figures are made by who draws.
+What is told may come from any thread, and the table is drawn by one of its own. Who tells is never kept waiting: the
+figures are made by who draws.
 
 The live tables in rows of text: a bench by its arms and workers, a run by its experiments. Pure.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from itertools import zip_longest
 from threading import Lock
@@ -48,7 +47,6 @@ class BenchWatch(Screen):
         self._now = now
         self._lock = Lock()
         self._state: BenchState | None = None
-        """A copy that nobody folds events into."""
         self._state_at = now()
         self._workers: dict[int, WorkerRow] = {}
         self._told: Sequence[TrialResult] | None = None
@@ -65,7 +63,7 @@ class BenchWatch(Screen):
             self._say_news(state)
             return
         with self._lock:
-            self._state, self._state_at = _copied(state), self._now()
+            self._state, self._state_at = state, self._now()
 
     def on_worker(self, worker: int, key: TrialKey | None, phase: str, text: str) -> None:
         """Take what a worker is at; nothing without a key."""
@@ -88,7 +86,6 @@ class BenchWatch(Screen):
 
     def _say_news(self, state: BenchState) -> None:
         """A line for each trial that ended since the last state. What an earlier process did is one line."""
-        assert state.started is not None, "a journal begins with its bench"
         if self._told is None:
             self._planned = sum(1 for _ in state.started.plan.trials())
             have = f"{len(state.results)} of {self._planned} trials have a result" if state.results else ""
@@ -108,7 +105,7 @@ class BenchWatch(Screen):
         with self._lock:
             state, state_at, workers = self._state, self._state_at, dict(self._workers)
         now = self._now()
-        if state is not None and state.started is not None:
+        if state is not None:
             summary = self._summarised(state, now)
             yield _table(ARM_COLUMNS, arm_rows(summary), left=(0, 1), last_is_total=True)
             yield Text(bench_line(summary, now - state_at), style="cyan", no_wrap=True, overflow="ellipsis")
@@ -128,15 +125,6 @@ class BenchWatch(Screen):
 def follow_bench(file: TextIO, *, live: bool) -> BenchWatch:
     """Who tells people what a bench does: with a table where that is wanted and `file` is a terminal, else by lines."""
     return BenchWatch(file, live=live)
-
-
-def _copied(state: BenchState) -> BenchState:
-    """A state that nobody folds events into."""
-    seen = copy(state)
-    for name, value in vars(state).items():
-        if isinstance(value, dict):
-            setattr(seen, name, dict(value))
-    return seen
 
 
 class RunWatch(Watcher):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoloop.core.suite.events import BenchEvent, Regraded, TrialEnded
+from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import BenchSummary, summarise
 from autoloop.core.suite.tally import Tally
 from autoloop.core.suite.tasks import TrialKey
@@ -52,8 +53,7 @@ class BenchStory:
 
     def snapshot(self, now: float) -> Message:
         """Everything that a new viewer needs."""
-        started = self._follower.state.started
-        assert started is not None, "a journal begins with its bench"
+        started = self._state.started
         return message(
             "snapshot",
             now,
@@ -109,11 +109,16 @@ class BenchStory:
             self._output.append(line)
             yield line
 
+    @property
+    def _state(self) -> BenchState:
+        assert self._follower.state is not None, "a journal begins with its bench"
+        return self._follower.state
+
     def _summary_is_due(self, now: float) -> bool:
         return self._due and now >= self._next_summary
 
     def _figures(self, now: float) -> dict[str, Any]:
-        state = self._follower.state
+        state = self._state
         if self._summary is None or self._summary_is_due(now):
             began = time.monotonic()
             self._summary, self._due = summarise(state), False

@@ -236,7 +236,6 @@ def _episodes(path: Path) -> Iterator[EpisodeRecord]:
 
 
 def _traces(directory: BenchDirectory, state: BenchState) -> dict[TrialKey, TrialTraces]:
-    assert state.started is not None, "a journal begins with its bench"
     chosen = worth_tracing(state, TRACED)
     most = room_for(len(_TEXTS) * len(chosen), 0).ordinary
     found = {}

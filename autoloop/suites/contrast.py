@@ -46,7 +46,6 @@ def _results(path: Path, name: str) -> Results:
 
 
 def _arm(state: BenchState, wanted: str | None, name: str) -> str:
-    assert state.started is not None, "a journal begins with its bench"
     arms = [arm.name for arm in state.started.plan.arms]
     if wanted is None and len(arms) == 1:
         return arms[0]

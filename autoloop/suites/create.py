@@ -90,17 +90,16 @@ def take_up(
     hours = {"group_hours": {**stored.get("group_hours", {}), **wanted.pop("group_hours", {})}}
     config = validated(BenchConfig, {**stored, **wanted, **hours}, "bench")
     with closing(BenchJournal(directory.journal)) as journal:
-        state = replay(journal.read()) if directory.has_begun else BenchState()
-    started = state.started
+        state = replay(journal.read()) if directory.has_begun else None
     suite = load_suite(Path(config.suite))
-    plan = started.plan if started else plan_of(config, suite)
+    plan = state.started.plan if state else plan_of(config, suite)
     _refuse_another(suite, plan, mended=mended)
     require_groups(config, suite, plan)
-    left = {key.arm for key in state.to_take()} if started else {arm.name for arm in plan.arms}
+    left = {key.arm for key in state.to_take()} if state else {arm.name for arm in plan.arms}
     asked = [arm for arm in plan.arms if arm.name in left and not mended]
     unpaid = _require_fit(config, plan.arms, directory, context, asked)
     tasks = {task.id: task for task in suite.tasks}
-    return ReadyBench(directory, config, suite, plan, is_new=started is None, tasks=tasks, unpaid=unpaid)
+    return ReadyBench(directory, config, suite, plan, is_new=state is None, tasks=tasks, unpaid=unpaid)
 
 
 def _require_fit(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from autoloop.core.suite.events import BenchEvent
-from autoloop.core.suite.state import BenchState
+from autoloop.core.suite.events import BenchEvent, BenchStarted
+from autoloop.core.suite.state import BenchState, after, begun
 from autoloop.core.suite.tasks import TrialKey
 from autoloop.journal.locks import is_held
 from autoloop.journal.tail import Doing, Sight, Tail, read_state, taken
@@ -18,17 +18,24 @@ class BenchFollower:
     def __init__(self, directory: BenchDirectory) -> None:
         self.directory = directory
         self._tail = Tail(directory.journal, BENCH_EVENTS)
-        self.state = BenchState()
+        self.state: BenchState | None = None
+        """None until its first event was read."""
 
     def look(self) -> Sight[BenchEvent]:
         """What is new."""
         anew = self._tail.is_replaced()
         if anew:
-            self.state = BenchState()
+            self.state = None
         # The state is read first: what the journal says is newer, and is believed.
         alive, found = is_held(self.directory.lock), read_state(self.directory.state)
-        events = taken(self._tail.new(), self.state.fold)
+        events = taken(self._tail.new(), self._take)
         return Sight(anew, events, tuple(_workers(found)) if alive else (), alive)
+
+    def _take(self, event: BenchEvent) -> None:
+        if self.state is not None:
+            self.state = after(self.state, event)
+        elif isinstance(event, BenchStarted):
+            self.state = begun(event)
 
 
 def _workers(state: dict[str, Any]) -> Iterator[Doing]:

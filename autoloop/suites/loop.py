@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from autoloop.core.suite import events
 from autoloop.core.suite.events import BenchEvent, BenchStop
-from autoloop.core.suite.state import LOST, BenchState, used_up
+from autoloop.core.suite.state import LOST, BenchState, after, used_up
 from autoloop.core.suite.stopping import SILENT, BenchLimits, BenchSituation, bench_stop, end_of, stuck
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialOrder, TrialResult
 from autoloop.ports import Ledger, Machine, News, OnWorker, Pacing, Workers
@@ -74,9 +74,10 @@ class SuiteLoop:
         return self.state
 
     def append(self, event: BenchEvent) -> None:
-        """Write the event down; from then on it is so."""
-        self.state.fold(event)
-        self.ledger.append(event, self.state)
+        """Write the event down; what could not be written is not in the state, either."""
+        state = after(self.state, event)
+        self.ledger.append(event, state)
+        self.state = state
 
     def _why_end(self, resumed_at: float) -> tuple[BenchStop, str] | None:
         """Why no further trial is begun."""

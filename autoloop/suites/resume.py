@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoloop.core.suite.events import BenchEvent, BenchStarted
 from autoloop.core.suite.plan import BenchConfig
-from autoloop.core.suite.state import BenchState, replay
+from autoloop.core.suite.state import BenchState, after, begun, replay
 from autoloop.core.suite.tasks import TrialKey
 from autoloop.host.machine import ThisMachine, awake
 from autoloop.host.standstill import Pulse
@@ -120,15 +120,19 @@ def _taken_up(
     ready: ReadyBench, journal: BenchJournal, views: BenchViews, reuse: Reuse | None, now: float
 ) -> BenchState:
     """The state at the journal's end: begun where that is still to do, and with every result that is shared."""
-    state = BenchState() if ready.is_new else replay(journal.read())
+    state = _new(ready, journal, now) if ready.is_new else replay(journal.read())
     views.rebuild(state)
-    if state.started is None:
-        started = _started(ready, now)
-        state.fold(started)
-        journal.append(started, state)
     for event in reuse.over(state.to_take(), partial(order_of, ready), now) if reuse else ():
-        state.fold(event)
-        journal.append(event, state)
+        reached = after(state, event)
+        journal.append(event, reached)
+        state = reached
+    return state
+
+
+def _new(ready: ReadyBench, journal: BenchJournal, now: float) -> BenchState:
+    started = _started(ready, now)
+    state = begun(started)
+    journal.append(started, state)
     return state
 
 

@@ -36,7 +36,7 @@ class BenchViews:
         self._directory = directory
         self._plan = plan
         self._workers: dict[int, dict[str, Any]] = {}
-        self._state = BenchState()
+        self._state: BenchState | None = None
         self._length = 0
         self._due = 0.0
         self._open: Counter[tuple[str, int]] = Counter()
@@ -57,7 +57,7 @@ class BenchViews:
                 if not self._directory.record(key, self._plan).exists():
                     self._write_record(key, state.results[key])
             for which in sorted(self._complete):
-                self._write_iteration(*which)
+                self._write_iteration(state, *which)
 
     def on_append(self, event: object, state: BenchState, length: int) -> None:
         """Bring the views up to a state that includes a new event."""
@@ -66,12 +66,12 @@ class BenchViews:
             match event:
                 case TrialEnded(key=key) | Regraded(key=key):
                     self._write_record(key, state.results[key])
-                    self._count(event, key)
+                    self._count(event, key, state)
                 case GroupCut(group=group):
-                    self._cut_short(group)
+                    self._cut_short(group, state)
                 case BenchStopped():
                     self._workers.clear()
-                    self._write_end()
+                    self._write_end(state)
                 case _:
                     pass
             self._write_state(now=isinstance(event, BenchStopped))
@@ -89,27 +89,27 @@ class BenchViews:
         with suppress(NoRoom):
             self._write_state()
 
-    def _count(self, event: BenchEvent, key: TrialKey) -> None:
+    def _count(self, event: BenchEvent, key: TrialKey, state: BenchState) -> None:
         """Once an arm's iteration is complete, write what it came to, and the delta of the one after it anew."""
         which, after = (key.arm, key.iteration), (key.arm, key.iteration + 1)
         if isinstance(event, TrialEnded):
-            if not self._state.is_settled(key):
+            if not state.is_settled(key):
                 return
-            self._open[which] -= self._state.group_of(key) not in self._state.cut
+            self._open[which] -= state.group_of(key) not in state.cut
         if which in self._complete or self._open[which] <= 0:
             self._complete.add(which)
             for one in self._complete & {which, after}:
-                self._write_iteration(*one)
-            self._write_end()
+                self._write_iteration(state, *one)
+            self._write_end(state)
 
-    def _cut_short(self, group: str) -> None:
+    def _cut_short(self, group: str, state: BenchState) -> None:
         """An arm's iteration of which nothing more is to be taken is as complete as it will be."""
-        cut = Counter((key.arm, key.iteration) for key in self._state.open if self._state.group_of(key) == group)
+        cut = Counter((key.arm, key.iteration) for key in state.open if state.group_of(key) == group)
         self._open -= cut
         for arm, iteration in sorted(cut):
-            if self._open[arm, iteration] <= 0 and self._state.of(arm=arm, iteration=iteration):
+            if self._open[arm, iteration] <= 0 and state.of(arm=arm, iteration=iteration):
                 self._complete.add((arm, iteration))
-                self._write_iteration(arm, iteration)
+                self._write_iteration(state, arm, iteration)
 
     def _write_record(self, key: TrialKey, result: TrialResult) -> None:
         """`runs/<run_id>.json`."""
@@ -118,28 +118,26 @@ class BenchViews:
         place = self._directory.trial(key, self._plan)
         write_atomically(path, _json(record_of(key, result, run_id(key, self._plan), place, self._directory.path)))
 
-    def _write_iteration(self, arm: str, iteration: int) -> None:
+    def _write_iteration(self, state: BenchState, arm: str, iteration: int) -> None:
         """`iterations/NNN/`: results, delta and report; and the episode among all episodes."""
         place = self._directory.iteration(iteration)
         place = place / arm if self._plan.several_arms else place
         place.mkdir(parents=True, exist_ok=True)
-        results = self._state.of(arm=arm, iteration=iteration)
-        before = self._state.of(arm=arm, iteration=iteration - 1)
+        results = state.of(arm=arm, iteration=iteration)
+        before = state.of(arm=arm, iteration=iteration - 1)
         names = (f"iteration {iteration - 1}", f"iteration {iteration}")
         changed = delta(before, results, names=names) if before else None
-        found = self._episode(arm, iteration)
+        found = self._episode(state, arm, iteration)
         trials = [{**key.model_dump(), **result.model_dump(mode="json")} for key, result in results.items()]
         write_atomically(place / "results.json", _json({"episode": found.model_dump(mode="json"), "trials": trials}))
         write_atomically(place / "delta.json", _json(changed.model_dump(mode="json") if changed else _FIRST))
-        write_atomically(
-            place / "report.md", iteration_text(found, results, changed, cut_in(self._state, arm, iteration))
-        )
+        write_atomically(place / "report.md", iteration_text(found, results, changed, cut_in(state, arm, iteration)))
         self._add_episode(found)
 
-    def _episode(self, arm: str, iteration: int) -> EpisodeRecord:
+    def _episode(self, state: BenchState, arm: str, iteration: int) -> EpisodeRecord:
         place = self._directory.iteration(iteration)
         place = place / arm if self._plan.several_arms else place
-        return episode(self._state, arm, iteration, results_path=str(place / "results.json"))
+        return episode(state, arm, iteration, results_path=str(place / "results.json"))
 
     def _add_episode(self, found: EpisodeRecord) -> None:
         """To the file that all benches share: once, whatever was killed in between, and as it is now."""
@@ -156,11 +154,11 @@ class BenchViews:
             elif lines[place] != line:
                 write_atomically(path, "".join([*lines[:place], line, *lines[place + 1 :]]))
 
-    def _write_end(self) -> None:
+    def _write_end(self, state: BenchState) -> None:
         """The summary, and all episodes so far."""
-        summary = summarise(self._state)
+        summary = summarise(state)
         place = self._directory.path
-        episodes = [self._episode(arm, number) for arm, number in sorted(self._complete)]
+        episodes = [self._episode(state, arm, number) for arm, number in sorted(self._complete)]
         write_atomically(place / "summary.json", summary.model_dump_json(indent=2) + "\n")
         write_atomically(place / "summary.md", summary_text(summary, episodes))
         write_atomically(place / "episodes.json", _json([found.model_dump(mode="json") for found in episodes]))
@@ -168,7 +166,7 @@ class BenchViews:
     def _write_state(self, now: bool = False) -> None:
         """`state.json`, so seldom that it costs next to nothing."""
         began = time.monotonic()
-        if self._state.started is None or (began < self._due and not now):
+        if self._state is None or (began < self._due and not now):
             return
         summary = summarise(self._state).model_dump(mode="json")
         found = {**summary, "workers": list(self._workers.values()), "journal_bytes": self._length}

@@ -27,7 +27,7 @@ from autoloop.core.run.reasons import Status
 from autoloop.core.run.results import Row
 from autoloop.core.suite.events import BenchEvent, BenchResumed, BenchStop, BenchStopped, TrialEnded
 from autoloop.core.suite.plan import ArmPlan, TaskPlan
-from autoloop.core.suite.state import BenchState
+from autoloop.core.suite.state import BenchState, after
 from autoloop.core.suite.summary import summarise
 from autoloop.core.suite.tasks import TrialResult
 from autoloop.ports import Progress
@@ -95,10 +95,11 @@ def test_an_experiment_without_a_metric_says_why() -> None:
 # Piped
 
 
-def fold(state: BenchState, watch: BenchWatch, *events: BenchEvent) -> None:
+def fold(state: BenchState, watch: BenchWatch, *events: BenchEvent) -> BenchState:
     for event in events:
-        state.fold(event)
+        state = after(state, event)
         watch.on_state(state)
+    return state
 
 
 def ended(task: str, outcome: str, arm: str = "a", at: float = 103.0) -> TrialEnded:
@@ -111,7 +112,7 @@ def test_elsewhere_than_on_a_terminal_each_trial_that_ends_is_a_plain_line(live:
     state = bench(TWO, [])
     with follow_bench(said, live=live) as watch:
         watch.on_state(state)
-        fold(state, watch, ended("t1", "pass"), ended("t1", "error", "b"), ended("t1", "error", "b"))
+        state = fold(state, watch, ended("t1", "pass"), ended("t1", "error", "b"), ended("t1", "error", "b"))
         watch.on_worker(1, key("t2"), "agent", "fleeting")
         watch.on_progress(Progress("waiting", text="for the disk"))
         fold(state, watch, BenchStopped(at=110.0, reason=BenchStop.STOPPED))
@@ -200,7 +201,7 @@ def test_the_table_bears_that_everybody_tells_at_once(monkeypatch: pytest.Monkey
         for thread in (*tellers, drawer):
             thread.start()
         for number in range(400):
-            fold(state, watch, ended(f"t{number}", "pass"), ended(f"t{number}", "fail", "b"))
+            state = fold(state, watch, ended(f"t{number}", "pass"), ended(f"t{number}", "fail", "b"))
         drawer.join()
         over.set()
         for thread in tellers:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autoloop.core.suite.events import BenchEvent, BenchResumed, BenchStarted, BenchStop, BenchStopped, TrialEnded
 from autoloop.core.suite.plan import BenchPlan
-from autoloop.core.suite.state import BenchState, replay
+from autoloop.core.suite.state import after, begun, replay
 from autoloop.core.suite.tasks import TrialKey, TrialResult
 from autoloop.suites.directory import BenchDirectory
 from autoloop.suites.record import BenchJournal, read_bench
@@ -25,17 +25,19 @@ class LiveBench:
         self.directory = BenchDirectory(folder)
         self.views = BenchViews(self.directory, of)
         is_new = not self.directory.exists
-        self.state = BenchState() if is_new else replay(read_bench(self.directory.journal))
+        started = BenchStarted(at=time.time(), bench_id="b", suite="s", suite_path="/s", suite_version="1", plan=of)
+        self.state = begun(started) if is_new else replay(read_bench(self.directory.journal))
         self.journal = BenchJournal(self.directory.journal, self.views.on_append)
         if is_new:
-            self.add(BenchStarted(at=time.time(), bench_id="b", suite="s", suite_path="/s", suite_version="1", plan=of))
+            self.journal.append(started, self.state)
         self.views.rebuild(self.state)
         self.add(BenchResumed(at=time.time(), workers=2))
 
     def add(self, event: BenchEvent) -> None:
         """What happened."""
-        self.state.fold(event)
-        self.journal.append(event, self.state)
+        state = after(self.state, event)
+        self.journal.append(event, state)
+        self.state = state
 
     def works(self, worker: int, key: TrialKey, phase: str, text: str = "") -> None:
         """What a worker does now; written at once, however young the last state is."""

@@ -40,16 +40,13 @@ def test_the_time_of_a_group_is_that_in_which_any_of_its_trials_ran(
 ) -> None:
     at_work = AtWork()
     for start, end in spans:
-        at_work.add(start, end)
+        at_work = at_work.after(start, end)
     assert at_work.seconds(in_hand) == seconds
     assert at_work.seconds() == AtWork(spans=at_work.spans).seconds(), "to look changes nothing"
 
 
 def test_a_clock_that_was_set_back_between_processes_takes_no_time_away() -> None:
-    at_work = AtWork()
-    at_work.add(1000.0, 1010.0)
-    at_work.begin_anew()
-    at_work.add(5.0, 12.0)
+    at_work = AtWork().after(1000.0, 1010.0).resumed().after(5.0, 12.0)
     assert at_work.seconds() == 17.0
 
 

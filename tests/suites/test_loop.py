@@ -12,12 +12,21 @@ from unittest.mock import ANY
 import psutil
 import pytest
 
-from autoloop.core.suite.events import BenchEvent, BenchStarted, BenchStop, BenchWaited, TrialEnded, WorkerReplaced
+from autoloop.core.suite.events import (
+    BenchEvent,
+    BenchStarted,
+    BenchStop,
+    BenchWaited,
+    GroupCut,
+    TrialEnded,
+    WorkerReplaced,
+)
 from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, worker_count
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
-from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
+from autoloop.core.suite.state import MOST_TRIES, BenchState, begun, replay
 from autoloop.core.suite.stopping import BenchLimits, stuck
 from autoloop.core.suite.tasks import Outcome, Step, SuiteTask, TaskVerification, TrialKey, TrialOrder, TrialResult
+from autoloop.errors import NoRoom
 from autoloop.host.machine import ThisMachine
 from autoloop.suites.loop import SuiteLoop
 from autoloop.suites.pace import SharedPace
@@ -73,8 +82,10 @@ class Place:
         )
         is_new = not self.journal.exists()
         ledger = BenchJournal(self.journal)
-        state = BenchState() if is_new else replay(ledger.read())
         started = BenchStarted(at=time.time(), bench_id="b", suite="s", suite_path="/", suite_version="1", plan=plan)
+        state = begun(started) if is_new else replay(ledger.read())
+        if is_new:
+            ledger.append(started, state)
         with Pool(self.command, workers, cwd=self.folder, env=dict(os.environ), run_id=f"bench-{os.getpid()}") as pool:
             loop = SuiteLoop(
                 state=state,
@@ -90,8 +101,6 @@ class Place:
                 silent=self.silent,
                 on_worker=lambda worker, key, phase, text: self.seen.append((worker, key, phase)),
             )
-            if is_new:
-                loop.append(started)
             yield loop
         ledger.close()
 
@@ -126,6 +135,21 @@ def test_every_trial_comes_to_something(place: Callable[..., Place]) -> None:
     assert state.stopped is not None and state.stopped.reason is BenchStop.DONE
     assert replay(here.events).results == state.results, "the journal has it all"
     assert {phase for _, key, phase in here.seen if key} == {"starting", "agent"}
+
+
+class FullLedger:
+    """A journal on a disk that has no room."""
+
+    def append(self, event: BenchEvent, state: BenchState) -> None:
+        raise NoRoom("the journal cannot be written", "Make room.")
+
+
+def test_what_could_not_be_written_is_not_in_the_state(place: Callable[..., Place]) -> None:
+    with place("pass").loop() as loop:
+        loop.ledger, before = FullLedger(), loop.state
+        with pytest.raises(NoRoom):
+            loop.append(GroupCut(at=time.time(), group="hard", hours=1))
+        assert loop.state is before and not loop.state.cut
 
 
 def test_an_error_is_tried_again_and_then_left_standing(place: Callable[..., Place]) -> None:

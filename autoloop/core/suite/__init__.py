@@ -4,7 +4,8 @@ What a bench is made of:
 - `tasks`: a task, and the order for one trial of it
 - `plan`: which trials there are, and in which order
 - `events`: the lines of its `journal.jsonl`
-- `state`: the fold of its events
+- `state`: the fold of its events, a frozen value
+- `persistent`: collections of which every version stays as it was
 - `grading`: from a verifier's files to a reward and an outcome
 - `pausing`: what to do about an arm whose service fails
 - `stopping`: when a bench ends, and when a worker is stuck

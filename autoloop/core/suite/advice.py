@@ -71,7 +71,6 @@ class Advice(Frozen):
 
 def advise(state: BenchState) -> tuple[Advice, ...]:
     """At most ten, those first that bring most; none when the results suggest none."""
-    assert state.started is not None, "a journal begins with its bench"
     arms = [ArmFacts.of(arm.name, state.of(arm=arm.name)) for arm in state.started.plan.arms]
     wins = sorted(chain.from_iterable(map(quick_wins, arms)), key=lambda win: -(win.gain or 0.0))[:_MOST_WINS]
     steps = [*_outstanding(state), *_errors(state), *_contrasts(arms), *_tried_once(arms), *_unsupported(arms)]

@@ -79,7 +79,6 @@ class EpisodeRecord(Frozen):
 def episode(state: BenchState, arm: str, iteration: int, *, results_path: str = "") -> EpisodeRecord:
     """The record of one arm's iteration, as far as it has come."""
     started = state.started
-    assert started is not None, "a journal begins with its bench"
     results, plan = state.of(arm=arm, iteration=iteration), started.plan
     counts = _summary(results)
     ends = [result.started + result.seconds for result in results.values()]

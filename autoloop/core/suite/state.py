@@ -9,7 +9,8 @@ groups did. It is known from the journal, so that a resume goes on counting.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.contrast import counted
@@ -25,6 +26,7 @@ from autoloop.core.suite.events import (
     WorkerReplaced,
 )
 from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, turned_away
+from autoloop.core.suite.persistent import PersistentMap, PersistentSet
 from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 from autoloop.core.text import sum_known
@@ -38,61 +40,73 @@ Span = tuple[float, float]
 """From when to when, in Unix seconds."""
 
 
-@dataclass
+@dataclass(frozen=True, eq=False, repr=False)
+class _Spans:
+    """Spans of time that do not touch, the newest first: a list in which all states share what did not change."""
+
+    newest: Span
+    before: "_Spans | None"
+    seconds: float
+    """All of them together."""
+
+
+@dataclass(frozen=True)
 class AtWork:
     """How long at least one of many trials ran. Spans are told in the order in which they ended."""
 
     earlier: float = 0.0
     """Seconds in other processes' lives, whose clocks may have differed."""
-    spans: list[Span] = field(default_factory=list)
-    """Of this process's life; none of them touch."""
+    spans: _Spans | None = None
+    """The spans of this process's life."""
 
-    def add(self, start: float, end: float) -> None:
-        """One more trial ended."""
-        while self.spans and self.spans[-1][1] >= start:
-            before = self.spans.pop()
-            start, end = min(start, before[0]), max(end, before[1])
-        self.spans.append((start, end))
+    def after(self, start: float, end: float) -> "AtWork":
+        """With one more trial that ended."""
+        before = self.spans
+        while before is not None and before.newest[1] >= start:
+            start, end = min(start, before.newest[0]), max(end, before.newest[1])
+            before = before.before
+        seconds = (before.seconds if before else 0.0) + (end - start)
+        return replace(self, spans=_Spans((start, end), before, seconds))
 
-    def begin_anew(self) -> None:
-        """Another process takes the bench up."""
-        self.earlier, self.spans = self.seconds(), []
+    def resumed(self) -> "AtWork":
+        """As it is for the next process that takes the bench up."""
+        return AtWork(earlier=self.seconds())
 
     def seconds(self, in_hand: Iterable[Span] = ()) -> float:
         """All of it, with trials that have not ended yet."""
-        seen = AtWork(spans=list(self.spans))
+        seen = self
         for start, now in in_hand:
-            seen.add(start, now)
-        return self.earlier + sum(end - start for start, end in seen.spans)
+            seen = seen.after(start, now)
+        return seen.earlier + (seen.spans.seconds if seen.spans else 0.0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class BenchState:
-    """What the events so far add up to. Owned by whoever folds them; others read it."""
+    """What the events so far add up to. `begun` makes the first one, and `after` each that follows."""
 
-    started: BenchStarted | None = None
-    results: dict[TrialKey, TrialResult] = field(default_factory=dict)
+    started: BenchStarted
+    results: PersistentMap[TrialKey, TrialResult] = field(default_factory=PersistentMap)
     """The latest of each trial; an error only while nothing better came."""
-    errors: dict[TrialKey, int] = field(default_factory=dict)
+    errors: PersistentMap[TrialKey, int] = field(default_factory=PersistentMap)
     """Of each trial, since the last resume."""
-    all_errors: dict[TrialKey, int] = field(default_factory=dict)
+    all_errors: PersistentMap[TrialKey, int] = field(default_factory=PersistentMap)
     """Of each trial, over all processes."""
-    rounds: dict[str, Rounds] = field(default_factory=dict)
+    rounds: Mapping[str, Rounds] = field(default_factory=dict)
     """Of each arm, since the last resume: how often its service turned trials away since it last answered."""
-    answered: set[str] = field(default_factory=set)
+    answered: frozenset[str] = frozenset()
     """The arms of which a trial came to something that counts."""
     stopped: BenchStopped | None = None
     replaced: int = 0
     """Workers."""
     barren: int = 0
     """Workers that were replaced since one last brought a result."""
-    open: dict[TrialKey, None] = field(default_factory=dict)
+    open: PersistentSet[TrialKey] = field(default_factory=PersistentSet)
     """The trials that are not settled, in the order of the plan."""
-    groups: dict[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
     """Of each task."""
-    at_work: dict[str, AtWork] = field(default_factory=dict)
+    at_work: Mapping[str, AtWork] = field(default_factory=dict)
     """How long trials of each group ran."""
-    cut: dict[str, float] = field(default_factory=dict)
+    cut: Mapping[str, float] = field(default_factory=dict)
     """The groups of which nothing more is begun, with the hours that they had."""
     events: int = 0
     first_at: float = 0.0
@@ -102,88 +116,15 @@ class BenchState:
     waited: float = 0.0
     cost_usd: float | None = None
     tokens: int | None = None
-    reused: set[TrialKey] = field(default_factory=set)
+    reused: PersistentMap[TrialKey, bool] = field(default_factory=PersistentMap)
     """The trials whose result was taken from stored ones."""
-    calls: dict[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
     """Of each arm: the answers of its model in all tries. A session that does not count them has one at least."""
-
-    def fold(self, event: BenchEvent) -> None:
-        """Take one more event."""
-        self.events += 1
-        self.first_at = self.first_at or event.at
-        if not isinstance(event, BenchStarted | BenchResumed) and self.stopped is None:
-            self.worked += max(0.0, event.at - self.last_at)
-        self.last_at = event.at
-        match event:
-            case BenchStarted():
-                self.started = event
-                self.groups = {task.id: task.group for task in event.plan.tasks}
-                self.open = dict.fromkeys(event.plan.trials())
-            case BenchResumed():
-                self._begin_anew()
-            case TrialEnded(reused=True):
-                self.reused.add(event.key)
-                self._settle(event.key, event.result)
-            case TrialEnded():
-                self._take(event.key, event.result, event.at)
-            case Regraded():
-                self._settle(event.key, event.result)
-            case WorkerReplaced():
-                self.replaced += 1
-                self.barren += 1
-            case BenchWaited():
-                self.waited += event.seconds
-            case GroupCut():
-                self.cut[event.group] = event.hours
-            case BenchStopped():
-                self.stopped = event
-
-    def _begin_anew(self) -> None:
-        """What failed in another process's life may work in this one's."""
-        assert self.started is not None, "a journal begins with its bench"
-        self.stopped, self.barren = None, 0
-        self.errors.clear()
-        self.rounds.clear()
-        self.cut.clear()
-        for at_work in self.at_work.values():
-            at_work.begin_anew()
-        self.open = dict.fromkeys(self.to_take())
 
     def to_take(self) -> list[TrialKey]:
         """The trials that are left for a process that takes the bench up: errors among them, in the plan's order."""
-        assert self.started is not None, "a journal begins with its bench"
         taken = {key for key, result in self.results.items() if result.outcome is not Outcome.ERROR}
         return [key for key in self.started.plan.trials() if key not in taken]
-
-    def _take(self, key: TrialKey, result: TrialResult, at: float) -> None:
-        self.at_work.setdefault(self.group_of(key), AtWork()).add(at - result.seconds, at)
-        self.cost_usd = sum_known(self.cost_usd, result.cost_usd)
-        self.tokens = sum_known(self.tokens, result.tokens)
-        self.calls[key.arm] = self.calls.get(key.arm, 0) + self._calls_of(key, result)
-        self.barren = self.barren if result.failure_mode == LOST else 0
-        self.rounds[key.arm] = one_more(self.rounds.get(key.arm, ()), result, at)
-        if result.outcome.counts:
-            self.answered.add(key.arm)
-        if result.outcome is Outcome.ERROR:
-            if turned_away(result) is None:  # that says nothing of the trial
-                self.errors[key] = self.errors.get(key, 0) + 1
-            self.all_errors[key] = self.all_errors.get(key, 0) + 1
-            known = self.results.get(key)
-            if known is not None and known.outcome is not Outcome.ERROR:
-                return
-        self._settle(key, result)
-
-    def _settle(self, key: TrialKey, result: TrialResult) -> None:
-        self.results[key] = result
-        if self.is_settled(key):
-            self.open.pop(key, None)
-
-    def _calls_of(self, key: TrialKey, result: TrialResult) -> int:
-        if result.outcome is Outcome.UNSUPPORTED or result.failure_mode == LOST:
-            return result.turns or 0
-        profiles = {arm.name: arm.profile for arm in self.started.plan.arms} if self.started else {}
-        least = 0 if profiles.get(key.arm) in BUILT_IN else 1
-        return least if result.turns is None else result.turns
 
     def pauses(self) -> dict[str, Pause]:
         """The arms that have to wait, or are given up."""
@@ -193,13 +134,10 @@ class BenchState:
     def is_settled(self, key: TrialKey) -> bool:
         """Whether nothing more is to be done about a trial."""
         result = self.results.get(key)
-        if result is None:
-            return False
-        return result.outcome is not Outcome.ERROR or self.errors.get(key, 0) >= MOST_TRIES
+        return result is not None and _settles(result, self.errors.get(key, 0))
 
     def outstanding(self) -> Iterator[TrialKey]:
         """The trials that are still to be taken, in the order of the plan; none of a group that was cut short."""
-        assert self.started is not None, "a journal begins with its bench"
         return (key for key in self.open if self.group_of(key) not in self.cut) if self.cut else iter(self.open)
 
     def group_of(self, key: TrialKey) -> str:
@@ -216,11 +154,111 @@ class BenchState:
 
 
 def replay(events: Iterable[BenchEvent]) -> BenchState:
-    """The state after all events."""
-    state = BenchState()
-    for event in events:
-        state.fold(event)
-    return state
+    """The state after all events of a journal, the first of which says what the bench is."""
+    remaining = iter(events)
+    first = next(remaining, None)
+    if not isinstance(first, BenchStarted):
+        raise ValueError("a journal of a bench begins with bench_started")
+    return reduce(after, remaining, begun(first))
+
+
+def begun(event: BenchStarted) -> BenchState:
+    """The state of a bench of which nothing was tried yet."""
+    plan = event.plan
+    return BenchState(
+        started=event,
+        open=PersistentSet(plan.trials()),
+        groups={task.id: task.group for task in plan.tasks},
+        events=1,
+        first_at=event.at,
+        last_at=event.at,
+    )
+
+
+def after(state: BenchState, event: BenchEvent) -> BenchState:
+    """The state with one more event."""
+    # Time counts only while a process works on the bench, and never backwards.
+    idle = isinstance(event, BenchStarted | BenchResumed) or state.stopped is not None
+    worked = 0.0 if idle else max(0.0, event.at - state.last_at)
+    return replace(_applied(state, event), events=state.events + 1, worked=state.worked + worked, last_at=event.at)
+
+
+def _applied(state: BenchState, event: BenchEvent) -> BenchState:
+    match event:
+        case BenchResumed():
+            return _resumed(state)
+        case TrialEnded(reused=True):
+            state = replace(state, reused=state.reused.having(event.key, True))
+            return _settled(state, event.key, event.result)
+        case TrialEnded():
+            return _taken(state, event.key, event.result, event.at)
+        case Regraded():
+            return _settled(state, event.key, event.result)
+        case WorkerReplaced():
+            return replace(state, replaced=state.replaced + 1, barren=state.barren + 1)
+        case BenchWaited():
+            return replace(state, waited=state.waited + event.seconds)
+        case GroupCut():
+            return replace(state, cut={**state.cut, event.group: event.hours})
+        case BenchStopped():
+            return replace(state, stopped=event)
+        case BenchStarted():
+            return state
+
+
+def _resumed(state: BenchState) -> BenchState:
+    """What failed in another process's life may work in this one's."""
+    return replace(
+        state,
+        stopped=None,
+        barren=0,
+        errors=PersistentMap(),
+        rounds={},
+        cut={},
+        at_work={group: at_work.resumed() for group, at_work in state.at_work.items()},
+        open=PersistentSet(state.to_take()),
+    )
+
+
+def _taken(state: BenchState, key: TrialKey, result: TrialResult, at: float) -> BenchState:
+    group, calls = state.group_of(key), state.calls.get(key.arm, 0) + _calls_of(state, key, result)
+    failed, known = result.outcome is Outcome.ERROR, state.results.get(key)
+    state = replace(
+        state,
+        at_work={**state.at_work, group: state.at_work.get(group, AtWork()).after(at - result.seconds, at)},
+        cost_usd=sum_known(state.cost_usd, result.cost_usd),
+        tokens=sum_known(state.tokens, result.tokens),
+        calls={**state.calls, key.arm: calls},
+        barren=state.barren if result.failure_mode == LOST else 0,
+        rounds={**state.rounds, key.arm: one_more(state.rounds.get(key.arm, ()), result, at)},
+        answered=state.answered | {key.arm} if result.outcome.counts else state.answered,
+        errors=_counted(state.errors, key) if failed and turned_away(result) is None else state.errors,
+        all_errors=_counted(state.all_errors, key) if failed else state.all_errors,
+    )
+    worse = failed and known is not None and known.outcome is not Outcome.ERROR
+    return state if worse else _settled(state, key, result)
+
+
+def _counted(errors: PersistentMap[TrialKey, int], key: TrialKey) -> PersistentMap[TrialKey, int]:
+    return errors.having(key, errors.get(key, 0) + 1)
+
+
+def _settled(state: BenchState, key: TrialKey, result: TrialResult) -> BenchState:
+    is_open = not _settles(result, state.errors.get(key, 0))
+    results = state.results.having(key, result)
+    return replace(state, results=results, open=state.open if is_open else state.open.without(key))
+
+
+def _settles(result: TrialResult, errors: int) -> bool:
+    return result.outcome is not Outcome.ERROR or errors >= MOST_TRIES
+
+
+def _calls_of(state: BenchState, key: TrialKey, result: TrialResult) -> int:
+    if result.outcome is Outcome.UNSUPPORTED or result.failure_mode == LOST:
+        return result.turns or 0
+    profiles = {arm.name: arm.profile for arm in state.started.plan.arms}
+    least = 0 if profiles.get(key.arm) in BUILT_IN else 1
+    return least if result.turns is None else result.turns
 
 
 class CutShort(Frozen):
@@ -240,7 +278,7 @@ class CutShort(Frozen):
 
 
 def used_up(
-    state: "BenchState", hours: Mapping[str, float], in_hand: Mapping[TrialKey, float], now: float
+    state: BenchState, hours: Mapping[str, float], in_hand: Mapping[TrialKey, float], now: float
 ) -> Iterator[str]:
     """The groups to cut short now: their hours are used up, and there are trials of them that nobody is at.
 
@@ -253,5 +291,5 @@ def used_up(
             yield group
 
 
-def _has_more(state: "BenchState", group: str, in_hand: Mapping[TrialKey, float]) -> bool:
+def _has_more(state: BenchState, group: str, in_hand: Mapping[TrialKey, float]) -> bool:
     return any(state.group_of(key) == group and key not in in_hand for key in state.open)

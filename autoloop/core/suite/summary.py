@@ -52,7 +52,6 @@ class BenchSummary(Frozen):
 def summarise(state: BenchState) -> BenchSummary:
     """The summary of a state."""
     started, stopped = state.started, state.stopped
-    assert started is not None, "a journal begins with its bench"
     trials = planned_trials(state)
     return BenchSummary(
         bench_id=started.bench_id,
@@ -121,7 +120,6 @@ def cut_in(state: BenchState, arm: str, iteration: int) -> tuple[CutShort, ...]:
 
 def planned_trials(state: BenchState) -> list[Planned]:
     """Every trial of the plan, with what came of it so far."""
-    assert state.started is not None, "a journal begins with its bench"
     plan = state.started.plan
     groups = {task.id: task.group for task in plan.tasks}
     # A key that is itself in the dictionaries is found without comparing fields: that halves the time.

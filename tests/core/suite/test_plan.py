@@ -15,7 +15,7 @@ from autoloop.core.suite.events import (
     to_line,
 )
 from autoloop.core.suite.plan import ArmPlan, BenchPlan, TaskPlan
-from autoloop.core.suite.state import MOST_TRIES, BenchState, replay
+from autoloop.core.suite.state import MOST_TRIES, replay
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 ARMS = (ArmPlan(name="a", profile="mine"), ArmPlan(name="b", profile="other"))
@@ -106,9 +106,7 @@ def test_events_survive_a_line() -> None:
 
 
 def test_results_are_found_by_arm_and_iteration() -> None:
-    state = BenchState()
     keys = [TrialKey(arm=arm, iteration=iteration, task="t0") for arm in "ab" for iteration in (1, 2)]
-    for event in (started(iterations=2), *(ended(key, Outcome.PASS) for key in keys)):
-        state.fold(event)
+    state = replay([started(iterations=2), *(ended(key, Outcome.PASS) for key in keys)])
     assert list(state.of(arm="b", iteration=2)) == [keys[3]]
     assert len(state.of(arm="a")) == len(state.of(iteration=1)) == 2

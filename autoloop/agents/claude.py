@@ -22,20 +22,20 @@ from autoloop.core.session import SessionFailure, Usage
 from autoloop.ports import Room, Task
 
 TOOLS = "Bash,Edit,MultiEdit,Write,Read,Glob,Grep,LS,NotebookEdit,TodoWrite,Task"
-"""What it may use without asking where nothing confines it: nobody would answer."""
+"""Tools that may be used without asking where no sandbox confines them: nobody would answer."""
 AWAY = "EnterWorktree,ScheduleWakeup,CronCreate"
-"""What would take its work out of the tree, or beyond the session."""
+"""Tools that would take its work out of the tree, or beyond the session."""
 RETRIES = "2"
-"""Of its own, within a session. Longer waits are the loop's, which shows them."""
+"""Claude Code's own retries within a session. Longer waits are the loop's, which shows them."""
 SETTINGS = ".claude.json"
 SIGNED_IN = ("primaryApiKey", "oauthAccount", "customApiKeyResponses", "hasCompletedOnboarding")
-"""What of the settings belongs to the sign-in. The rest is the user's own: projects, servers, histories."""
+"""Keys of `~/.claude.json` that belong to the sign-in. The others are the user's own: projects, servers, histories."""
 _LONGEST_COMMAND = 600_000
-"""Milliseconds: its own bound."""
+"""Milliseconds: Claude Code's own bound for one command."""
 
 
 class ClaudeAgent(ClientAgent):
-    """Claude Code."""
+    """The agent `claude`: Claude Code, headless in the agent's tree."""
 
     program: ClassVar[ClientProgram] = CLAUDE
     foreign = (
@@ -47,7 +47,7 @@ class ClaudeAgent(ClientAgent):
     )
 
     def command(self, task: Task, prompt: str) -> list[str]:
-        """Events on standard output, limits, and nothing that asks."""
+        """The options of `claude -p`: events on standard output, limits, and nothing that asks."""
         words = ["-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages"]
         words += ["--max-turns", str(task.limits.max_turns)]
         if self.model:
@@ -65,7 +65,7 @@ class ClaudeAgent(ClientAgent):
         return [*words, "--strict-mcp-config", "--setting-sources", "project", *self.args, "--", prompt]
 
     def variables(self, task: Task) -> dict[str, str]:
-        """No traffic but with the model; commands end before they seem idle; as root it works in a sandbox alone."""
+        """No traffic but with the model; commands end before they seem idle; as root it works only in a sandbox."""
         mine = {
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
@@ -77,7 +77,7 @@ class ClaudeAgent(ClientAgent):
         return chosen if task.sandbox.tier == "none" else {**chosen, "IS_SANDBOX": "1"}
 
     def furnish(self, home: Path) -> None:
-        """The part of `~/.claude.json` that belongs to the sign-in."""
+        """Write the part of `~/.claude.json` that belongs to the sign-in."""
         if self.has_key(self.env):
             return
         with suppress(OSError, ValueError, TypeError):
@@ -87,12 +87,12 @@ class ClaudeAgent(ClientAgent):
             (home / SETTINGS).write_text(json.dumps(kept))
 
     def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
-        """For its events."""
+        """The reader of `claude -p`'s events."""
         return ClaudeReader(told, task)
 
 
 class ClaudeReader(Reader):
-    """Reads `stream-json`."""
+    """Reads the events of `claude -p --output-format stream-json`."""
 
     def __init__(self, told: SessionLog, task: Task) -> None:
         super().__init__(told, task)
@@ -105,13 +105,13 @@ class ClaudeReader(Reader):
         return event.get("type") == "stream_event"
 
     def errors(self, lines: list[str]) -> None:
-        """An effort that is not known would be another one in silence."""
+        """Fail at the warning of an unknown effort: another one would be used instead."""
         super().errors(lines)
         if said := next((line for line in lines if "Unknown --effort" in line), ""):
             self.told.stop(SessionFailure.UNREACHABLE, said)
 
     def event(self, event: dict[str, Any]) -> None:
-        """By its type."""
+        """Take one event, by its `type`."""
         match event.get("type"):
             case "system":
                 self._system(event)

@@ -39,7 +39,7 @@ _KEPT = 1 << 14
 
 @dataclass(frozen=True)
 class ClientAgent(ABC):
-    """An agent that is a program of somebody else's."""
+    """An agent that is another vendor's program with a command line."""
 
     model: str
     effort: str
@@ -49,7 +49,7 @@ class ClientAgent(ABC):
     kept: tuple[Path, ...] = ()
     """Parts of the user's home that the profile lets it write."""
     store: Path | None = None
-    """The user's sign-in, when no key in a variable does instead."""
+    """The file of the user's sign-in; None when a key in a variable takes its place."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """The user's own."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -62,7 +62,7 @@ class ClientAgent(ABC):
 
     @classmethod
     def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> Self:
-        """What the profile says; that the program is missing shows when a session begins."""
+        """An agent with the profile's settings; a missing program shows only when a session begins."""
         known = variables(root, environ)
         if missing := [name for name in profile.env if name not in known]:
             raise AutoloopError(
@@ -90,14 +90,14 @@ class ClientAgent(ABC):
 
     @abstractmethod
     def command(self, task: Task, prompt: str) -> list[str]:
-        """The words after the program's name."""
+        """The words of the command line after the program's name."""
 
     def variables(self, task: Task) -> dict[str, str]:
-        """More variables."""
+        """Variables of the environment that this client needs in addition."""
         return {}
 
     def furnish(self, home: Path) -> None:  # noqa: B027 - most need nothing
-        """Put into a private home what of the user's settings it cannot do without."""
+        """Put those of the user's settings into a private home that the client cannot do without."""
 
     @abstractmethod
     def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
@@ -110,7 +110,7 @@ class ClientAgent(ABC):
             detail = f"{self.program.name} is not installed; `npm install -g {self.program.package}`"
             return Session(seconds=0.0, failure=SessionFailure.NOT_INSTALLED, detail=detail)
         with (
-            self._at_home(task, place) as (room, lent),
+            self._at_home(task, place) as (room, sign_in),
             Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
@@ -119,7 +119,7 @@ class ClientAgent(ABC):
             reader = self.reader(told, task, room)
             words = [*room.prefix, str(place.path), *self.command(task, _prompt(task, room))]
             began = time.time()
-            done = self._process(task, room, words, reader, lent)
+            done = self._process(task, room, words, reader, sign_in)
             self._conclude(told, done, task, began)
             trajectory.finish(told.usage, told.cost_usd)
         return Session(
@@ -137,32 +137,32 @@ class ClientAgent(ABC):
 
     @contextmanager
     def _at_home(self, task: Task, place: Located) -> Iterator[tuple[Room, BorrowedSignIn | None]]:
-        """The room of a session, with the user's sign-in in its home."""
-        lent, confined = None, task.sandbox.tier != "none"
+        """The room of a session, with a copy of the user's sign-in in its home."""
+        sign_in, confined = None, task.sandbox.tier != "none"
         if self.store and confined:
-            lent = BorrowedSignIn(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
-            lent.rescue()
+            sign_in = BorrowedSignIn(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
+            sign_in.rescue()
         room = session_room(task, self.kept, (place.needs,))
         if confined:
             self.furnish(task.cell.home)
         try:
-            if lent:
-                lent.lend()
-            yield room, lent
+            if sign_in:
+                sign_in.copy_in()
+            yield room, sign_in
         finally:
-            if lent:
-                lent.take_back()
+            if sign_in:
+                sign_in.take_back()
 
     def _process(
-        self, task: Task, room: Room, words: Sequence[str], reader: Reader, lent: BorrowedSignIn | None
+        self, task: Task, room: Room, words: Sequence[str], reader: Reader, sign_in: BorrowedSignIn | None
     ) -> Finished:
         output, errors = Lines(reader.lines, LONGEST_EVENT), Lines(reader.errors)
 
         def cancelled() -> bool:
             reader.look()
             task.calls_made(reader.told.turns)
-            if lent:
-                lent.look()
+            if sign_in:
+                sign_in.look()
             return reader.told.has_to_end() or task.cancelled()
 
         done = process.run(
@@ -190,7 +190,7 @@ class ClientAgent(ABC):
         return {**own, **_marks(task, room), **self.variables(task), **room.env}
 
     def _conclude(self, told: SessionLog, done: Finished, task: Task, began: float) -> None:
-        """What ended the session, where that was not the client's own word."""
+        """Say what ended the session, where the client itself did not."""
         limits = task.limits
         if told.enough:
             return

@@ -8,21 +8,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ClientProgram:
-    """One client."""
+    """The program of one client: its name, its package, its files and how people sign in."""
 
     name: str
     package: str
-    """On npm."""
+    """The name of its package on npm."""
     keys: tuple[str, ...]
     """Variables that stand in for a sign-in."""
     folder: str
-    """Where it keeps its things, from the home."""
+    """The directory of its files, from the home."""
     elsewhere: str
-    """The variable that says another place for them."""
+    """The variable that names another directory for them."""
     store: str
     """The file of that folder that holds the sign-in."""
     sign_in: str
-    """What to do about a missing one."""
+    """The advice when no sign-in is found."""
     settings: tuple[str, ...] = ()
     """Files of the home that describe services, one of which may need no sign-in."""
 
@@ -82,12 +82,12 @@ CLIENTS = {program.name: program for program in (CLAUDE, CODEX, OPENCODE)}
 
 @dataclass(frozen=True)
 class Located:
-    """An installed client."""
+    """The place of an installed client."""
 
     path: Path
     """Its real executable."""
     needs: Path
-    """The file or the directory that holds all of it."""
+    """The file or the directory that holds the whole installation."""
 
 
 def located(program: ClientProgram, env: Mapping[str, str]) -> Located | None:

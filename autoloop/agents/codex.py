@@ -1,12 +1,9 @@
-"""Codex, headless: `codex exec --json`.
+"""Codex, headless: `codex exec --json`, and the record that it keeps of its thread.
 
-As observed with version 0.169.0: it has no limit of turns or costs, and its events tell tokens only at the end; the
-record that it keeps of its thread tells them after each answer, so that is read beside them. Statuses stand in the
-words of an error alone. It waits for ever for a network that is not there.
-
-The record that Codex keeps of a thread while it works: tokens after each answer, the model, the version.
-
-Its format is nobody's promise. What is not found there is not known, and does no harm.
+As observed with version 0.169.0: it has no limit of turns or costs, and its events tell tokens only at the end. Its
+record of the thread (the rollout file) tells tokens after each answer, the model and the version, so that is read
+beside the events. The record's format is undocumented: what is not found there is unknown, and does no harm. Statuses
+stand in the words of an error alone. It waits for ever for a network that is not there.
 """
 
 import json
@@ -30,13 +27,13 @@ from autoloop.ports import Room, Task
 
 
 class CodexAgent(ClientAgent):
-    """Codex."""
+    """The agent `codex`: Codex, headless in the agent's tree."""
 
     program: ClassVar[ClientProgram] = CODEX
     foreign = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED", "CODEX_THREAD_ID")
 
     def command(self, task: Task, prompt: str) -> list[str]:
-        """Events on standard output; its own sandbox is off where ours is on."""
+        """The options of `codex exec`: events on standard output; its own sandbox is off where ours is on."""
         words = ["exec", "--json", "--skip-git-repo-check", "--ignore-user-config"]
         if task.sandbox.tier == "none":
             words += ["-s", "workspace-write"]
@@ -49,7 +46,7 @@ class CodexAgent(ClientAgent):
         return [*words, *self.args, "--", prompt]
 
     def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
-        """For its events, and for what it records."""
+        """The reader of its events, and of the record of its thread."""
         if task.sandbox.tier == "none":
             folder = self.program.signed_in(Path(self.env.get("HOME") or Path.home()), self.env).parent
         else:
@@ -59,12 +56,12 @@ class CodexAgent(ClientAgent):
 
 @dataclass
 class Rollout:
-    """The record of one thread, read as it grows."""
+    """The record (rollout file) of one thread, read as it grows."""
 
     folder: Path
     thread: str = ""
     used: dict[str, Any] = field(default_factory=dict)
-    """The tokens of all answers."""
+    """The tokens of all answers so far."""
     answers: int = 0
     model: str = ""
     version: str = ""
@@ -77,7 +74,7 @@ class Rollout:
         self._lines = Lines(self._take, _LONGEST)
 
     def read(self, *, at_once: bool = False) -> bool:
-        """Take what is new; whether anybody looked."""
+        """Take what was added; whether the record was looked at."""
         if not self.thread or (time.monotonic() - self.looked < _PAUSE and not at_once):
             return False
         self.looked = time.monotonic()
@@ -130,7 +127,7 @@ class CodexReader(Reader):
         self.tools = 0
 
     def event(self, event: dict[str, Any]) -> None:
-        """By its type."""
+        """Take one event, by its `type`."""
         match event.get("type"):
             case "thread.started":
                 self.rollout.thread = str(event.get("thread_id") or "")
@@ -149,7 +146,7 @@ class CodexReader(Reader):
                 self._failed(str(event.get("message") or ""), last=False)
 
     def look(self, *, at_once: bool = False) -> None:
-        """Whether a limit is reached: it has none of its own."""
+        """End the session at a limit: Codex has none of its own."""
         if not self.rollout.read(at_once=at_once):
             return
         told, left = self.told, self.task.left
@@ -217,7 +214,7 @@ class CodexReader(Reader):
 
 
 def usage_of(used: Mapping[str, Any]) -> Usage:
-    """Its count of tokens; the input holds what was cached."""
+    """Codex's count of tokens as a `Usage`; its input includes what was cached."""
     cached = int(used.get("cached_input_tokens") or 0)
     return Usage(
         input=max(int(used.get("input_tokens") or 0) - cached, 0),

@@ -1,4 +1,4 @@
-"""What an agent's processes find around them: variables, and what of the user's home they may write."""
+"""The environment of an agent's processes: its variables, and which parts of the home it may write."""
 
 import os
 from collections.abc import Iterable, Mapping

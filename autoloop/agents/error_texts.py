@@ -1,12 +1,12 @@
-"""What the words and statuses of clients and their services mean: one taxonomy for all of them."""
+"""The meaning of the error texts and statuses of clients and their services: one taxonomy for all of them."""
 
 import re
 import time
 
 from autoloop.core.session import SessionFailure
 
-Clue = tuple[SessionFailure, str, float | None]
-"""The failure, what was said, and when to come back."""
+KnownError = tuple[SessionFailure, str, float | None]
+"""A failure, the words that told it, and when to come back in Unix seconds."""
 _WORDS: tuple[tuple[SessionFailure, str], ...] = (
     (
         SessionFailure.OUT_OF_QUOTA,
@@ -59,10 +59,10 @@ _O_CLOCK = re.compile(
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def failure_of(status: int | None, said: str, now: float | None = None) -> Clue | None:
-    """What a status and the words beside it mean; None when they mean nothing that is known.
+def failure_of(status: int | None, said: str, now: float | None = None) -> KnownError | None:
+    """The failure that a status and the words beside it stand for; None when they are not known.
 
-    Quota and length of context come in the clothes of other statuses, so these words go first.
+    Quota and length of context come with the statuses of other failures, so these words are looked for first.
     """
     if status is None and (found := _STATUS.search(said)):
         status = int(found[1])

@@ -1,4 +1,4 @@
-"""What a client tells of its session, as it tells it: events read live, and what they add up to."""
+"""What a client tells of its session while it runs: events read live, and what they add up to."""
 
 import json
 import time
@@ -22,7 +22,7 @@ LONGEST_EVENT = 8 << 20
 
 @dataclass
 class SessionLog:
-    """What a client has told of a session so far."""
+    """The session so far, as the client's events tell it."""
 
     transcript: Transcript
     trajectory: Trajectory
@@ -42,16 +42,16 @@ class SessionLog:
     patience: float = PATIENCE
 
     def say(self, text: str) -> None:
-        """Something that the model said."""
+        """Take a text that the model said."""
         if text:
             self.transcript.tell("stdout", text.splitlines())
 
     def show(self, text: str) -> None:
-        """Something that the client did, in a few words."""
+        """Take something that the client did, in a few words."""
         self.transcript.tell("tool", [one_line(text, 160)])
 
     def works(self) -> None:
-        """The model answered: what went wrong before is over."""
+        """Take a sign that the model answers: earlier failures of the service are over."""
         self.answered = True
         if not self.enough:
             self.failure, self.detail, self.retry_at, self.troubled = None, "", None, None
@@ -90,18 +90,18 @@ class Reader(ABC):
 
     @abstractmethod
     def event(self, event: dict[str, Any]) -> None:
-        """One event of the stream."""
+        """Take one event of the stream."""
 
     def passing(self, event: dict[str, Any]) -> bool:
         """Whether an event is one of many small ones, which the record can do without."""
         return False
 
     def errors(self, lines: list[str]) -> None:
-        """Lines of standard error."""
+        """Take lines of the client's standard error."""
         self.told.transcript.say("stderr", lines)
 
     def look(self, *, at_once: bool = False) -> None:  # noqa: B027 - most need nothing
-        """Called many times a second while the client works."""
+        """Check limits and files; called many times a second while the client works."""
 
     def lines(self, lines: list[str]) -> None:
         """Lines of standard output; what is no event is shown as it is."""
@@ -128,7 +128,7 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 def shown(name: str, given: Mapping[str, Any]) -> str:
-    """A tool call in a few words."""
+    """A tool call in a few words, as progress shows it."""
     about = given.get("command") or given.get("file_path") or given.get("path") or given.get("pattern") or ""
     return f"$ {about}" if name.lower() in ("bash", "shell") else f"{name} {about}".strip()
 

@@ -1,6 +1,6 @@
 """Knobs in files: find the one value that a pattern names, write another, leave the rest as it is.
 
-Reading and writing files of the agent's tree, and nothing outside of it.
+It reads and writes files of the agent's tree, and refuses paths outside of it.
 """
 
 import itertools
@@ -20,7 +20,7 @@ _EXAMPLE = "The pattern is a regular expression in which ^ and $ match at lines,
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a knob's value stands in its file, and what stands there."""
+    """The place of a knob's value in its file, and the text there."""
 
     knob: Knob
     start: int
@@ -29,7 +29,7 @@ class Spot:
 
     @property
     def value(self) -> Parameter | None:
-        """What stands there, as a value of the knob's type; None when it is none."""
+        """The value at the place, of the knob's type; None when the text is no such value."""
         match self.knob.type:
             case "int":
                 return _number(int, self.now)

@@ -21,7 +21,7 @@ from autoloop.errors import AutoloopError
 from autoloop.ports import Room, Task
 
 _ALLOWED = {"permission": {"edit": "allow", "bash": "allow", "webfetch": "deny", "external_directory": "allow"}}
-"""What would ask is rejected, since nobody answers."""
+"""Permissions: what would ask is denied, since nobody answers."""
 _TROUBLE = re.compile(r'level=ERROR .*\bmessage="stream error".*?\bsmall=false\b.*?\berror\.error="((?:[^"\\]|\\.)*)"')
 _NO_MODEL = re.compile(r'level=ERROR .*\berror="ProviderModelNotFoundError: ([^"]*)"')
 _GIVEN = "OPENCODE_CONFIG_CONTENT"
@@ -32,17 +32,17 @@ _OVERFLOWS = 3
 
 
 class OpencodeAgent(ClientAgent):
-    """opencode."""
+    """The agent `opencode`, headless in the agent's tree."""
 
     program: ClassVar[ClientProgram] = OPENCODE
 
     @classmethod
     def has_key(cls, env: Mapping[str, str]) -> bool:
-        """Which service a key is for depends on the model, so the sign-in is lent all the same."""
+        """False: which service a key is for depends on the model, so the sign-in is always copied."""
         return False
 
     def command(self, task: Task, prompt: str) -> list[str]:
-        """Events on standard output."""
+        """The options of `opencode run`: events on standard output."""
         words = ["run", "--format", "json", "--print-logs", "--log-level", "WARN"]
         if self.model:
             words += ["-m", self.model]
@@ -61,7 +61,7 @@ class OpencodeAgent(ClientAgent):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The user's own settings for it."""
+        """The user's own settings of opencode that came with the environment."""
         try:
             found = json.loads(self.env.get(_GIVEN) or "{}")
         except ValueError:
@@ -71,7 +71,7 @@ class OpencodeAgent(ClientAgent):
         return found
 
     def furnish(self, home: Path) -> None:
-        """Its settings: without them a service of the user's own is not known."""
+        """Write the user's settings: without them a service that they describe is unknown."""
         for name in self.program.settings:
             with suppress(OSError):
                 text = (Path(self.env.get("HOME") or Path.home()) / name).read_bytes()
@@ -80,7 +80,7 @@ class OpencodeAgent(ClientAgent):
                 (home / name).write_bytes(text)
 
     def reader(self, told: SessionLog, task: Task, room: Room) -> Reader:
-        """For its events and its log."""
+        """The reader of its events and of its log."""
         return OpencodeReader(told, task)
 
 
@@ -93,7 +93,7 @@ class OpencodeReader(Reader):
     """How often it had to begin anew with a summary."""
 
     def errors(self, lines: list[str]) -> None:
-        """Its log."""
+        """Take lines of its log, which standard error carries."""
         for line in lines:
             if found := _NO_MODEL.search(line):
                 self.told.stop(SessionFailure.UNREACHABLE, found[1])
@@ -105,7 +105,7 @@ class OpencodeReader(Reader):
         super().errors(lines)
 
     def event(self, event: dict[str, Any]) -> None:
-        """By its type."""
+        """Take one event, by its `type`."""
         part = event.get("part") or {}
         match event.get("type"):
             case "text":

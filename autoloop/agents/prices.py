@@ -13,7 +13,7 @@ _DATE = re.compile(r"(-latest|[-@]\d{8}|-\d{4}-\d{2}-\d{2})$")
 
 
 class Price(Frozen):
-    """US dollars for a million tokens."""
+    """The price of a model's tokens, in US dollars for a million."""
 
     input: float
     output: float
@@ -22,7 +22,7 @@ class Price(Frozen):
     cache_write: float | None = None
 
     def of(self, usage: Usage) -> float:
-        """US dollars."""
+        """The price of this usage in US dollars."""
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input if self.cache_write is None else self.cache_write
         parts = (

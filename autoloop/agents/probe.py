@@ -1,10 +1,8 @@
-"""What is there of each agent: installed, signed in, within reach; and what to do where something is missing.
+"""The state of each agent: installed, signed in, within reach; and what to do where something is missing.
 
-Nothing here asks a model anything, so looking costs nothing.
-
-Whether a model answers, before a night depends on it: one question, of which one token is waited for.
-
-Only the built-in agents are asked, because their calls are ours. A client is looked at without a call: see `probing`.
+Looking (`probe`) asks no model anything and costs nothing. `ask` sends one question and waits for one token of an
+answer, so that a night does not depend on a model that is not there; only services that the built-in agent calls are
+asked, never a client.
 """
 
 from __future__ import annotations
@@ -41,19 +39,19 @@ _NUMBER = re.compile(r"\d+(\.\d+)+")
 
 @dataclass(frozen=True)
 class Probe:
-    """One profile, and whether it could be used now."""
+    """The state of one profile's agent: whether it could be used now."""
 
     profile: str
     agent: str
     model: str = ""
     version: str = ""
     signed_in: str = ""
-    """By what, as far as that can be told without asking."""
+    """The file or variable that signs in, as far as that can be told without asking."""
     problem: str = ""
     """Why it cannot be used; empty when it can."""
     remedy: str = ""
     sandbox: str = ""
-    """What of the user's home it may write when it runs."""
+    """Parts of the user's home that it may write when it runs."""
 
     @property
     def usable(self) -> bool:
@@ -62,7 +60,7 @@ class Probe:
 
 
 def probe(profile: Profile, root: Path, environ: Mapping[str, str]) -> Probe:
-    """What is there of a profile's agent."""
+    """The state of a profile's agent, found without asking a model."""
     known = variables(root, environ)
     home = Path(environ.get("HOME") or Path.home())
     if profile.agent in CLIENTS:
@@ -89,12 +87,12 @@ def _probe_client(profile: Profile, client: ClientProgram, known: Mapping[str, s
     version = _version(path)
     store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
-    lent = "" if by or not store.is_file() else _at_home(store, home)
-    by = by or lent or _made_key(client, home, known) or _described(client, home)
+    copied = "" if by or not store.is_file() else _at_home(store, home)
+    by = by or copied or _made_key(client, home, known) or _described(client, home)
     if not by and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)
         return Probe(**{**vars(found), "version": version})
-    written = ", ".join([*([lent] if lent else []), *profile.home])
+    written = ", ".join([*([copied] if copied else []), *profile.home])
     return Probe(profile.name, profile.agent, profile.model, version, by or "args", sandbox=written)
 
 
@@ -147,7 +145,7 @@ def _probe_openai(profile: Profile, known: Mapping[str, str]) -> Probe:
             return _missing(profile, "OPENAI_API_KEY is not set", remedy)
         return Probe(profile.name, profile.agent, profile.model, signed_in=key)
     if problem := _unreachable(f"{url.rstrip('/')}/models"):
-        return _missing(profile, problem, "Start the server, or mend OPENAI_BASE_URL.")
+        return _missing(profile, problem, "Start the server, or fix OPENAI_BASE_URL.")
     return Probe(profile.name, profile.agent, profile.model, signed_in=key or url)
 
 
@@ -208,7 +206,7 @@ _PASSING = (SessionFailure.RATE_LIMITED, SessionFailure.OVERLOADED)
 
 @dataclass(frozen=True)
 class AskedModel:
-    """What came of the question."""
+    """The result of asking a model for one token."""
 
     seconds: float
     problem: str = ""
@@ -249,13 +247,13 @@ def _remedy(failure: SessionFailure, profile: Profile) -> str:
     match failure:
         case SessionFailure.NOT_SIGNED_IN:
             key = _KEYS.get(profile.agent)
-            return f"Mend {key} in the environment or in .env." if key else "Mend what signs its calls."
+            return f"Fix {key} in the environment or in .env." if key else "Fix what signs its calls."
         case SessionFailure.OUT_OF_QUOTA:
             return "Add credit, or name another model."
         case SessionFailure.UNREACHABLE:
-            return "Mend the model's name or the service's address."
+            return "Fix the model's name or the service's address."
         case _:
-            return f"Mend the profile; `autoloop agents {profile.name} --check` tries it alone."
+            return f"Fix the profile; `autoloop agents {profile.name} --check` tries it alone."
 
 
 def profiles_at_hand(settings: Settings, *, has_knobs: bool = False) -> Iterator[Profile]:

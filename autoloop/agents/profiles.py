@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class ProfileTable(Frozen):
-    """`[profiles.NAME]` as one file has it."""
+    """A table `[profiles.NAME]` of one `autoloop.toml`."""
 
     agent: Text | None = Field(None, description=f"{', '.join(AGENTS)}, or {DOTTED}")
     command: Text | None = Field(None, description="a command line for the shell, as a text")
@@ -47,7 +47,7 @@ class ProfileTable(Frozen):
 
 
 class SettingsTable(Frozen):
-    """`autoloop.toml`."""
+    """The content of one file `autoloop.toml`."""
 
     default_profile: Text | None = Field(None, description="a profile's name, as a text")
     sandbox: Literal["auto", "bwrap", "landlock", "none"] | None = Field(
@@ -59,7 +59,7 @@ class SettingsTable(Frozen):
 
 
 class Profile(Frozen):
-    """Agent, model, prompt and options, named."""
+    """A named choice of agent, model, prompt and options."""
 
     name: str
     agent: str
@@ -67,11 +67,11 @@ class Profile(Frozen):
     model: str = ""
     effort: str = ""
     script: str = ""
-    """Path from the repository's root."""
+    """The path of a script, from the repository's root."""
     fallback: str = ""
     """The profile that takes over when the agent cannot be reached."""
     prompt: str = ""
-    """Path from the repository's root."""
+    """The path of a prompt, from the repository's root."""
     env: tuple[str, ...] = ()
     """Names of variables that the agent needs; their values come from the environment or `.env`."""
     home: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Profile(Frozen):
 
 
 class Settings(Frozen):
-    """What the files and the environment say together."""
+    """The settings in force, from all files and the environment."""
 
     default_profile: str | None = None
     sandbox: Literal["auto", "bwrap", "landlock", "none"] = "auto"

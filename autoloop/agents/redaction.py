@@ -21,14 +21,14 @@ _LONG = 24
 
 
 class Redaction:
-    """Replaces known secrets, and what looks like one."""
+    """Replaces known secrets in texts, and whatever looks like one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         words = {word for word in secrets if len(word) >= _SHORTEST}
         self._known = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True)))) if words else None
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """The text with every secret replaced."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         return _KEYS.sub(HIDDEN, text)

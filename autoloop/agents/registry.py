@@ -1,6 +1,6 @@
 """Agents by name: the built-in ones, and classes of the user's own as `package.module:Class`.
 
-Importing this package imports no agent; each is loaded when it is asked for.
+Importing this module imports no agent; each is loaded when it is asked for.
 """
 
 from importlib import import_module

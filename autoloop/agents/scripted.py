@@ -27,7 +27,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True)
 class Write:
-    """Write a file of the tree."""
+    """An action that writes a file of the tree."""
 
     __pydantic_config__ = _STRICT
     path: str
@@ -36,7 +36,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Replace:
-    """Replace a text in a file, wherever it stands; it has to be there."""
+    """An action that replaces a text in a file, wherever it stands; it has to be there."""
 
     __pydantic_config__ = _STRICT
     path: str
@@ -46,7 +46,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete a file."""
+    """An action that deletes a file of the tree."""
 
     __pydantic_config__ = _STRICT
     path: str
@@ -54,14 +54,14 @@ class Delete:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Change nothing."""
+    """An action that changes nothing in the tree."""
 
     __pydantic_config__ = _STRICT
 
 
 @dataclass(frozen=True)
 class Fail:
-    """End the session with a failure; what was changed before it stays."""
+    """An action that ends the session with a failure; what was changed before it stays."""
 
     __pydantic_config__ = _STRICT
     failure: SessionFailure = SessionFailure.EXITED
@@ -70,7 +70,7 @@ class Fail:
 
 @dataclass(frozen=True)
 class Shell:
-    """Run a command line in the tree, as the `command` agent does."""
+    """An action that runs a command line in the tree, as the `command` agent does."""
 
     __pydantic_config__ = _STRICT
     command: str

@@ -1,9 +1,9 @@
-"""A user's sign-in, lent to a session in a sandbox: a copy in its private home, kept equal to the user's own both ways.
+"""A user's sign-in for a session in a sandbox: a copy in its private home, kept equal to the user's own both ways.
 
 Refresh tokens are good for one use, so whoever renews one must be heard by the other at once. A bound file will not
-do: Codex renews its by renaming another onto it, which a mount refuses, and the token is spent. A bound directory
-will not do either: what is put beside the sign-in (settings, hooks, instructions, memories) would act on the user's
-own sessions later, and carry from one experiment to the next.
+do: Codex renews its by renaming another onto it, which a mount refuses (rename(2): EBUSY), and the token is spent. A
+bound directory will not do either: what is put beside the sign-in (settings, hooks, instructions, memories) would act
+on the user's own sessions later, and carry from one experiment to the next.
 """
 
 import json
@@ -28,15 +28,15 @@ class BorrowedSignIn:
     home: Path
     """The private home."""
     place: Path
-    """Of the copy, from there."""
+    """The path of the copy, from the private home."""
     agreed: bytes | None = None
-    """What both held last; None when nothing is lent."""
+    """The content that both held last; None when there is no copy."""
     looked: float = 0.0
     folder: int = -1
-    """Of the copy: a descriptor."""
+    """An open descriptor of the copy's directory."""
 
     def rescue(self) -> None:
-        """Bring home what a session renewed that was killed before anybody looked."""
+        """Bring home a token that a session renewed which was killed before anybody looked."""
         folder = _folder(self.home, self.place)
         if folder is None:
             return
@@ -47,7 +47,7 @@ class BorrowedSignIn:
         finally:
             os.close(folder)
 
-    def lend(self) -> None:
+    def copy_in(self) -> None:
         """Make the copy, in a home that nobody else has written to."""
         self.agreed = _read(self.own)
         if self.agreed is None:

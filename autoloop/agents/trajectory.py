@@ -31,7 +31,7 @@ LARGEST = 32 << 20
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call of the model."""
+    """A tool call of the model, as a step records it."""
 
     id: str
     name: str
@@ -69,11 +69,11 @@ class Trajectory:
             self._write_whole()
 
     def system(self, text: str) -> None:
-        """What the model was told about itself."""
+        """Record the system prompt that the model was given."""
         self._begin({"source": "system", "message": self._clean(text)})
 
     def user(self, text: str) -> None:
-        """What it was asked."""
+        """Record the prompt of the session."""
         self._begin({"source": "user", "message": self._clean(text)})
 
     def agent(
@@ -87,7 +87,7 @@ class Trajectory:
         usage: Usage | None = None,
         cost_usd: float | None = None,
     ) -> None:
-        """An answer, or with the id of the one before more of that."""
+        """Record an answer, or with the id of the one before more of that."""
         step = self._open
         if step is None or not message_id or message_id != self._message:
             step = self._begin({"source": "agent", "message": ""})
@@ -103,7 +103,7 @@ class Trajectory:
             step["metrics"] = _metrics(usage, cost_usd)
 
     def observe(self, call_id: str, content: str) -> None:
-        """What came of a tool call of the latest answer; of any other it stands without its call."""
+        """Record the result of a tool call of the latest answer; of any other it stands without its call."""
         step = self._open or self._begin({"source": "system", "message": ""})
         known = {call["tool_call_id"] for call in step.get("tool_calls", ())}
         result = {"source_call_id": call_id} if call_id in known else {}
@@ -111,7 +111,7 @@ class Trajectory:
         results.append({**result, "content": self._clean(content)})
 
     def finish(self, usage: Usage | None = None, cost_usd: float | None = None) -> None:
-        """What all of it cost, where the agent says so itself."""
+        """Record the cost of the session, where the agent says so itself."""
         self._told = (usage, cost_usd)
 
     def _begin(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class Trajectory:
         (self.folder / STEPS).unlink()
 
     def _lines(self) -> Iterator[bytes]:
-        """The written steps; a session that never began has one that says so, since ATIF wants at least one."""
+        """The written steps; one that says so for a session that never began, since ATIF wants at least one."""
         if not self._steps:
             yield json.dumps(
                 {"step_id": 1, "source": "system", "message": "the session ended before it began"}

@@ -1,4 +1,4 @@
-"""What a session says while it says it: recorded, passed on line by line, its closing notes remembered.
+"""The transcript of a session, written while it runs: recorded, passed on line by line, its closing notes remembered.
 
 Memory stays bounded however much is said; the record on disk ends at `largest` bytes and says so, or where the disk
 is full: no session ends for want of its record.
@@ -113,7 +113,7 @@ class Lines:
         self.rest = ""
 
     def feed(self, chunk: bytes) -> None:
-        """Some more bytes."""
+        """Take some more bytes, and pass on the lines that they complete."""
         *lines, self.rest = (self.rest + self.decoder.decode(chunk)).split("\n")
         if len(self.rest) > self.longest:
             lines.append(self.rest)
@@ -122,7 +122,7 @@ class Lines:
             self.take([line.removesuffix("\r") for line in lines])
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Pass on the last line, which has no end."""
         rest = self.rest + self.decoder.decode(b"", final=True)
         if rest:
             self.take([rest])
@@ -140,7 +140,7 @@ class Closing:
         self.notes = ""
 
     def take(self, lines: list[str]) -> None:
-        """Some more lines."""
+        """Take the next lines of the text."""
         more = "\n".join(lines) + "\n"
         self.window += more
         if _TAG.search(more):
@@ -149,7 +149,7 @@ class Closing:
         self.window = self.window[-_WINDOW:]
 
     def text(self) -> str:
-        """The end, with the notes before it when they stand earlier."""
+        """The end of the text, with the notes before it when they stand earlier."""
         end = self.window[-END:]
         for block in blocks(end):
             if block in self.packet:

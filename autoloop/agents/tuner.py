@@ -39,11 +39,11 @@ Setting = dict[str, Parameter]
 
 
 class TunerAgent:
-    """Sets the program's knobs."""
+    """The agent `tuner`: sets the program's knobs to values that a search proposes."""
 
     @classmethod
     def from_profile(cls, profile: Profile, root: Path, environ: Mapping[str, str]) -> Self:
-        """It needs no settings, only Optuna."""
+        """A tuner for any profile: it needs no settings, only Optuna."""
         if importlib.util.find_spec("optuna") is None:
             raise AutoloopError(MISSING, HINT)
         return cls()
@@ -75,7 +75,7 @@ class _Turned(NamedTuple):
 
 
 def _turn(task: Task) -> _Turned:
-    """Choose a setting and write it."""
+    """Choose a setting and write it to the files."""
     knobs = task.goal.knobs
     if not knobs:
         raise AutoloopError("the program declares no knobs")
@@ -111,7 +111,7 @@ class _Search:
         return tuple(setting.get(knob.name) for knob in self.knobs)
 
     def _asked(self) -> Iterator[Setting]:
-        """What Optuna proposes."""
+        """Settings that Optuna proposes, one after the other."""
         space = {knob.name: _distribution(knob) for knob in self.knobs}
         study = self._study(space)
         for _ in range(_ASKED):
@@ -134,7 +134,7 @@ class _Search:
         return study
 
     def _told(self) -> list[Trial]:
-        """The newest, and of those before them the best; oldest first."""
+        """The trials that the search is told of: the newest, and the best of those before; oldest first."""
         older, newest = self.history[: -_TOLD // 2], self.history[-_TOLD // 2 :]
         sign = 1 if self.direction is Direction.LOWER else -1
         measured = [trial for trial in older if trial.metric is not None]
@@ -142,7 +142,7 @@ class _Search:
         return [*sorted(best, key=lambda trial: trial.experiment), *newest]
 
     def _unasked(self) -> Iterator[Setting]:
-        """Anything else: each setting that is left when they can be listed, else random ones."""
+        """Settings that Optuna did not propose: each that is left when they can be listed, else random ones."""
         chance = random.Random(self.seed)
         values = [_values(knob) for knob in self.knobs]
         if all(values) and math.prod(map(len, values)) <= _LISTABLE:

@@ -1,4 +1,4 @@
-"""Agents that hold an agent: one that tries again, one that takes another, one that minds the budget."""
+"""Agents that hold an agent: one that tries again, one that takes another, one that keeps to the budget."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from autoloop.ports import Agent, Left, OnProgress, Progress, Task
 
 @dataclass(frozen=True)
 class Retrying:
-    """Waits for what passes by itself, and for a quota that is reset in time; then begins the session again."""
+    """Waits for what goes away by itself, and for a quota that is reset in time; then begins the session again."""
 
     agent: Agent
     clock: Callable[[], float] = field(default=time, repr=False)

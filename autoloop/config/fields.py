@@ -135,7 +135,7 @@ def _at(location: tuple[int | str, ...], values: Any) -> Any:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """`quality_gates.errors.max`, `knobs[0].low`."""
+    """A location as people write it: `quality_gates.errors.max`, `knobs[0].low`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return "".join(steps).removeprefix(".")
 

@@ -19,7 +19,7 @@ _UNKNOWN = "sh -c 'echo put your command into COMMAND of measure.sh >&2; exit 1'
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What was written, and what the person should know."""
+    """The files that `init` wrote, and what the user should know."""
 
     slug: str
     directory: Path

@@ -1,4 +1,4 @@
-"""Where things lie on this machine: the cache directory, the user's settings; and the versions in force."""
+"""The places that autoloop uses on this machine (cache directory, user's settings), and the versions of its tools."""
 
 import sys
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """The versions that a run depends on."""
+    """The versions of autoloop and Python, and the platform, for the record of a run."""
     try:
         own = version("autoloop-engine")
     except PackageNotFoundError:

@@ -30,7 +30,7 @@ Part = TypeVar("Part", bound=BaseModel)
 
 @dataclass(frozen=True)
 class FieldNote:
-    """One field of `config.toml`, for people."""
+    """The description of one field of `config.toml`, for people."""
 
     name: str
     default: str
@@ -117,7 +117,7 @@ def _require_private(root: Path, path: str, source: str, tracked: Callable[[str]
 
 
 def hints(program: Program) -> list[str]:
-    """What the program lacks that does not stop a run, one sentence each."""
+    """Warnings of what the program lacks that does not stop a run, one sentence each."""
     empty = not program.text.strip()
     return [f"{program.directory}/program.md should say what the agent is to achieve."] if empty else []
 
@@ -151,7 +151,7 @@ def _is_program(directory: Path) -> bool:
 
 
 def _inside(root: Path, directory: Path) -> list[str]:
-    """The directory's paths from the repository's root, through links and without; none outside."""
+    """The directory's paths from the repository's root, with links resolved and not; none when it lies outside."""
     found = []
     for path, base in ((directory.absolute(), root.absolute()), (directory.resolve(), root.resolve())):
         if path.is_relative_to(base):
@@ -208,7 +208,7 @@ def _protecting(scope: Scope, directories: list[str]) -> Scope:
 
 
 def _plain(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """`./node_modules/` as `node_modules`."""
+    """Paths without a leading `./` and a trailing slash: `./node_modules/` as `node_modules`."""
     return tuple(str(PurePosixPath(path)) for path in paths)
 
 

@@ -21,9 +21,9 @@ class ScaffoldPlan:
     slug: str
     metric: str
     what: str
-    """What is measured, as the end of a sentence."""
+    """The thing measured, as the end of a sentence."""
     command: str
-    """Words of bash."""
+    """The measured command, as words of bash."""
     setup: str = ""
     """Lines of bash before the command."""
     python: str = "python3"

@@ -46,7 +46,7 @@ def _token(token: str) -> str:
 
 
 def _set(body: str) -> str:
-    """`[ab]`, `[a-z]`, `[!ab]`; never a `/`. What is no set, such as `[z-a]`, stands for itself."""
+    """A bracket expression as a regular expression; it never matches `/`. An invalid one is taken literally."""
     negated = len(body) > 1 and body[0] in "!^"
     inner = re.sub(r"([\\[\]^&|~])", r"\\\1", body[negated:])
     found = f"(?!/)[{'^' * negated}{inner}]"

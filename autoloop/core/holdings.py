@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What became of whoever made it."""
+    """How the run, bench or process that holds something on the disk ended."""
 
     ALIVE = "alive"
     FINISHED = "finished"
@@ -24,19 +24,19 @@ class State(StrEnum):
 
 
 class Part(StrEnum):
-    """What is held."""
+    """One kind of data that a run or a bench holds on the disk."""
 
     TREES = "trees"
     """The three trees, with the git directory and the indexes behind them."""
     CACHES = "caches"
     """`cache_paths` in the trees, and private homes."""
     SCRATCH = "scratch"
-    """Directories of samples."""
+    """The scratch directories of samples."""
     SEALED = "sealed"
     JOURNAL = "journal"
     """Journal, views, record and log."""
     SESSIONS = "sessions"
-    """Packets, transcripts and diffs, but for the next."""
+    """Packets, transcripts and diffs of experiments; transcripts may be counted apart."""
     TRANSCRIPTS = "transcripts"
     """Packets and transcripts of experiments that were not kept; told apart only when they are asked for."""
     LITTER = "litter"
@@ -50,9 +50,9 @@ class Part(StrEnum):
 
 
 MADE_AGAIN = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH, Part.LITTER})
-"""What a resume makes anew, or nobody needs."""
+"""The parts that a resume makes anew, or that nobody needs."""
 LASTING = frozenset({Part.SEALED, Part.JOURNAL, Part.SESSIONS, Part.TRANSCRIPTS, Part.REFS})
-"""What a run is."""
+"""The parts without which a run is lost."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,9 @@ class Holding:
     repository: str = ""
     """The checkout that it belongs to; empty when that is not known."""
     here: bool = True
-    """Whether it is this repository's, a demo's, or no existing one's."""
+    """Whether it belongs to this repository, to a demo, or to a repository that no longer exists."""
     own: bool = False
-    """Whether it is this repository's."""
+    """Whether it belongs to this repository."""
     sizes: Mapping[Part, int] = field(default_factory=dict)
     """Bytes on the disk."""
     refs: int = 0
@@ -99,7 +99,7 @@ class Holding:
     """Whether it is the latest bench that is done, whose workspaces people may still want to see."""
 
     def parts_to_go(self, options: CleanOptions) -> frozenset[Part]:
-        """What of it may go."""
+        """The parts that may be removed under these options."""
         if self.state in (State.ALIVE, State.NEWER) or (self.state is State.KILLED and not options.killed):
             return frozenset()
         if not self.here and not options.everywhere:
@@ -121,7 +121,7 @@ class Holding:
         return sum(self.sizes.get(part, 0) for part in self.parts_to_go(options))
 
     def has_something_to_go(self, options: CleanOptions) -> bool:
-        """Whether anything would change."""
+        """Whether removing with these options would change anything."""
         parts = self.parts_to_go(options)
         loses_branch = Part.BRANCH in parts and bool(self.branch)
         return self.frees(options) > 0 or (Part.REFS in parts and self.refs > 0) or loses_branch

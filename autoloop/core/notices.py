@@ -9,7 +9,7 @@ from autoloop.core.text import percent
 
 
 class Notice(Frozen):
-    """One message."""
+    """One message for people who are away: a title and a text."""
 
     title: str
     text: str
@@ -18,7 +18,7 @@ class Notice(Frozen):
 
 
 def run_ended(summary: Summary) -> Notice:
-    """What came of a run."""
+    """The notice that a run ended, with what came of it."""
     verdicts = f"{summary.kept} kept, {summary.discarded} discarded, {summary.crashed} crashed"
     gain = (
         "" if summary.gain is None or not summary.kept else f"; {summary.metric_field} {percent(summary.gain, '+.3g')}"
@@ -29,19 +29,19 @@ def run_ended(summary: Summary) -> Notice:
 
 
 def failed(message: str) -> Notice:
-    """Why nothing goes on."""
+    """The notice that a run or a bench stopped with an error."""
     return Notice(title="autoloop: it could not go on", text=message, is_end=True)
 
 
 def experiment_ended(program: str, row: Row) -> Notice:
-    """What came of one experiment."""
+    """The notice that an experiment was decided."""
     gain = "" if row.gain is None else f" {percent(row.gain, '+.3g')}"
     title = f"autoloop: {program} {row.experiment}, {row.status.value}{gain}"
     return Notice(title=title, text=row.description or row.why or row.reason or row.status.value, is_end=False)
 
 
 def bench_ended(summary: BenchSummary) -> Notice:
-    """What came of a bench."""
+    """The notice that a bench ended, with its pass rates."""
     lines = []
     for arm in summary.arms:
         share = "no trial counts" if arm.rate.value is None else percent(arm.rate.value, ".1f")
@@ -52,6 +52,6 @@ def bench_ended(summary: BenchSummary) -> Notice:
 
 
 def trial_ended(suite: str, key: TrialKey, result: TrialResult) -> Notice:
-    """What came of one trial."""
+    """The notice that one trial of a bench came to a result."""
     why = result.detail or result.failure_mode or f"in {result.seconds:.0f} s"
     return Notice(title=f"autoloop: {suite} {key.task}, {result.outcome.value}", text=f"{key.arm}: {why}", is_end=False)

@@ -1,4 +1,4 @@
-"""Seeds and coin flips that a resumed run finds again."""
+"""Seeds and coin flips derived from the run's seed, so that a resumed run draws the same again."""
 
 import hashlib
 

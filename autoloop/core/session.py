@@ -1,7 +1,4 @@
-"""One agent session from prompt to exit: what it cost and how it ended.
-
-Tokens that a session used, by what they cost.
-"""
+"""One agent session from prompt to exit: how it ended, and what it cost in dollars and tokens."""
 
 from enum import StrEnum
 
@@ -14,7 +11,7 @@ class SessionFailure(StrEnum):
     NOT_INSTALLED = "not_installed"
     NOT_SIGNED_IN = "not_signed_in"
     OUT_OF_QUOTA = "out_of_quota"
-    """Quota or credit is used up."""
+    """The quota or the credit of the account is used up."""
     UNREACHABLE = "unreachable"
     """Its service does not answer, or it could not be started for another reason."""
     RATE_LIMITED = "rate_limited"
@@ -38,7 +35,7 @@ class SessionFailure(StrEnum):
 
     @property
     def passes(self) -> bool:
-        """Whether waiting mends it."""
+        """Whether the failure may go away by waiting, as a rate limit does."""
         return self in _PASSES
 
 
@@ -52,18 +49,18 @@ _PASSES = {SessionFailure.RATE_LIMITED, SessionFailure.OVERLOADED, SessionFailur
 
 
 class Usage(Frozen):
-    """Tokens of one session. The four do not overlap."""
+    """Tokens of one session by what they cost. The four counts do not overlap."""
 
     input: int = 0
-    """Read anew."""
+    """Input tokens that were read anew, not from a cache."""
     output: int = 0
-    """Written, reasoning included."""
+    """Tokens that the model wrote, reasoning included."""
     cache_read: int = 0
     cache_write: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All tokens of the session, cached ones included."""
         return self.input + self.output + self.cache_read + self.cache_write
 
     def __add__(self, other: "Usage") -> "Usage":

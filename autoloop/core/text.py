@@ -15,7 +15,7 @@ _RAISED = {"max_experiments": " --max-experiments N", "max_hours": " --max-hours
 
 
 def number(value: float | None) -> str:
-    """A metric."""
+    """A metric's value with six significant digits; empty for none."""
     return "" if value is None else f"{value:.6g}"
 
 
@@ -53,7 +53,7 @@ def odds(log_evidence: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`1 h 12 min`, `3 min 20 s`, `4.1 s`."""
+    """Seconds as people read them: `1 h 12 min`, `3 min 20 s`, `4.1 s`."""
     if seconds is None:
         return ""
     if seconds < 10:
@@ -72,12 +72,12 @@ def rough_duration(seconds: float) -> str:
 
 
 def money(cost_usd: float | None) -> str:
-    """An amount; what is not known is said to be so."""
+    """US dollars as `$0.42`; `unknown` for None."""
     return "unknown" if cost_usd is None else f"${cost_usd:.2f}"
 
 
 def count(amount: int, noun: str) -> str:
-    """`1 sample`, `3 samples`."""
+    """An amount with its noun in the right number: `1 sample`, `3 samples`."""
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
@@ -91,7 +91,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def sum_known(left: _Number | None, right: _Number | None) -> _Number | None:
-    """The sum of what is known; None when nothing is."""
+    """The sum of two amounts of which either may be None, for unknown; None when both are."""
     if left is None or right is None:
         return left if right is None else right
     return left + right

@@ -1,17 +1,12 @@
-"""The caches of a run's trees: which commits may leave something in them, and what later ones begin from.
+"""The caches of a run's trees (`cache_paths`): which commits may leave something in them, and what later ones get.
 
-A tree's caches are trusted as the start or a kept commit left them, and nobody else was there: then a copy is taken.
-Whatever else happened there is undone before the next commit comes, after a kill as well: who was there last is known
-in memory alone, and a process that does not know it brings the copy back.
+A tree's caches are trusted as the start commit or a kept one left them, while nobody else was there: then a copy is
+taken. Whatever else happened there is undone before the next commit comes, after a kill as well: who was there last is
+known in memory alone, and a process that does not know it brings the copy back, writing only what differs.
 
-A copy of one tree's caches, and bringing the caches back to it: only what differs is written.
-
-A file is as it was while its signature is: mode, size, inode and both times. A program can set one of the times back,
-not the other. A copy is whole or there is none: its contents are written first, then the list of them takes its name.
-
-Single files of a tree, as they lie there: what the system says of them, reading them, writing them anew.
-
-Never follows a symlink, and writes to no file that exists: it may have another name outside of the tree.
+A file is taken for unchanged while its mode, size, inode and both times are: a program can set the modification time
+back (`utimensat`), not the change time. A copy is whole or there is none: its contents are written first, then the list
+of them takes its name. Never follows a symlink, and writes to no file that exists: it may be a hard link from outside.
 """
 
 import json
@@ -41,7 +36,7 @@ def mark(home: Path, script: str, slot: str) -> Path:
 
 
 class Item(NamedTuple):
-    """One thing in a cache."""
+    """One file, folder or symlink in a cache."""
 
     mode: int
     size: int
@@ -49,18 +44,18 @@ class Item(NamedTuple):
     changed: int
     inode: int
     content: str = ""
-    """Of a file its name in the copy, of a symlink where it leads."""
+    """For a file its name in the copy, for a symlink its target."""
     kept: int = 0
     """When the file in the copy was last changed."""
 
     @classmethod
     def of(cls, about: os.stat_result, content: str = "", kept: int = 0) -> "Item":
-        """What the system says about it."""
+        """The item that the system's `stat` describes."""
         times = about.st_mtime_ns, about.st_ctime_ns
         return cls(about.st_mode, about.st_size, *times, about.st_ino, content, kept)
 
     def is_still(self, about: os.stat_result) -> bool:
-        """Whether nobody has touched the file since."""
+        """Whether the file is unchanged since, by mode, size, inode and times."""
         return self[:5] == (about.st_mode, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
@@ -103,16 +98,16 @@ class Copy:
         folders = [path for path, item in items.items() if stat.S_ISDIR(item.mode)]
         # The innermost first: a folder may let nobody in.
         for path in sorted(folders, reverse=True):
-            mend_folder(tree + b"/" + path, items[path].mode, items[path].modified)
+            restore_folder(tree + b"/" + path, items[path].mode, items[path].modified)
         wait_after(items[path] for path in missing)
 
     def drop(self) -> None:
-        """Have no copy any more."""
+        """Remove the copy, so that there is none."""
         self._known = None
         remove(os.fsencode(self.folder))
 
     def _still_there(self, tree: bytes, items: dict[bytes, Item]) -> Iterator[bytes]:
-        """What is as it was. Everything else is removed."""
+        """The items of the tree that are unchanged. Everything else is removed."""
         folders = list(self.caches)
         while folders:
             folder = folders.pop()
@@ -141,7 +136,7 @@ class Copy:
         return Item.of(about, name, kept.st_ctime_ns)
 
     def _given_back(self, item: Item, path: bytes) -> Item:
-        """Write one thing into the tree; it, as it lies there now."""
+        """Write one item of the copy into the tree; the item as it lies there now."""
         if stat.S_ISDIR(item.mode):
             os.mkdir(path, 0o700)
             return item
@@ -176,7 +171,7 @@ class Copy:
         return self._known
 
     def _read(self) -> dict[bytes, Item] | None:
-        """The list, if it and every file that it names are as they were written."""
+        """The list of items, if it and every file that it names are as they were written; else None."""
         try:
             found = json.loads(self._list.read_bytes())
             if found["head"] != self._head():
@@ -190,7 +185,7 @@ class Copy:
         return items if all(changed.get(item.content) == item.kept for item in is_file) else None
 
     def _save(self, items: dict[bytes, Item]) -> None:
-        """Let these be the copy from now on, then forget the contents that it no longer names."""
+        """Make these items the copy from now on, then remove contents that it no longer names."""
         new = self._list.with_suffix(".new")
         content = {"head": self._head(), "items": {text(path): item for path, item in items.items()}}
         new.write_text(json.dumps(content, separators=(",", ":")))
@@ -227,7 +222,7 @@ class Caches:
                     done.unlink()
 
     def place(self, slot: str, commit: str, *, keep: bool) -> None:
-        """Make the caches of a tree ready for a commit. With `keep` false someone empties them for it afterwards."""
+        """Make the caches of a tree ready for a commit. With `keep` false the caller empties them afterwards."""
         if not self.paths:
             return
         before = self._only.pop(slot, commit)
@@ -242,7 +237,7 @@ class Caches:
             self._only[slot] = commit
 
     def settle(self, head: str, previous: str) -> None:
-        """Trust what is kept, and what it left."""
+        """Trust the commit that was kept, and what it left in its caches."""
         if not self.paths or head in self._trusted:
             return
         self._trusted |= {head, previous}
@@ -258,7 +253,7 @@ class Caches:
             self._take(slot)
 
     def forget(self) -> None:
-        """Know nothing any more: the files are gone."""
+        """Forget what is trusted: the files are gone."""
         self._copies.clear()
         self._only.clear()
 
@@ -276,17 +271,17 @@ FORM = 1
 
 
 def wait_after(items: Iterable[Item]) -> None:
-    """Wait until a change of any of these files would show."""
+    """Wait until a change of any of these files would show in its times."""
     outlast(max((item.changed for item in items if stat.S_ISREG(item.mode)), default=0))
 
 
 def text(path: bytes) -> str:
-    """Bytes as JSON can hold them."""
+    """Bytes of a path as text that JSON can hold; `raw` turns it back."""
     return path.decode("utf-8", "surrogateescape")
 
 
 def raw(path: str) -> bytes:
-    """The bytes of `text`."""
+    """The bytes of a path that `text` made into text."""
     return path.encode("utf-8", "surrogateescape")
 
 
@@ -315,13 +310,13 @@ def lying(tree: bytes, folders: tuple[bytes, ...]) -> Iterator[tuple[bytes, os.s
 
 
 def children(tree: bytes, folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-    """What lies in a folder."""
+    """The entries of a folder, each with its `lstat`."""
     for entry in entries(tree + b"/" + folder):
         yield folder + b"/" + entry.name, entry.stat(follow_symlinks=False)
 
 
 def open_readable(path: bytes) -> int:
-    """Open a file to read it, whether that was allowed or not."""
+    """Open a file to read it, also where its mode does not allow that."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         return os.open(path, flags)
@@ -331,7 +326,7 @@ def open_readable(path: bytes) -> int:
 
 
 def write_new(path: bytes, source: int, mode: int = 0o600, modified: int | None = None) -> os.stat_result:
-    """Make a file of what an open one holds; what the system says of it."""
+    """Write a new file from an open one; its `stat`."""
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         copy_bytes(source, target)
@@ -346,7 +341,7 @@ def write_new(path: bytes, source: int, mode: int = 0o600, modified: int | None 
 
 
 def copy_bytes(source: int, target: int) -> None:
-    """Copy all of a file; where the file system can, both share its blocks until one is written to."""
+    """Copy a whole file; where the file system can (btrfs, xfs), both share its blocks until one is written to."""
     chunk = os.read(source, CHUNK)
     if len(chunk) == CHUNK:
         os.lseek(source, 0, os.SEEK_SET)
@@ -362,7 +357,7 @@ def copy_bytes(source: int, target: int) -> None:
         chunk = os.read(source, CHUNK)
 
 
-def mend_folder(path: bytes, mode: int, modified: int) -> None:
+def restore_folder(path: bytes, mode: int, modified: int) -> None:
     """Give a folder back its mode and its time."""
     about = os.lstat(path)
     if about.st_mtime_ns != modified:
@@ -372,7 +367,7 @@ def mend_folder(path: bytes, mode: int, modified: int) -> None:
 
 
 def outlast(changed: int) -> None:
-    """Wait until a file that changes now would get another time than one that changed then."""
+    """Wait until a file changed now would get a later time than one that changed at `changed`."""
     grain = COARSE_GRAIN if changed % 1_000_000_000 == 0 else GRAIN
     left = changed + grain - time.time_ns()
     if 0 < left <= grain:

@@ -38,12 +38,12 @@ LOCAL_TO_A_REPOSITORY = {
 
 
 class GitFailed(AutoloopError):
-    """A git command that ended badly, in git's own words."""
+    """A git command that failed, with git's own words."""
 
 
 @dataclass(frozen=True)
 class Git:
-    """One way of running git: where, and with which environment. Call it with a command line."""
+    """One way of running git: its git directory, settings and environment. Call it with the words of a command line."""
 
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
@@ -74,7 +74,7 @@ class Git:
         return os.fsdecode(self(*arguments, accept=accept).removesuffix(b"\n"))
 
     def having(self, **environment: str | Path) -> "Git":
-        """The same git with some variables set."""
+        """The same git with some environment variables set."""
         added = {name: str(value) for name, value in environment.items()}
         return Git(self.folder, {**self.environment, **added}, self.options)
 
@@ -84,25 +84,25 @@ class Git:
         return Git(self.folder, self.environment, (*self.options, *words))
 
     def over(self, tree: Path, index: Path) -> "Git":
-        """The same git at work on a tree's files through an index."""
+        """The same git for the files of a tree, through an index of its own."""
         added = {"GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(index)}
         return Git(tree, {**self.environment, **added}, self.options)
 
 
 @dataclass(frozen=True)
 class Running:
-    """A git command under way."""
+    """A git command that was started and has not ended."""
 
     process: subprocess.Popen[bytes]
     name: str
     stdin: bytes | None
 
     def finish(self, accept: Collection[int] = (0,)) -> bytes:
-        """Wait, and hand over standard output."""
+        """Wait for the command to end; its standard output."""
         return self.outcome(accept).output
 
     def outcome(self, accept: Collection[int] = (0,)) -> "GitResult":
-        """Wait, and hand over everything: git grumbles about some paths and goes on."""
+        """Wait for the command to end; output and errors, since git complains about some paths and goes on."""
         output, errors = self.process.communicate(self.stdin)
         return GitResult(self._judge(output, errors, accept), errors)
 
@@ -127,7 +127,7 @@ class Running:
 
 @dataclass(frozen=True)
 class GitResult:
-    """What a command that ended well has written."""
+    """What a git command that succeeded has written."""
 
     output: bytes
     errors: bytes

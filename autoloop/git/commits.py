@@ -35,17 +35,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Diff:
-    """What a candidate changes."""
+    """What a candidate changes against its parent, path by path, and the beginning of its patch."""
 
     entries: tuple[Entry, ...]
     patch: str
 
     def paths(self, *, gone: bool) -> list[bytes]:
-        """The paths that a candidate no longer has, or those that it adds or changes."""
+        """The paths of the diff: those deleted when `gone`, else those added or changed."""
         return [entry.path for entry in self.entries if (entry.status == "D") == gone]
 
     def candidate(self, commit: str, parent: str) -> Candidate:
-        """The same in the words of the rest of autoloop."""
+        """The diff as the journal's `Candidate`."""
         changes = tuple(
             Change(path=display(entry.path), kind=KINDS[entry.status], added=entry.added, removed=entry.removed)
             for entry in self.entries
@@ -55,7 +55,7 @@ class Diff:
 
 @dataclass(frozen=True)
 class CapturedFiles:
-    """A capture, and what a tree of it holds."""
+    """A captured candidate, and the contents of its tree."""
 
     capture: Capture
     contents: Contents
@@ -93,7 +93,7 @@ def breaches_of(diff: Diff, tree: bytes, rules: Rules) -> Iterator[str]:
 
 
 def read_tree(git: Git, layer: Layer, *options: str) -> None:
-    """Have a layer's index list its commit; one that git cannot read is made anew."""
+    """Make a layer's index list its commit; an index that git cannot read is made anew."""
     layer.index.parent.mkdir(exist_ok=True)
     try:
         git("read-tree", "--reset", *options, layer.commit)
@@ -120,12 +120,12 @@ def refused(staging: Running) -> Iterator[str]:
 
 
 def lines(paths: Iterable[bytes]) -> bytes:
-    """Paths as git reads them."""
+    """Paths as NUL-terminated fields, for git's `-z` input."""
     return b"".join(path + b"\0" for path in paths)
 
 
 def commit(git: Git, tree: str, parent: str, message: str, at: float) -> str:
-    """Write the commit."""
+    """Write a commit of this tree with our own name and the given time; its object name."""
     date = f"@{int(at)} +0000"
     dated = git.having(GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
     text = message.rstrip("\n").encode("utf-8", "backslashreplace") + b"\n"
@@ -146,13 +146,13 @@ def finish_diff(running: Running) -> Diff:
 
 
 def has_enough(output: bytes) -> bool:
-    """Whether the patch has begun and is as long as it may get."""
+    """Whether the output has reached the patch, and the patch its largest size."""
     begin = output.find(b"\0\0diff --git ")
     return begin >= 0 and len(output) > begin + PATCH_BYTES
 
 
 def parse(output: bytes) -> Diff:
-    """Raw entries, then line counts, then an empty field and the patch."""
+    """Parse `git diff-tree -z --raw --numstat --patch`: raw entries, line counts, then an empty field and the patch."""
     at = 0
 
     def field() -> bytes:
@@ -174,7 +174,7 @@ def parse(output: bytes) -> Diff:
 
 
 def clipped(patch: bytes) -> str:
-    """The head of a patch, cut at a line."""
+    """The head of a patch, cut at the end of a line."""
     if len(patch) <= PATCH_BYTES:
         return display(patch)
     head = patch[: patch.rfind(b"\n", 0, PATCH_BYTES) + 1] or patch[:PATCH_BYTES]

@@ -1,12 +1,8 @@
-"""What a commit puts into a tree: the names of its files, folder by folder.
+"""What a commit puts into a tree: the names of its files, folder by folder, those of its submodules included.
 
-Held in memory so that looking for strays in a tree needs no git, and copied cheaply from a parent to a candidate.
-
-Fetching what a partial clone lacks, once, through the user's own git.
-
-Finding the commits of submodules in the user's repository, so that trees get their files.
-
-Reads git's own record of them and fetches nothing: what the user never initialised stays an empty folder.
+Held in memory, so that looking for strays in a tree needs no git, and copied cheaply from a parent to a candidate.
+Submodules are found in the user's repository by git's own record of them; what the user never initialised stays an
+empty folder, and is not fetched. What a partial clone lacks is fetched once, through the user's own git.
 """
 
 import os
@@ -31,7 +27,7 @@ class Tracked:
     mode: str
     oid: str
     size: int = 0
-    """Bytes; 0 for what has no file."""
+    """Bytes of the file; 0 for what has none, such as a submodule."""
 
     @property
     def name(self) -> str:
@@ -53,7 +49,7 @@ class Submodule:
 
 @dataclass(frozen=True)
 class Contents:
-    """Names by folder. A folder is `b""` or ends in a slash."""
+    """The names in a commit's tree, by folder. A folder is `b""` or ends in a slash."""
 
     files: Mapping[bytes, frozenset[bytes] | set[bytes]]
     folders: Mapping[bytes, frozenset[bytes] | set[bytes]]
@@ -62,12 +58,12 @@ class Contents:
     submodules: tuple[Submodule, ...] = ()
     """Those of the gitlinks that can be populated."""
     absent: tuple[bytes, ...] = ()
-    """Those that cannot: the user never initialised them."""
+    """Paths of submodules that the user never initialised; their folders stay empty."""
     bytes_on_disk: int = 0
-    """Of one tree; a candidate is taken to be as large as its parent."""
+    """Bytes of one tree on disk; a candidate is taken to be as large as its parent."""
 
     def after(self, added: Iterable[bytes], removed: Iterable[bytes]) -> "Contents":
-        """The same with some files more and some less. Untouched folders are shared, not copied."""
+        """The contents with files added and removed. Untouched folders are shared, not copied."""
         files: dict[bytes, frozenset[bytes] | set[bytes]] = dict(self.files)
         fresh: set[bytes] = set()
 
@@ -115,7 +111,7 @@ def folders_of(files: Mapping[bytes, Iterable[bytes]], gitlinks: Iterable[bytes]
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
-    """Folder (with its slash) and name."""
+    """The folder (with its slash) and the name of a path."""
     cut = path.rfind(b"/") + 1
     return path[:cut], path[cut:]
 
@@ -187,12 +183,12 @@ def is_needed(entry: Tracked, cone: tuple[bytes, ...]) -> bool:
 
 
 def lacking(listing: bytes) -> list[str]:
-    """The objects that `rev-list --missing=print` marks."""
+    """The objects that `git rev-list --missing=print` marks with `?`."""
     return [line[1:].split(" ")[0] for line in listing.decode("utf-8", "replace").splitlines() if line.startswith("?")]
 
 
 def fetch(users: Git, remote: str, oids: list[str]) -> None:
-    """As git itself fetches promised objects, but all at once."""
+    """Fetch promised objects in one batch, with the flags that git itself uses for a single one."""
     try:
         users.setting("fetch.negotiationAlgorithm=noop", "gc.auto=0", "maintenance.auto=false")(
             "fetch", remote, "--quiet", "--no-tags", "--no-write-fetch-head",
@@ -208,10 +204,10 @@ def fetch(users: Git, remote: str, oids: list[str]) -> None:
 
 @dataclass
 class Submodules:
-    """Everything that the submodules of a commit add to its tree."""
+    """The files that the submodules of a commit add to its tree."""
 
     tracked: list[Tracked]
-    """With paths from the tree's root."""
+    """The files, with paths from the outermost tree's root."""
     gitlinks: dict[bytes, str]
     submodules: list[Submodule]
     absent: list[bytes]

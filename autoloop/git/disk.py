@@ -11,12 +11,12 @@ from pathlib import Path
 from autoloop.git.walk import is_real_folder, make_real, open_up, remove
 
 BLOCK = 512
-"""What `st_blocks` counts in."""
+"""Bytes of a block of `st_blocks`: always 512, whatever the file system's block size (stat(2))."""
 
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes that would be free if something went."""
+    """Bytes on disk that removing something would free."""
 
     total: int
     apart: int
@@ -67,7 +67,7 @@ def drop_empty(folder: Path) -> None:
 
 
 def remove_what_goes(path: bytes) -> OSError | None:
-    """Remove as much as the system lets us; what it refused, by the path of something that is left."""
+    """Remove as much as the system allows; its first error, with the path of something that is left."""
     try:
         remove(path)
         return None
@@ -91,7 +91,7 @@ def remove_what_goes(path: bytes) -> OSError | None:
 
 
 def _something_in(path: bytes) -> bytes:
-    """A file or an empty folder."""
+    """A file or an empty folder that is left below a path."""
     while is_real_folder(path):
         try:
             names = sorted(os.listdir(path))

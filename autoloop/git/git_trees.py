@@ -3,8 +3,6 @@
 `place` makes a tree equal to a commit, `capture` makes a commit of the agent's tree, `settle` moves the refs. The
 user's checkout, index, branches and config are never touched, and nothing in a tree is trusted: what git knows of
 a tree is kept outside of it.
-
-What a program wants of its trees.
 """
 
 import os
@@ -32,12 +30,12 @@ from autoloop.git.walk import Spared, clean, explained, link, make_real, mount_p
 SLOTS = {"agent": "0", "a": "a", "b": "b"}
 """Names of equal length: a measurement must not depend on the slot that it runs in."""
 REMEMBERED = 6
-"""Commits whose contents are held in memory."""
+"""The number of commits whose contents are held in memory."""
 
 
 @dataclass(frozen=True)
 class TreeOptions:
-    """What a program wants of its trees. Paths are relative to the repository's root."""
+    """The settings of a program that shape its trees. Paths are relative to the repository's root."""
 
     cache_paths: tuple[str, ...] = ()
     share_paths: tuple[str, ...] = ()
@@ -46,7 +44,7 @@ class TreeOptions:
     keep_out: tuple[str, ...] = ()
     """Paths that never enter a candidate, though they may be written to."""
     bound: bool = False
-    """Whether a sandbox puts what is shared in its place; else there are symlinks."""
+    """Whether a sandbox binds shared paths in their place; else they are symlinks."""
     objects: Path | None = None
     """Where the git of a tree finds the repository's objects, if not at their own path."""
 
@@ -83,7 +81,7 @@ class GitTrees:
             drop_doubtful_indexes(self.home / "index")
             self._caches.open(commit)
             self._refs.begin(commit)
-            self._objects.mend()
+            self._objects.repair()
             held = self._contents(commit)
             said = warnings(self._own, self.repository, commit, held, self.options.share_paths)
             return Opening(tuple(said), len(SLOTS) * held.bytes_on_disk)
@@ -178,7 +176,7 @@ class GitTrees:
         self._know_nothing()
 
     def _renew(self) -> None:
-        """Go on when somebody has deleted what lies in the cache directory."""
+        """Make the run's directories again when somebody has deleted the cache directory."""
         if not (self.home / "git").exists() and self._know_nothing() and self._caches.paths:
             raise AutoloopError(f"trees and caches of the run vanished from {self.home}", "Resume it.")
 
@@ -190,7 +188,7 @@ class GitTrees:
 
     @cached_property
     def _own(self) -> Git:
-        """Git with a directory of our own, whose objects are the user's."""
+        """Git with the run's own git directory, whose objects include the user's by alternates."""
         folder = self.home / "git"
         with explained(folder):
             files = {"info/exclude": b"", "objects/info/alternates": self._objects.alternates()}
@@ -254,7 +252,7 @@ class GitTrees:
         self.path(slot).mkdir()
 
     def _check_out(self, layer: Layer) -> None:
-        """Write every file that differs from the commit, by our own record of what we wrote."""
+        """Write every file that differs from the commit, by the index that we keep outside of the tree."""
         layer.git.folder.mkdir(parents=True, exist_ok=True)
         read_tree(layer.git, layer, "-u")
         self._indexed[layer.index] = layer.commit

@@ -23,7 +23,7 @@ _FOLDERS = Spared.of(b"objects/info/", b"refs/heads/", b"info/")
 
 @dataclass(frozen=True)
 class Likeness:
-    """What a git directory must have in common with the user's repository."""
+    """Settings that a git directory must share with the user's repository: object format, sharing, tags."""
 
     objects: Path
     object_format: str
@@ -51,6 +51,8 @@ def own_config(like: Likeness, *, sparse: bool) -> str:
         "attributesFile = /dev/null",
         "protectHFS = true",
         "protectNTFS = true",
+        # Git does not flush loose objects by default (core.fsync in git-config(1)): after a power cut the journal
+        # could name a commit that is not there.
         "fsync = loose-object,pack,pack-metadata,reference",
         # A text file above this is taken as binary: its diff would cost more memory than the loop has.
         "bigFileThreshold = 32m",
@@ -96,6 +98,7 @@ def write_git_dir(folder: Path, config: str, like: Likeness, head: str, files: M
     contents = {
         "config": config.encode(),
         "HEAD": f"{head}\n".encode(),
+        # Stores that this one borrows from, one a line (gitrepository-layout(5)): nothing of the user's is copied.
         "objects/info/alternates": os.fsencode(like.objects) + b"\n",
         "info/attributes": ATTRIBUTES,
         **({"shallow": like.shallow} if like.shallow is not None else {}),
@@ -108,7 +111,7 @@ def write_git_dir(folder: Path, config: str, like: Likeness, head: str, files: M
 
 @dataclass(frozen=True)
 class SmallGit:
-    """How the `.git` of this run's trees looks."""
+    """The `.git` that each tree of the run is given, for agents and tools."""
 
     like: Likeness
     branch: str
@@ -147,5 +150,5 @@ def drop_doubtful_indexes(folder: Path) -> None:
 
 
 def boot_id() -> bytes:
-    """Tells one start of the system from the next, where that is known."""
+    """The id of this start of the system (`/proc/sys/kernel/random/boot_id`); empty where there is none."""
     return BOOT.read_bytes() if BOOT.exists() else b""

@@ -1,9 +1,8 @@
-"""Homes in the cache directory: whose each one is, and whether somebody works in it.
+"""Homes in the cache directory: whose each is, whether a process works in it, and whether its trees are still there.
 
-A home is where the trees of one run are, or of one validation or comparison. Its file `owner` names the checkout that
-it belongs to, and is locked by the process that works there: the lock dies with the process.
-
-Whether the trees that were placed are still there. Anyone may delete the cache directory, a run going or not.
+A home is where the trees of one run, validation or comparison are. Its file `owner` names the checkout that it belongs
+to, and is locked (flock) by the process that works there: the lock dies with the process. Anyone may delete the cache
+directory at any time, so trees are looked for before they are used.
 """
 
 import errno
@@ -23,14 +22,14 @@ from autoloop.git.walk import explained, is_real_folder, remove
 
 OWNER = "owner"
 REMOVED = "removed"
-"""Beside the homes: what is being removed, or what the system did not let go."""
+"""The directory beside the homes for what is being removed, or could not be."""
 SEALED = "-sealed"
 """Behind a home's name: the sealed program of a validation, which lies beside its home."""
 RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{5}")
 WORKSHOP = re.compile(r"(validate|compare)-[0-9a-f]{8}")
-"""What is gone when its process ends, unless that was killed."""
+"""The name of a home that goes when its process ends, unless that is killed."""
 DEMO = "autoloop-demo-"
-"""How the directory of a demo's repository begins."""
+"""The prefix of the directory of a demo's repository."""
 _TRIAL = re.compile(r"trial-[0-9a-f]{8}")
 _LOOKING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _PATIENCE = 3.0
@@ -39,13 +38,13 @@ _PATIENCE = 3.0
 
 @dataclass(frozen=True)
 class Home:
-    """One home, by its path; some of it may be missing."""
+    """One home, by its path; parts of it may be missing."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """Of the run, the validation or the comparison."""
+        """The id of the run, the validation or the comparison."""
         return self.path.name
 
     @property
@@ -60,7 +59,7 @@ class Home:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """What there is of it."""
+        """The directories of this home that exist."""
         places = (self.path, self.path.with_name(self.path.name + SEALED))
         return tuple(place for place in places if is_real_folder(os.fsencode(place)))
 
@@ -82,7 +81,7 @@ class Home:
 
 
 def homes_in(cache: Path) -> Iterator[Home]:
-    """Every home, by its name. Whatever else lies in the cache directory is nobody's of ours."""
+    """Every home in the cache directory. Other entries are not ours and are left alone."""
     with suppress(FileNotFoundError, NotADirectoryError):
         names = {name.removesuffix(SEALED) for name in os.listdir(cache)}
         known = (name for name in sorted(names) if RUN.fullmatch(name) or WORKSHOP.fullmatch(name))
@@ -90,7 +89,7 @@ def homes_in(cache: Path) -> Iterator[Home]:
 
 
 def trials_in(cache: Path) -> list[Path]:
-    """Where sandboxes are tried out."""
+    """The directories in which sandboxes were tried out."""
     names = sorted(os.listdir(cache)) if cache.is_dir() else []
     return [cache / name for name in names if _TRIAL.fullmatch(name) and is_real_folder(bytes(cache / name))]
 
@@ -158,27 +157,27 @@ def _locks(file: int, how: int = fcntl.LOCK_EX) -> bool:
 
 
 def _is_still(file: int, path: Path) -> bool:
-    """Whether a path leads to an open file: a home may have been removed in between."""
+    """Whether a path still leads to an open file: a home may have been removed in between."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file), os.lstat(path))
     return False
 
 
 class Presence:
-    """The trees as this process placed them. Each is held open: what is deleted and made again is another one."""
+    """The trees as this process placed them, each held open: one that is deleted and made again has another inode."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._held: dict[Path, int] = {}
 
     def note(self, tree: Path) -> None:
-        """A tree was placed."""
+        """Remember a tree that was just placed, by an open descriptor."""
         if not self.intact(tree) or tree not in self._held:
             self._let_go(tree)
             self._held[tree] = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
     def forget(self) -> bool:
-        """Know nothing any more; whether something was known."""
+        """Forget every placed tree; whether any was known."""
         known = bool(self._held)
         for tree in list(self._held):
             self._let_go(tree)

@@ -14,7 +14,7 @@ from autoloop.git.contents import Contents, in_cone, split
 from autoloop.git.walk import LONGEST_PATH, Spared, files_below, is_real_folder, remove, strays
 
 MOST_FILES = 20_000
-"""That a candidate may change: the journal names each one, and a run is replayed from it."""
+"""Files that a candidate may change at most: the journal names each one, and a run is replayed from it."""
 DIFFER = ("diff-files", "--raw", "-z", "--no-renames")
 KINDS = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
@@ -24,7 +24,7 @@ class Layer:
     """One repository's part of a tree: the user's, or a submodule's."""
 
     prefix: bytes
-    """Where it begins in the tree: `b""`, or a path with a slash at its end."""
+    """The path in the outermost tree at which it begins: `b""`, or one with a slash at its end."""
     commit: str
     git: Git
     index: Path
@@ -32,7 +32,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Rules:
-    """What never enters a candidate."""
+    """The paths that never enter a candidate."""
 
     spared: Spared
     """Caches and shared paths, which are not even looked at."""
@@ -67,7 +67,7 @@ class Findings:
     """New, and left out by the tree's own ignore rules."""
 
     def excess(self, git: Git, most: float) -> str | None:
-        """What is wrong with the size, naming the largest file."""
+        """Why the candidate is too large, naming its largest file; None when it is not."""
         if sum(self.present.values()) > most or len(self.present) > MOST_FILES:
             self._drop_untouched(git)
         if (size := sum(self.present.values())) > most:
@@ -118,7 +118,7 @@ def inspect(tree: bytes, layers: list[Layer], contents: Contents, rules: Rules, 
 
 
 def take(path: bytes, tree: bytes, contents: Contents, rules: Rules, found: Findings) -> None:
-    """Take a file, or note why it cannot be taken."""
+    """Add a file to the findings, or note why it cannot be taken."""
     if not is_allowed(path, contents, rules, found):
         return
     try:
@@ -165,7 +165,7 @@ def new_files(tree: bytes, contents: Contents, spared: Spared, aside: Path) -> I
 
 
 def short_enough(paths: Iterable[bytes], found: Findings) -> Iterator[bytes]:
-    """Those that a checkout can hold; a path that is too long is a breach."""
+    """The paths that a checkout can hold; one that is too long is noted as a breach."""
     for path in paths:
         if len(path) > LONGEST_PATH:
             found.breaches[f"{display(path[:60])}…: the path has more than {LONGEST_PATH:,} bytes"] = None
@@ -209,13 +209,13 @@ def made_readable(path: bytes, mode: int) -> bool:
 
 
 def is_real(tree: bytes, prefix: bytes) -> bool:
-    """Whether a layer's folder is still one, and not behind a symlink."""
+    """Whether a layer's folder is still a folder, with no symlink on the way to it."""
     parts = prefix.split(b"/")[:-1]
     return all(is_real_folder(b"/".join([tree, *parts[:count]])) for count in range(1, len(parts) + 1))
 
 
 def names_of_ignored(paths: list[bytes], taken: Iterable[bytes], contents: Contents, most: int) -> tuple[str, ...]:
-    """What was left out, for people: a folder of which nothing was taken stands for its files."""
+    """The ignored paths as people read them: a folder of which nothing was taken stands for its files."""
     holding = {folder for path in taken for folder in folders_above(path)}
     names: dict[str, None] = {}
     for path in sorted(paths):

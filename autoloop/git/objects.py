@@ -1,7 +1,8 @@
 """The objects of candidates: written to a store of the run's own, then given to the user's repository.
 
-`git gc --prune=now` sweeps whatever no ref held when it began to look, what was pinned meanwhile included. So the run
-keeps a copy of every object that it gives, reads that copy itself, and gives again what was taken.
+`git gc --prune=now` removes whatever no ref held when it began to look, and so also what was pinned meanwhile (NOTES in
+git-gc(1)). So the run keeps a copy of every object that it gives, reads that copy itself through its alternates
+(gitrepository-layout(5)), and gives again what was taken.
 """
 
 import errno
@@ -22,7 +23,7 @@ _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACC
 _Result = TypeVar("_Result")
 _TRIES = 100
 _LOOKED_AFTER = 4
-"""Newest candidates."""
+"""The number of newest candidates whose objects are checked regularly."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,16 @@ class Objects:
 
     @property
     def kept(self) -> Path:
-        """The copies of all that was given."""
+        """The store with copies of all objects that were given."""
         return self.own / "kept"
 
     def alternates(self) -> bytes:
-        """Where the run's git finds what it has not written itself, as its file of that name lists it."""
+        """The content of the run's `objects/info/alternates`: the stores in which its git finds objects of others."""
         self.kept.mkdir(parents=True, exist_ok=True)
         return b"".join(os.fsencode(store) + b"\n" for store in (self._theirs, self.kept))
 
     def pinned(self, pin: Callable[[], None]) -> None:
-        """Put what git has written into the user's repository, and have it pinned there."""
+        """Give the objects that git has written to the user's repository, and have them pinned there."""
         fresh = self.own / "objects"
         names = tuple(_loose(fresh))
         for name in names:
@@ -58,11 +59,11 @@ class Objects:
             os.replace(fresh / name, self.kept / name)
 
     def look_after(self) -> int:
-        """Mend the newest candidates: a sweep that began before a pin may end long after it."""
-        return self.mend(name for names in self.newest for name in names)
+        """Repair the newest candidates: a gc that began before a pin may end long after it."""
+        return self.repair(name for names in self.newest for name in names)
 
     def persist(self, step: Callable[[], _Result]) -> _Result:
-        """Do something with refs to the newest candidates, whose objects may be swept away meanwhile."""
+        """Run a step that needs refs to the newest candidates, and again where a gc removed their objects meanwhile."""
         for _ in range(_TRIES):
             try:
                 done = step()
@@ -73,8 +74,8 @@ class Objects:
                     raise
         return step()
 
-    def mend(self, names: Iterable[str] | None = None) -> int:
-        """Give again which of these (by default: of all) the user's repository has lost; how many that were."""
+    def repair(self, names: Iterable[str] | None = None) -> int:
+        """Give again which of these objects (by default: of all) the user's repository has lost; how many that were."""
         names = _loose(self.kept) if names is None else names
         lost = self._missing([name for name in names if not (self._theirs / name).exists()])
         copies = [(store / name, name) for name in lost for store in (self.kept, self.own / "objects")]
@@ -88,7 +89,7 @@ class Objects:
         return self.common_dir / "objects"
 
     def _missing(self, names: list[str]) -> list[str]:
-        """Those that are in no pack either."""
+        """The objects that the user's repository has neither loose nor in a pack."""
         if not names:
             return []
         asked = "".join(f"{name.replace('/', '')}\n" for name in names).encode()
@@ -105,7 +106,7 @@ def _loose(store: Path) -> Iterator[str]:
 
 
 def _give(source: Path, target: Path) -> None:
-    """Put a file into the user's store. A sweep removes folders that it finds empty: again then."""
+    """Put an object into the user's store. git gc removes folders that it finds empty: then they are made again."""
     for left in reversed(range(_TRIES)):
         try:
             _make_folder(target.parent)
@@ -119,7 +120,7 @@ def _give(source: Path, target: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """One more name for a file, or a copy on another disk."""
+    """A hard link to a file, or a copy where they are on different disks."""
     try:
         os.link(source, target)
     except OSError as error:

@@ -16,7 +16,7 @@ LARGEST_POINTER = 1024
 
 
 def warnings(git: Git, repository: Repository, commit: str, held: Contents, shares: tuple[str, ...]) -> Iterator[str]:
-    """What will not be in the trees as it is in the checkout."""
+    """Warnings of what the trees will lack or have otherwise than the checkout."""
     for path in held.absent:
         yield f"The submodule {display(path)} is not initialised: its folder stays empty in the trees."
     if pointers := lfs_pointers(git, commit):
@@ -31,15 +31,15 @@ def warnings(git: Git, repository: Repository, commit: str, held: Contents, shar
 
 @dataclass(frozen=True)
 class Opening:
-    """What a person is told before the trees are written."""
+    """What is told when a run opens its repository, before any tree is written."""
 
     warnings: tuple[str, ...]
     bytes_needed: int
-    """Disk for three trees."""
+    """Bytes on disk that three trees will take."""
 
 
 def likeness(repository: Repository) -> Likeness:
-    """What our git directories must have in common with the user's."""
+    """The settings that our git directories must share with the user's."""
     git = users_git(repository.root)
     shared = git.text("config", "--get", "core.sharedRepository", accept=(0, 1))
     shallow = repository.common_dir / "shallow"
@@ -83,12 +83,12 @@ def list_tree(git: Git, commit: str) -> list[Tracked]:
 
 
 def on_disk(entry: Tracked) -> int:
-    """Bytes in whole blocks."""
+    """Bytes that a file takes on disk, in whole blocks."""
     return -(-entry.size // BLOCK) * BLOCK
 
 
 def lfs_pointers(git: Git, commit: str) -> list[bytes]:
-    """The files that are pointers, in a repository that uses them."""
+    """The files that are Git LFS pointers, in a repository that uses LFS."""
     tracked = list_tree(git, commit)
     rules = [entry for entry in tracked if split(entry.path)[1] == b".gitattributes"]
     if not any(b"filter=lfs" in content for content in blobs(git, rules)):
@@ -98,7 +98,7 @@ def lfs_pointers(git: Git, commit: str) -> list[bytes]:
 
 
 def blobs(git: Git, entries: list[Tracked]) -> Iterator[bytes]:
-    """The contents of some files."""
+    """The contents of files, from one `git cat-file --batch`."""
     if not entries:
         return
     answer = git("cat-file", "--batch", stdin="".join(f"{entry.oid}\n" for entry in entries).encode())

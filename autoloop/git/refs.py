@@ -1,8 +1,7 @@
 """The refs of a run in the user's repository: the only thing that is ever changed there.
 
 Every commit of a run is pinned; the head moves by compare-and-swap; the branch follows while nobody has it checked out.
-
-What all runs together have pinned in a repository.
+`pinned` lists the refs of all runs together, for cleaning up.
 """
 
 from collections import Counter
@@ -31,17 +30,17 @@ class Refs:
 
     @property
     def git(self) -> Git:
-        """For reading and updating refs, nothing else."""
+        """The git for reading and updating refs, and nothing else."""
         return refs_git(self.common_dir)
 
     @property
     def head_ref(self) -> str:
-        """The ref of what is kept."""
+        """The ref of the commit that is kept so far."""
         return f"refs/autoloop/{self.run_id}/head"
 
     @property
     def branch_ref(self) -> str:
-        """The branch that people see."""
+        """The ref of the branch that people see."""
         return f"refs/heads/{self.branch}"
 
     def begin(self, commit: str) -> None:
@@ -99,7 +98,7 @@ class Refs:
         return f"update {self.branch_ref} {head} {self.followed or '0' * len(head)}"
 
     def _move_head(self, head: str, previous: str) -> None:
-        """The head must move, or have moved already."""
+        """Move the head by compare-and-swap; no error when an earlier try has moved it already."""
         try:
             self._update([self._swap_head(head, previous)])
         except GitFailed as error:
@@ -114,7 +113,7 @@ class Refs:
         self.head = head
 
     def _move_branch(self, head: str, error: GitFailed) -> str | None:
-        """The branch may move: not when someone else moved it, nor when its name is taken."""
+        """Move the branch, unless someone else moved it or its name is taken; then a sentence that says so."""
         found = self._read().get(self.branch_ref)
         if found not in (None, head, self.followed):
             return f"The branch {self.branch} was moved by someone to {found}, so it was left there."
@@ -159,7 +158,7 @@ class Refs:
                 yield lines[0].removeprefix("worktree ")
 
     def _drop_stale_locks(self) -> None:
-        """A killed `update-ref` leaves its lock behind. Below these names nobody but this run makes any."""
+        """Remove lock files of a killed `update-ref`. Nobody but this run makes refs below these names."""
         for lock in (self.common_dir / "refs/autoloop" / self.run_id).glob("*.lock"):
             lock.unlink(missing_ok=True)
         (self.common_dir / f"{self.branch_ref}.lock").unlink(missing_ok=True)
@@ -167,13 +166,13 @@ class Refs:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Refs that autoloop made, by the name of their run, validation or comparison."""
+    """The refs that autoloop made in a repository, by the name of their run, validation or comparison."""
 
     pins: Counter[str]
     branches: dict[str, str]
-    """The branch of each run that has one."""
+    """The branch of each run that still has one."""
     commits: dict[str, str]
-    """Where each of these branches is."""
+    """The commit that each of these branches is at."""
 
     def without(self, known: Collection[str]) -> list[str]:
         """The names that have refs and are not known."""
@@ -182,7 +181,7 @@ class Pinned:
 
 
 def pinned(repository: Repository) -> Pinned:
-    """Read them all at once."""
+    """Read all refs of autoloop at once, by one `for-each-ref`."""
     listing = users_git(repository.root)(
         "for-each-ref", "--format=%(refname) %(objectname)", "refs/autoloop", "refs/heads/autoloop"
     )

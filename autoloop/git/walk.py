@@ -36,7 +36,7 @@ class Spared:
 
     @classmethod
     def of(cls, *paths: bytes) -> "Spared":
-        """Spare these, and the way to each."""
+        """The spared paths, with the folders that lead to each."""
         leading = {path[:cut] for path in paths for cut in range(len(path)) if path[cut : cut + 1] == b"/"}
         return cls(frozenset(paths), frozenset(leading))
 
@@ -109,7 +109,7 @@ def files_below(root: bytes, folder: bytes) -> Iterator[bytes]:
 
 
 def open_up(folder: bytes) -> None:
-    """Let us list, enter and change a folder."""
+    """Give a folder's owner the rights to list, enter and change it."""
     mode = os.lstat(folder).st_mode
     if mode & FULL != FULL:
         os.chmod(folder, stat.S_IMODE(mode) | FULL)
@@ -191,7 +191,7 @@ def link(root: bytes, path: bytes, target: bytes) -> None:
 
 
 def mount_point(root: bytes, path: bytes, target: bytes) -> None:
-    """Make `path` below `root` what `target` can be bound over: a folder or an empty file, or nothing."""
+    """Make `path` below `root` a mount point for `target`: a folder or an empty file, or nothing when there is none."""
     at = root + b"/" + path
     if os.path.isdir(target):
         make_real(root, path)
@@ -204,7 +204,7 @@ def mount_point(root: bytes, path: bytes, target: bytes) -> None:
 
 @contextmanager
 def explained(place: Path) -> Iterator[None]:
-    """Turn what the system refuses into something a person can act on."""
+    """Turn an OSError into an AutoloopError with a hint."""
     try:
         yield
     except OSError as error:
@@ -213,7 +213,7 @@ def explained(place: Path) -> Iterator[None]:
 
 
 def is_real_folder(path: bytes) -> bool:
-    """A folder, not a symlink to one."""
+    """Whether a path is a folder, not a symlink to one."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):

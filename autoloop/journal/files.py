@@ -63,5 +63,5 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "Make room or mend the disk, then resume the run."
+        hint = "Make room or repair the disk, then resume the run."
         raise refused(error, f"{path} cannot be written: {error.strerror}", hint) from error

@@ -68,7 +68,7 @@ class JournalFile(Generic[E, S]):
         except OSError as error:
             with suppress(OSError):
                 self._take_back()
-            hint = f"Make room or mend the disk, then resume the {self.family.what}."
+            hint = f"Make room or repair the disk, then resume the {self.family.what}."
             raise refused(error, f"{self.path} cannot be written: {error.strerror}", hint) from error
         self._torn = False
         self._length += len(line)

@@ -136,7 +136,7 @@ def seal(source: Path, destination: Path) -> dict[str, str]:
     try:
         shutil.copytree(source, destination, ignore=left_out)
     except shutil.Error as error:
-        raise AutoloopError(f"{source} cannot be sealed: {error.args[0][0][2]}", "Mend or remove that file.") from None
+        raise AutoloopError(f"{source} cannot be sealed: {error.args[0][0][2]}", "Fix or remove that file.") from None
     start = len(str(destination)) + 1
     for path, _ in walk(str(destination)):
         _flush(path)

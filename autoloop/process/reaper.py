@@ -1,9 +1,9 @@
-"""Start a command so that nothing it starts can outlive it.
+"""Starting a command so that nothing it starts can outlive it.
 
 A process group holds only what stays in it; the tools of agents open sessions of their own and fork
-twice. So this process becomes a *subreaper*: whatever loses its parent becomes our child, where it
-is seen, killed and waited for. Other systems have to do with the group, and with the descendants
-that are found while the command still lives.
+twice. So this process becomes a *subreaper* (PR_SET_CHILD_SUBREAPER in prctl(2), Linux 3.4): whatever
+loses its parent becomes our child instead of init's, where it is seen, killed and waited for. Other
+systems have to do with the group, and with the descendants that are found while the command still lives.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class Child:
     """When the commands that overlap began, this one or an earlier, in clock ticks."""
     pid = -1
     exit_fd: int | None = None
-    """Readable once the command is over; None where the system has no such thing."""
+    """A pidfd (pidfd_open(2), Linux 5.3), readable once the command is over; None where there is none."""
 
     def __init__(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], wrappers: int = 0) -> None:
         self.wrappers = wrappers
@@ -215,12 +215,14 @@ def _reap(pid: int, until: float) -> bool:
 
 
 def _exited(pid: int) -> bool:
+    # WNOWAIT leaves the zombie (waitid(2)): until it is reaped, its pid and group cannot become another process's.
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 @cache
 def _become_subreaper(pid: int) -> bool:
-    """True when orphans come to us from now on. Asked once a process: a fork does not inherit it."""
+    """True when orphans come to us from now on. Asked once a process: a fork does not inherit it (prctl(2))."""
+    # Without the list of children in /proc (CONFIG_PROC_CHILDREN, proc_pid_task(5)) they could not be found again.
     if sys.platform != "linux" or not Path(f"/proc/self/task/{pid}/children").exists():
         return False
 

@@ -25,7 +25,7 @@ from autoloop.ports import OnProgress, Progress, Request
 from autoloop.runs.confine import places_of, tree_options, withheld
 from autoloop.sandbox import permissions
 from autoloop.sandbox.none import NoSandbox
-from autoloop.sandbox.permissions import Door, WiderSandbox
+from autoloop.sandbox.permissions import Permission, WiderSandbox
 
 PATIENCE = 600.0
 """Seconds after which nothing more is tried."""
@@ -111,8 +111,8 @@ class Differing:
         if not isinstance(self._unconfined(), Sample):
             return None
         found = self._mending(lambda result: isinstance(result, Sample), failure)
-        if found and not any(door.field for door in found):
-            where = listed([door.value for door in found])
+        if found and not any(one.field for one in found):
+            where = listed([one.value for one in found])
             said = f"a script of the program writes outside of its tree, to {where}: {failure}"
             return AutoloopError(said, self._advice(found))
         return AutoloopError(
@@ -134,26 +134,26 @@ class Differing:
         def is_free(result: Result) -> bool:
             return isinstance(result, Sample) and abs(result.metrics[metric] - free) < abs(free - confined) / 2
 
-        found = [door for door in self._mending(is_free, "") if door.field]
+        found = [one for one in self._mending(is_free, "") if one.field]
         hint = f" {self._advice(found)}" if found else ""
         return f"{metric} is {free:.6g} without the sandbox and {confined:.6g} in it.{hint}"
 
-    def _mending(self, mended: Callable[[Result], bool], failure: str) -> list[Door]:
-        """The fewest doors that have to be open; none when that is not it, or there was no time to find out."""
+    def _mending(self, mended: Callable[[Result], bool], failure: str) -> list[Permission]:
+        """The fewest permissions that it takes; none when that is not it, or there was no time to find out."""
 
-        def works(opened: Sequence[Door]) -> bool:
+        def works(opened: Sequence[Permission]) -> bool:
             return mended(self._confined(tuple(opened)))
 
         end = time.monotonic() + PATIENCE
-        *reading, writing = self._doors()
-        readable = [door for group in reading for door in group]
-        named = [door for door in (*readable, *writing) if door.is_in(failure)]
+        *reading, writing = self._permissions()
+        readable = [one for group in reading for one in group]
+        named = [one for one in (*readable, *writing) if one.is_in(failure)]
         for group in (named, *reading, readable, writing, [*readable, *writing]):
             if group and time.monotonic() < end and works(group):
                 return fewest(group, works, lambda: time.monotonic() > end)
         return []
 
-    def _doors(self) -> list[list[Door]]:
+    def _permissions(self) -> list[list[Permission]]:
         """By kind, the likeliest first; writing comes last."""
         repository, program = self.repository, self.sampler.program
         cache = cache_directory(self.environ)
@@ -176,15 +176,15 @@ class Differing:
             permissions.writable_parts(places, apart, self.sampler.sandbox.tier),
         ]
 
-    def _confined(self, opened: tuple[Door, ...]) -> Result:
-        said = f", with {listed([door.value for door in opened])} let through" if opened else ""
+    def _confined(self, opened: tuple[Permission, ...]) -> Result:
+        said = f", with {listed([one.value for one in opened])} let through" if opened else ""
         self.on_progress(Progress("validating", text=f"in the sandbox{said}"))
         for _ in range(_TRIES):
             sandbox = WiderSandbox(self.sampler.sandbox, opened) if opened else self.sampler.sandbox
             result = self._measured(self.sampler.anew(sandbox=sandbox))
             if isinstance(result, Sample) or _NOT_STARTED not in result:
                 break
-            before, opened = opened, tuple(door for door in opened if not door.is_in(result))
+            before, opened = opened, tuple(one for one in opened if not one.is_in(result))
             if opened == before:
                 break
         return result
@@ -213,8 +213,8 @@ class Differing:
         finally:
             trees.forget(pins=True)
 
-    def _advice(self, found: list[Door]) -> str:
-        return advice([(door.field, door.value) for door in found], self.sampler.program.has("services.sh"))
+    def _advice(self, found: list[Permission]) -> str:
+        return advice([(one.field, one.value) for one in found], self.sampler.program.has("services.sh"))
 
 
 def _near(value: float, there: float) -> bool:

@@ -30,7 +30,7 @@ _UID = 1000
 
 @dataclass(frozen=True)
 class BwrapSandbox:
-    """Runs commands under bubblewrap."""
+    """The tier `bwrap`: commands run under bubblewrap, each in namespaces of its own."""
 
     places: Places
     tier: Tier = "bwrap"
@@ -40,7 +40,7 @@ class BwrapSandbox:
     belong to another user namespace."""
 
     def enter(self, cell: Cell) -> Room:
-        """How to start one command in the cell."""
+        """The room of a cell: how to start one command in it."""
         if cell.at not in (None, self.places.root):
             return _moved(self.places, cell.at, self.own_proc).enter(cell)
         seen = _Seen(self.places.root, cell)
@@ -128,7 +128,7 @@ class BwrapSandbox:
 
     @cached_property
     def _open(self) -> tuple[Path, ...]:
-        """Hidden directories in which anybody may write."""
+        """Hidden directories in which every user may write, such as /tmp."""
         return tuple(path for path in self.places.hidden if path.stat().st_mode & 0o002)
 
     def _led_to(self, cell: Cell) -> tuple[Path, ...]:
@@ -141,7 +141,7 @@ class BwrapSandbox:
 
     @cached_property
     def _closed(self) -> tuple[str, ...]:
-        """Hidden directories in which nobody has to write: a folder that leads to a mount could be renamed there."""
+        """Hidden directories that no command writes to, read-only: else a folder above a mount could be renamed."""
         skipped = {self.places.root, self._home, *self._open}
         return tuple(word for path in self.places.hidden if path not in skipped for word in ("--remount-ro", str(path)))
 
@@ -162,7 +162,7 @@ class BwrapSandbox:
 
     @cached_property
     def _secrets(self) -> tuple[Path, ...]:
-        """Those that would show: the others lie where nothing does."""
+        """Secret files that would show; the others lie in hidden places."""
         places, shown = self.places, (*self._tools_outside, *self._shown_inside)
         return tuple(path for path in places.secret if not places.is_hidden(path) or lies_in(path, shown))
 
@@ -181,7 +181,7 @@ def _moved(places: Places, root: Path, own_proc: bool) -> BwrapSandbox:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Where a command finds what is outside."""
+    """The paths at which a command finds what is outside."""
 
     root: Path
     cell: Cell
@@ -206,16 +206,20 @@ def _filtering(pid: int) -> tuple[str, ...]:
     shell = executable("sh")
     if not program or not shell:
         return ()
-    file = os.memfd_create("autoloop-filter")  # as long as this process lives
+    # `--seccomp` takes a descriptor, and a room is words alone: so a shell opens the program, which lies in memory as
+    # long as this process lives, and then becomes bubblewrap.
+    file = os.memfd_create("autoloop-filter")
     os.write(file, program)
     return (shell, "-c", f'exec "$@" {_FILTER}< "$0"', f"/proc/{pid}/fd/{file}")
 
 
 def user_words() -> tuple[str, ...]:
-    """Whom the command runs as."""
+    """The options for the user and group that the command runs as."""
     return ("--uid", str(_UID), "--gid", str(_UID)) if os.geteuid() == 0 else ()
 
 
+# `--die-with-parent` is PR_SET_PDEATHSIG (prctl(2)), so that no command outlives a killed loop. `--new-session` is not
+# needed: every command starts in a session of its own, away from the terminal (CVE-2017-5226: TIOCSTI).
 _START = (
     "--unshare-user",
     *user_words(),
@@ -230,5 +234,5 @@ _START = (
 
 
 def found() -> bool:
-    """Whether there is a bubblewrap to try."""
+    """Whether bubblewrap is installed, and so worth trying."""
     return executable(PROGRAM) is not None

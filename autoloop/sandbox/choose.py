@@ -52,11 +52,11 @@ _SEEN = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The sandbox of a run."""
+    """The sandbox that a run uses, and what to say of it."""
 
     sandbox: Sandbox
     warning: str = ""
-    """What a person should be told, loudly."""
+    """A warning that is shown before the run begins; empty when there is none."""
 
 
 @cache
@@ -166,6 +166,6 @@ def _remedy(failures: dict[str, str]) -> str:
 
 
 def _is_within() -> bool:
-    """Whether this process is in a cell itself: who works for a run knows its tree, and here nobody gains rights."""
+    """Whether this process is itself in a cell: who works for a run knows its tree, and cannot gain rights here."""
     status = Path("/proc/self/status")
     return "AUTOLOOP_TREE" in os.environ and status.exists() and "\nNoNewPrivs:\t1\n" in status.read_text()

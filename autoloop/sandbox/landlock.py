@@ -26,18 +26,18 @@ from autoloop.sandbox.places import RESOLVER, Places
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 TEMPORARY = "tmp"
-"""In the private home."""
+"""The directory for temporary files, in the private home."""
 _DEV = Path("/dev")
 _BESIDE = str(Path(restrict.__file__).parent)
 _START = f"import sys; sys.path.append({_BESIDE!r}); import restrict; restrict.main(sys.argv[1:])"
-"""Imported, because a script would be compiled before each command: 2 ms."""
+"""The launcher is imported, since a script would be compiled before each command: 2 ms."""
 _CROWDED = 1000
 """Where more than this stands beside what is hidden, nothing is allowed: the rules would take longer than a command."""
 
 
 @dataclass(frozen=True)
 class LandlockSandbox:
-    """Runs commands under Landlock."""
+    """The tier `landlock`: commands run under rules of the kernel, with every path where it always is."""
 
     places: Places
     tier: Tier = "landlock"

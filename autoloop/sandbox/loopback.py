@@ -1,7 +1,7 @@
-"""One network for a run's services and its samples: a loopback, and nothing beyond it.
+"""One network for a run's services and its samples: a loopback interface, and nothing beyond it.
 
-A network lives as long as something refers to it: here two open files of this process. No process has to hold
-it, so none can be left over.
+A network namespace lives as long as something refers to it (namespaces(7)): here two open files of this process. So no
+process has to hold it, and none can be left over.
 """
 
 import os
@@ -17,7 +17,7 @@ from autoloop.sandbox.bwrap import PROGRAM, user_words
 ENTERING = "nsenter"
 _HELD = ("net", "user")
 _TOLD = "echo $$; read -r line"
-"""Says its process id, and waits until it is looked at."""
+"""A shell that prints its process id, and waits until its namespaces were opened."""
 
 
 @contextmanager
@@ -53,6 +53,7 @@ def _opened(bwrap: str) -> dict[str, int]:
 
 def _entering(nsenter: str, files: dict[str, int]) -> tuple[str, ...]:
     """Root keeps its rights over other users' files where it can enter without becoming the namespace's own user."""
+    # setns(2) to a network takes CAP_SYS_ADMIN in the user namespace that owns it: root has it, others enter it.
     own = f"/proc/{os.getpid()}/fd"
     plain = (nsenter, f"--net={own}/{files['net']}", "--")
     as_user = (nsenter, f"--user={own}/{files['user']}", f"--net={own}/{files['net']}", "--preserve-credentials", "--")

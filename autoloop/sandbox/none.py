@@ -1,7 +1,4 @@
-"""The tier `none`: commands run as the user does. Violations are still found; they are not prevented.
-
-Private homes: an empty directory that takes the place of the user's home.
-"""
+"""The tier `none`: commands run with the user's rights, in a private home. Violations are found, not prevented."""
 
 import os
 from dataclasses import dataclass
@@ -13,12 +10,12 @@ from autoloop.ports import Cell, Room, Tier
 
 @dataclass(frozen=True)
 class NoSandbox:
-    """Starts commands as they are."""
+    """Runs commands without any confinement."""
 
     tier: Tier = "none"
 
     def enter(self, cell: Cell) -> Room:
-        """The tree, at its own path."""
+        """The room of a cell: the tree at its own path."""
         return Room(prefix=(), cwd=cell.tree, env={}, seen=_as_it_is)
 
 
@@ -27,7 +24,7 @@ def _as_it_is(path: Path) -> Path:
 
 
 def emptied(home: Path) -> Path:
-    """The directory, with nothing in it: what one candidate left there must not reach the next."""
+    """A private home emptied: what one candidate left there must not reach the next."""
     if os.path.lexists(home):
         remove(os.fsencode(home))
     home.mkdir(parents=True)

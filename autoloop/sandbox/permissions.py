@@ -1,6 +1,6 @@
-"""Doors: what a field of the program could let through a sandbox, one thing at a time.
+"""Permissions: what each field of the program can let through a sandbox, one thing at a time.
 
-They are opened in trials only, to find out which of them a measurement needs.
+They are granted in trials only, to find out which of them a measurement needs.
 """
 
 import os
@@ -31,29 +31,29 @@ DEVICES = (
     "/dev/video*",
     "/dev/snd/*",
 )
-"""Globs of what is measured with; others are tried by name."""
+"""Device nodes that measurements are known to use, as globs; others are tried by name."""
 _COMMON = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "stdin", "stdout", "stderr")
 CROWDED = 300
 """Of a place with more entries than this only the ways to other places are followed: trying each half of its entries
 would take too long."""
 _NEVER = ("/proc", "/dev", "/sys")
 _FOR_ALL = ("/tmp", "/var/tmp")
-"""Private to a command under bubblewrap, and out of reach elsewhere."""
+"""Places that are private to a command under bubblewrap, and out of reach elsewhere."""
 _LISTENING = 0x10000
-"""A flag in /proc/net/unix."""
+"""The flag of a listening socket in /proc/net/unix: __SO_ACCEPTCON (0x10000), as net/unix/af_unix.c prints it."""
 
 
 @dataclass(frozen=True)
-class Door:
-    """One thing that can be let through."""
+class Permission:
+    """One thing that a field of the program can let through a sandbox."""
 
     field: str
-    """The field of `config.toml` that lets it through; empty for writing, which none does."""
+    """The field of `config.toml` that grants it; empty for writing, which none does."""
     value: str
-    """As it stands in that field."""
+    """The value as it stands in that field."""
     opened: Callable[[Cell], Cell]
     path: Path | None = None
-    """Where it leads, if to one place."""
+    """The place that it gives access to, if it is one."""
 
     def is_in(self, text: str) -> bool:
         """Whether a text, such as an error, names the place or something in it."""
@@ -62,43 +62,43 @@ class Door:
 
 @dataclass(frozen=True)
 class WiderSandbox:
-    """A sandbox with doors open."""
+    """A sandbox whose cells are given some permissions more."""
 
     sandbox: Sandbox
-    doors: tuple[Door, ...]
+    permissions: tuple[Permission, ...]
 
     @property
     def tier(self) -> Tier:
-        """That of the sandbox."""
+        """The tier of the sandbox within."""
         return self.sandbox.tier
 
     def enter(self, cell: Cell) -> Room:
-        """The room of a wider cell."""
-        for door in self.doors:
-            cell = door.opened(cell)
+        """The room of a cell with the permissions added."""
+        for one in self.permissions:
+            cell = one.opened(cell)
         return self.sandbox.enter(cell)
 
 
-def network() -> Door:
-    """The network of this machine."""
-    return Door("measure_network", "on", lambda cell: replace(cell, network="on"))
+def network() -> Permission:
+    """The permission to use the network of this machine."""
+    return Permission("measure_network", "on", lambda cell: replace(cell, network="on"))
 
 
-def tracing() -> Door:
-    """Processes that trace each other."""
-    return Door("measure_tracing", "true", lambda cell: replace(cell, tracing=True))
+def tracing() -> Permission:
+    """The permission to trace processes, which also makes namespaces."""
+    return Permission("measure_tracing", "true", lambda cell: replace(cell, tracing=True))
 
 
-def devices() -> list[Door]:
-    """Device nodes that a command does not find."""
+def devices() -> list[Permission]:
+    """Permissions for device nodes that a command does not find."""
     known = [pattern for pattern in DEVICES if glob(pattern)]
     covered = {path for pattern in known for path in glob(pattern)}
     others = [path for path in sorted(glob("/dev/*")) if path not in covered and _is_device(path)]
     return [_device(pattern) for pattern in (*known, *others)]
 
 
-def sockets(places: Places) -> list[Door]:
-    """Sockets on which somebody listens where nothing can be seen."""
+def sockets(places: Places) -> list[Permission]:
+    """Permissions for sockets on which somebody listens in hidden places."""
     return [
         _socket(path, places.home)
         for path in sorted(set(_listening()))
@@ -106,12 +106,12 @@ def sockets(places: Places) -> list[Door]:
     ]
 
 
-def parts_of_checkout(places: Places, untracked: Iterable[str]) -> list[Door]:
-    """What the checkout has and a tree has not."""
+def parts_of_checkout(places: Places, untracked: Iterable[str]) -> list[Permission]:
+    """Permissions for what the checkout has and a tree has not."""
     return [_shown("share_paths", name.rstrip("/"), places.root / name) for name in untracked]
 
 
-def hidden_parts(places: Places, apart: Iterable[Path]) -> list[list[Door]]:
+def hidden_parts(places: Places, apart: Iterable[Path]) -> list[list[Permission]]:
     """What lies in hidden places: what shows in the home, elsewhere, then what does not show in the home.
 
     Nothing of the checkout, nor of what is to stay apart. The last are often written to, and shown they cannot be.
@@ -128,33 +128,33 @@ def hidden_parts(places: Places, apart: Iterable[Path]) -> list[list[Door]]:
     ]
 
 
-def writable_parts(places: Places, apart: Iterable[Path], tier: Tier) -> list[Door]:
-    """Every place where a command could write, if it were not in a sandbox."""
+def writable_parts(places: Places, apart: Iterable[Path], tier: Tier) -> list[Permission]:
+    """Permissions to write, for every place where the command could without a sandbox."""
     public = () if tier == "bwrap" else map(Path, _FOR_ALL)
     kept_apart = {places.root, *map(Path, _NEVER), *apart}
     found = (*public, *_parts(Path("/"), kept_apart, {places.home, *places.hidden}))
     return [_writable(path, places.home) for path in found if os.access(path, os.W_OK) and not path.is_symlink()]
 
 
-def _device(pattern: str) -> Door:
-    return Door("devices", pattern, lambda cell: replace(cell, devices=(*cell.devices, pattern)))
+def _device(pattern: str) -> Permission:
+    return Permission("devices", pattern, lambda cell: replace(cell, devices=(*cell.devices, pattern)))
 
 
-def _socket(path: Path, home: Path) -> Door:
+def _socket(path: Path, home: Path) -> Permission:
     name = _spelled(path, home)
-    return Door("sockets", name, lambda cell: replace(cell, sockets=(*cell.sockets, escape(str(path)))), path)
+    return Permission("sockets", name, lambda cell: replace(cell, sockets=(*cell.sockets, escape(str(path)))), path)
 
 
-def _shown(field: str, value: str, path: Path) -> Door:
-    return Door(field, value, lambda cell: replace(cell, shows=(*cell.shows, path)), path)
+def _shown(field: str, value: str, path: Path) -> Permission:
+    return Permission(field, value, lambda cell: replace(cell, shows=(*cell.shows, path)), path)
 
 
-def _writable(path: Path, home: Path) -> Door:
-    return Door("", _spelled(path, home), lambda cell: replace(cell, kept=(*cell.kept, path)), path)
+def _writable(path: Path, home: Path) -> Permission:
+    return Permission("", _spelled(path, home), lambda cell: replace(cell, kept=(*cell.kept, path)), path)
 
 
 def _spelled(path: Path, home: Path) -> str:
-    """A path as people write it."""
+    """A path as people write it, with `~` for their home."""
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) and path != home else str(path)
 
 

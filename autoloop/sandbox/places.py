@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/run", "/var/run")
-"""Homes, and where other people's files and sockets lie."""
+"""Homes, and directories that hold other people's files and sockets."""
 SECRET = (
     "/etc/shadow",
     "/etc/shadow-",
@@ -115,7 +115,7 @@ RESOLVER = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/localt
 
 @dataclass(frozen=True)
 class Places:
-    """The directories that a sandbox is built from. All exist."""
+    """The directories of this machine that a sandbox is built from. All exist."""
 
     root: Path
     """The user's checkout."""
@@ -127,7 +127,7 @@ class Places:
     tools: tuple[Path, ...]
     """What lies in a hidden place and is let through, to be read. The last part may be a symlink."""
     secret: tuple[Path, ...]
-    """What nobody may read though what is around it can be read."""
+    """Files that nobody may read although what is around them can be read."""
     hidden: tuple[Path, ...]
     """Directories of which only what is named elsewhere can be seen. The checkout and the cache are among them."""
 
@@ -147,7 +147,7 @@ def survey(
     secret_paths: Sequence[Path] = (),
     in_trees: Callable[[Path], bool] = lambda path: False,
 ) -> Places:
-    """What this machine has. `read_paths` are let through and `secret_paths` withheld, wherever they lie.
+    """The places of this machine. `read_paths` are let through and `secret_paths` withheld, wherever they lie.
 
     `in_trees` says whether trees have a path of the checkout of their own, which then counts and not the user's.
     """

@@ -13,7 +13,8 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = (1 << bit for bit in range(4))
 MAKE_CHAR, MAKE_BLOCK = 1 << 6, 1 << 11
 TRUNCATE, IOCTL_DEV, RESOLVE_UNIX = 1 << 14, 1 << 15, 1 << 16
 HANDLED = (0, 13, 14, 15, 15, 16, 16, 16, 16, 17)
-"""How many rights each version of Landlock knows; they were added in the order of their bits."""
+"""How many rights each version of Landlock knows, by the version; they were added in the order of their bits
+(LANDLOCK_ACCESS_FS_* in include/uapi/linux/landlock.h). A kernel refuses rulesets with rights that it does not know."""
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX
 RIGHTS = {
     "r": EXECUTE | READ_FILE | READ_DIR,
@@ -26,7 +27,7 @@ RIGHTS = {
 ABSTRACT_SOCKETS_AND_SIGNALS = 3
 SCOPED_SINCE = 6
 UNTRACED = "untraced"
-"""A word among the rules: no process may trace another."""
+"""The word among the rules that stands for: no process may trace another."""
 FOREIGN_PROCESSES: dict[str, dict[int, tuple[int, ...]]] = {
     "x86_64": {
         0xC000003E: (101, 310, 311, 438, 248, 249, 250, *(0x40000000 + n for n in (521, 539, 540, 438, 248, 249, 250))),
@@ -34,19 +35,23 @@ FOREIGN_PROCESSES: dict[str, dict[int, tuple[int, ...]]] = {
     },
     "aarch64": {0xC00000B7: (117, 270, 271, 438, 217, 218, 219), 0x40000028: (26, 376, 377, 438, 309, 310, 311)},
 }
-"""By machine and kind of program: ptrace, process_vm_readv, process_vm_writev, pidfd_getfd; and add_key, request_key,
-keyctl, since keyrings outlive a process."""
+"""By machine and kind of program (AUDIT_ARCH_* in include/uapi/linux/audit.h), since 32-bit programs have other numbers
+for system calls; those from 0x40000000 on are of x32, which has the kind of x86-64 (seccomp(2)). They are ptrace,
+process_vm_readv, process_vm_writev, pidfd_getfd; and add_key, request_key, keyctl, since keyrings outlive a process."""
 CAPABILITIES = sum(1 << number for number in (0, 1, 3, 4, 5, 6, 7, 10))
 """What root keeps: owners and modes of files (0, 1, 3, 4), its own processes and users (5, 6, 7), low ports (10)."""
 
+# The C library has no wrappers for Landlock (landlock_create_ruleset(2)), so its system calls go by their numbers.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
 _PATH_BENEATH = 1
+# PR_SET_NO_NEW_PRIVS, without which only root may set rules or a filter (landlock(7), seccomp(2)), and PR_SET_SECCOMP.
 _NO_NEW_PRIVS = 38
 _SECCOMP = 22
+# _LINUX_CAPABILITY_VERSION_3, and 0 for this process (capget(2)).
 _CAPABILITY_HEADER = (0x20080522).to_bytes(4, sys.byteorder) + bytes(4)
 _IGNORED_BY_PYTHON = (13, 25)
-"""SIGPIPE and SIGXFSZ."""
+"""Signals that Python sets to be ignored (SIGPIPE, SIGXFSZ); the command gets their default again."""
 _EINVAL = 22
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -80,6 +85,8 @@ def enforce(rules: list[str], version: int) -> None:
         raise OSError(0, "this kernel has no Landlock")
     handled = (1 << HANDLED[min(version, len(HANDLED) - 1)]) - 1
     scoped = ABSTRACT_SOCKETS_AND_SIGNALS if version >= SCOPED_SINCE else 0
+    # struct landlock_ruleset_attr: rights of files, of the network, scopes. An older kernel, whose struct is shorter,
+    # takes it as long as the rest is 0. Nothing is said of the network: its rules know TCP alone (landlock(7)).
     bounds = b"".join(number.to_bytes(8, sys.byteorder) for number in (handled, 0, scoped))
     ruleset = _call(_CREATE_RULESET, bounds, ctypes.c_size_t(len(bounds)), 0)
     for rule in (rule for rule in rules if rule != UNTRACED):
@@ -97,6 +104,8 @@ def enforce(rules: list[str], version: int) -> None:
 def filter_of_tracing() -> bytes:
     """A program for seccomp that refuses to reach into other processes; nothing where the numbers are unknown."""
     load, equal, give, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050001
+    # Instructions of classic BPF over struct seccomp_data: the kind of program at 4 comes before the number at 0, which
+    # means another call for another kind (seccomp(2)). What is refused fails with EPERM.
     steps: list[tuple[int, int, int, int]] = []
     for kind, numbers in FOREIGN_PROCESSES.get(os.uname().machine, {}).items():
         count = len(numbers)
@@ -107,7 +116,7 @@ def filter_of_tracing() -> bytes:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
-    """What is not there, or not for us, needs no rule."""
+    """Add one rule to the ruleset. A path that is missing, or closed to us, needs none."""
     try:
         place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -119,7 +128,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
             rule = allowed.to_bytes(8, sys.byteorder) + place.to_bytes(4, sys.byteorder)
             if _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0) == 0:
                 return
-            if ctypes.get_errno() != _EINVAL:  # which a directory's rights are for a file
+            if ctypes.get_errno() != _EINVAL:  # rights of directories for a file (landlock_add_rule(2)): again without
                 break
         _checked(-1)
     finally:
@@ -127,7 +136,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Root without those that reach past files: modules, raw disks, clocks, other processes."""
+    """Drop root's capabilities that reach past files: modules, raw disks, clocks, other processes."""
     held = ctypes.create_string_buffer(24)  # effective, permitted and inheritable, of the first 32 and of the rest
     _checked(_libc.capget(_CAPABILITY_HEADER, held))
     low = [int.from_bytes(held.raw[at : at + 4], sys.byteorder) & CAPABILITIES for at in (0, 4, 8)]
@@ -152,7 +161,7 @@ def _become(command: list[str], environ: dict[bytes, bytes]) -> OSError:
 
 
 def _given_environment() -> dict[bytes, bytes]:
-    """As it was before this interpreter set LC_CTYPE in it."""
+    """The environment as it was before this interpreter set LC_CTYPE in it (PEP 538)."""
     with open("/proc/self/environ", "rb") as block:
         entries = (entry.partition(b"=") for entry in block.read().split(b"\0"))
         return {name: value for name, equals, value in entries if equals}

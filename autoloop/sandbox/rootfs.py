@@ -1,9 +1,8 @@
-"""A root that is put together from the parts of this machine's, so that a command finds paths that are not there.
+"""A root file system put together from parts of this machine's, so that commands find paths that do not exist here.
 
 Nothing can be mounted at a path that does not exist in a place that can only be read. So the root is a directory of
 the cell, and every entry of `/` is mounted in it; what a command makes beside them lasts for the cell's next command.
-
-The words that tell bubblewrap what to mount where. They are taken in their order: a later one lies on top.
+The rest of this module makes bubblewrap's mount options. It takes them in their order: a later one lies on top.
 """
 
 import os
@@ -18,7 +17,7 @@ from autoloop.sandbox.places import Places
 
 ROOT = Path("/")
 _OWN = ("dev", "proc")
-"""What every command has of its own."""
+"""Top-level entries that every command has of its own."""
 
 
 def words(ground: Path, places: Places, targets: Iterable[Path]) -> tuple[str, ...]:
@@ -44,7 +43,7 @@ def _clear_way(ground: bytes, target: Path) -> None:
 
 
 class _Entries:
-    """What `/` holds."""
+    """The entries of this machine's `/`: mounts, and links to make anew."""
 
     def __init__(self, places: Places) -> None:
         mounts: list[str] = []
@@ -114,22 +113,22 @@ def held(tree: Path, root: Path, targets: Iterable[Path]) -> Iterator[str]:
 
 
 def bind(how: str, real: Path, seen: Path) -> tuple[str, str, str]:
-    """A path of this machine at a path of the sandbox."""
+    """The option that mounts a path of this machine at a path of the sandbox."""
     return how, str(real), str(seen)
 
 
 def mounted(mount: Mount) -> tuple[str, str, str]:
-    """What a cell asks for."""
+    """The option for a mount that a cell asks for."""
     return bind("--bind" if mount.writable else "--ro-bind", mount.real, mount.seen)
 
 
 def lies_in(path: Path, places: Iterable[Path]) -> bool:
-    """Whether a path is one of these, or below."""
+    """Whether a path is one of these places, or below one."""
     return any(path.is_relative_to(place) for place in places)
 
 
 def masked(real: Path, seen: Path | None = None) -> tuple[str, ...]:
-    """Something in whose place there is nothing."""
+    """The options that put an empty file or directory in the place of something."""
     place = str(seen or real)
     return ("--tmpfs", place, "--remount-ro", place) if real.is_dir() else ("--dev-bind", "/dev/null", place)
 

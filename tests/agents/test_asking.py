@@ -43,7 +43,7 @@ def test_of_a_long_answer_one_token_is_waited_for() -> None:
 def test_a_key_that_is_refused_is_said_with_where_it_stands(kind: Kind) -> None:
     found, _ = asked(kind, error(401, "invalid x-api-key: sk-test-key-1"))
     assert "HTTP 401" in found.problem and "sk-test-key-1" not in found.problem
-    assert {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "ollama": "Mend"}[kind.agent] in found.remedy
+    assert {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "ollama": "Fix"}[kind.agent] in found.remedy
 
 
 @every

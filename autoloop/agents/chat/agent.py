@@ -39,7 +39,7 @@ _SHOWN = 160
 
 @dataclass(frozen=True)
 class ChatAgent:
-    """Works in a tree by talking with a model."""
+    """The built-in agent: works in a tree by talking with a model, which may use tools."""
 
     name: str
     model: str
@@ -138,7 +138,7 @@ class _Talk:
             turns.extend(more)
 
     def _next(self, answer: Answer, cuts: int) -> list[Turn] | None:
-        """What follows an answer; None at the end."""
+        """The turns that follow an answer; None at the end of the session."""
         if answer.stop == "refused":
             self.failure, self.detail = SessionFailure.REFUSED, answer.text[:300] or "the model refused"
         elif answer.stop == "context":
@@ -176,7 +176,8 @@ class _Talk:
         return answer
 
     def _work(self, calls: Sequence[Call], *, cut: bool) -> Worked:
-        """Do what is called for. Of an answer that was cut off nothing is done: half of a file may stand in a call."""
+        """Use the tools that an answer asks for; none where it was cut off, since half of a file may stand in a
+        call."""
         outcomes = []
         for call in calls:
             self.transcript.say("tool", [_shown(call)])

@@ -61,7 +61,7 @@ class AnthropicService:
         )
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection, also in the middle of an answer."""
         self._client.close()
 
     def answer(self, system: str, turns: Sequence[Turn], tools: Sequence[Tool]) -> Answer:
@@ -79,7 +79,7 @@ class AnthropicService:
         return _read(self._ask(wanted))
 
     def sign_of_life(self) -> None:
-        """One token is asked for."""
+        """Ask for an answer of one token."""
         self._ask({"model": self.model, "max_tokens": 1, "messages": [{"role": "user", "content": QUESTION}]})
 
     def _ask(self, wanted: dict[str, Any]) -> Any:

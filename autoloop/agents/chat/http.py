@@ -13,7 +13,7 @@ _LONGEST_ERROR = 4_000
 
 
 class Endpoint:
-    """One base address, with its headers."""
+    """The base address of a service, with the headers of each request."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str], silence: float) -> None:
         self.base_url = base_url.rstrip("/")
@@ -21,7 +21,7 @@ class Endpoint:
         self._client = httpx.Client(headers=dict(headers), timeout=timeout)
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection, also in the middle of an answer."""
         self._client.close()
 
     def lines(self, path: str, body: Mapping[str, Any]) -> Iterator[str]:

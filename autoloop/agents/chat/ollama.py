@@ -29,7 +29,7 @@ class OllamaService:
         self._endpoint = Endpoint(base_url, {}, silence)
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection, also in the middle of an answer."""
         self._endpoint.close()
 
     def answer(self, system: str, turns: Sequence[Turn], tools: Sequence[Tool]) -> Answer:
@@ -64,7 +64,7 @@ class OllamaService:
         return self._whole(text, reasoning, found, last)
 
     def sign_of_life(self) -> None:
-        """One token is asked for; the model is loaded for it as it is for a session."""
+        """Ask for an answer of one token; Ollama loads the model for it as for a session."""
         options = {"num_ctx": self.num_ctx, "num_predict": 1}
         question = [{"role": "user", "content": QUESTION}]
         body = {"model": self.model, "messages": question, "stream": True, "options": options}

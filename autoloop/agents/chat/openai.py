@@ -31,7 +31,7 @@ class OpenAIService:
         self._endpoint = Endpoint(base_url, headers, silence)
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection, also in the middle of an answer."""
         self._endpoint.close()
 
     def answer(self, system: str, turns: Sequence[Turn], tools: Sequence[Tool]) -> Answer:
@@ -56,7 +56,7 @@ class OpenAIService:
         return whole.answer()
 
     def sign_of_life(self) -> None:
-        """The stream is left at its first token: no field that bounds an answer is known to all servers and models."""
+        """Read a stream to its first token: no field that bounds an answer is known to all servers and models."""
         body = {"model": self.model, "messages": [{"role": "user", "content": QUESTION}], "stream": True}
         for line in self._endpoint.lines("/chat/completions", body):
             if line.startswith("data:") and (data := line[5:].strip()) != "[DONE]" and parsed(data).get("choices"):
@@ -124,7 +124,7 @@ def messages(turn: Turn) -> list[dict[str, Any]]:
 
 
 def declared(tool: Tool) -> dict[str, Any]:
-    """A tool as a function."""
+    """A tool as a function in the request."""
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     return {"type": "function", "function": function}
 

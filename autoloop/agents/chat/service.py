@@ -13,7 +13,7 @@ from autoloop.core.session import SessionFailure, Usage
 
 Result = TypeVar("Result")
 _LOOK = 0.1
-"""Seconds between two looks at whether a call has to end."""
+"""Seconds between two checks whether a call has to end."""
 
 QUESTION = "Are you there? Answer with one word."
 
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What came of a tool call."""
+    """The result of one tool call."""
 
     call_id: str
     text: str
@@ -45,21 +45,21 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the person says: the packet, or a word when an answer was cut short."""
+    """A turn of the user: the packet, or a sentence when an answer was cut short."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What the model said."""
+    """A turn of the model: one answer."""
 
     answer: Answer
 
 
 @dataclass(frozen=True)
 class Worked:
-    """What its tool calls gave."""
+    """A turn with the results of the tools that the model called."""
 
     outcomes: tuple[ToolResult, ...]
 
@@ -87,11 +87,11 @@ class Service(Protocol):
         """Return at the first token of an answer to `QUESTION`. ServiceFailed for whatever goes wrong."""
 
     def close(self) -> None:
-        """Drop the connection, also in the middle of an answer."""
+        """Close the connection, also in the middle of an answer."""
 
 
 class ServiceFailed(Exception):
-    """Why there is no answer."""
+    """An answer that could not be had: the failure, and when to come back."""
 
     def __init__(self, failure: SessionFailure, detail: str, retry_at: float | None = None) -> None:
         super().__init__(detail)
@@ -105,7 +105,7 @@ class NoTools(Exception):
 
 
 class AnswerCutShort(Exception):
-    """A call was given up: for the deadline, or because a person wants it."""
+    """An answer that was given up: for the deadline, or because a person wants it."""
 
 
 @dataclass

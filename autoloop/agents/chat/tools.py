@@ -1,6 +1,6 @@
 """The tools of the built-in agent: a shell in the sandbox, and viewing and editing files of the tree.
 
-Tool calls in the text of a model that knows none: fenced blocks, and results in words.
+For models that know no tool calls, calls are read from fenced blocks in their text, and results are told in words.
 """
 
 import json
@@ -65,7 +65,7 @@ TOOLS = (
 
 @dataclass(frozen=True)
 class Toolbox:
-    """The tools at work in one tree."""
+    """The tools of one session, at work in one tree."""
 
     tree: Path
     room: Room
@@ -179,13 +179,13 @@ The tools, each with the schema of its arguments:
 
 
 def tools_in_words() -> str:
-    """What such a model is told of the tools."""
+    """The tools as text in the system prompt, for a model that knows no tool calls."""
     listed = [{"name": tool.name, "description": tool.description, "arguments": tool.parameters} for tool in TOOLS]
     return FENCES + "\n".join(json.dumps(tool) for tool in listed) + "\n"
 
 
 def with_calls(answer: Answer, turn: int) -> Answer:
-    """The answer with the tool calls that stand in its text."""
+    """The answer, with the tool calls that are written in its text."""
     calls = []
     for number, block in enumerate(_FENCED.findall(answer.text)):
         try:
@@ -197,5 +197,5 @@ def with_calls(answer: Answer, turn: int) -> Answer:
 
 
 def in_words(worked: Worked) -> Asked:
-    """What the calls gave, as the next thing that the person says."""
+    """The results of tool calls as the text of the next turn."""
     return Asked("\n\n".join(f"Result of {outcome.call_id}:\n{outcome.text}" for outcome in worked.outcomes))

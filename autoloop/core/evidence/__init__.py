@@ -8,7 +8,7 @@
 - `trials`: pass rates, their intervals, and evidence from trials
 - `trial_power`: what a suite can resolve
 
-A lazy door: importing it loads no numpy, so that `status` stays quick; a name is loaded when it is first used.
+Loads lazily: importing it loads no numpy, so that `status` stays quick; a name is loaded when it is first used.
 """
 
 from importlib import import_module

@@ -38,7 +38,7 @@ CALIBRATION_PAIRS = 4
 
 
 class Difference(StrEnum):
-    """What became of the question."""
+    """The verdict of a comparison: better, worse or noise."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -47,7 +47,7 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True)
 class TwoSided:
-    """When to stop, and what is worth a word."""
+    """The rule of a two-sided comparison: when to stop, and which differences are large enough to report."""
 
     threshold: float = 0.0
     """The smallest gain or loss that counts, as a fraction of A's value."""
@@ -75,7 +75,7 @@ class Comparison:
     """What the pairs so far say of B against A. Gains are fractions of A's value; positive is better."""
 
     difference: Difference | None
-    """None: another pair is wanted."""
+    """None while the verdict is open and another pair is wanted."""
     gain: float
     """For better and worse, what a fresh comparison would show."""
     low: float | None
@@ -87,7 +87,7 @@ class Comparison:
 
     @property
     def log_evidence(self) -> float:
-        """For what is said; for noise, the stronger of the two."""
+        """The log evidence for what is reported; for noise, the stronger of the two directions."""
         gain, loss = (trace[-1] if trace else 0.0 for trace in (self.for_gain, self.for_loss))
         match self.difference:
             case Difference.BETTER:

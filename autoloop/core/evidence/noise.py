@@ -1,6 +1,6 @@
-"""What a measurement does by itself: gains of pairs, their centre, their spread, and the memory of both.
+"""The noise of a measurement: gains of pairs, their centre and spread, and the pool that remembers both.
 
-Nothing here decides. `evidence` reads these numbers and judges.
+Nothing here decides. `paired` reads these numbers and judges.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What the paired test can and cannot see: its outcomes on many sequences at once, the gain it resolves."""
+"""The power of the paired test: its outcomes on many sequences at once, and the smallest gain that it resolves."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from autoloop.core.evidence.noise import Floats, pseudo_median
 
 @dataclass(frozen=True)
 class Outcomes:
-    """How the test ended on each sequence."""
+    """How the paired test ended on each of many simulated sequences."""
 
     kept: NDArray[np.bool_]
     pairs: NDArray[np.int64]

@@ -1,7 +1,8 @@
-"""What a contrast of so many trials can show, and how many a verdict takes. Nothing is drawn: the chances are counted.
+"""The power of a contrast of trials: which difference so many pairs can show, and how many a verdict takes.
 
-A verdict takes so many flips to one side that the evidence of `core/wagers` reaches its bound. How likely that happens
-with so many flips follows from the chance of one, flip by flip.
+Nothing is drawn: the chances are counted. A verdict takes so many flips (pairs of which one trial passed and the other
+did not) to one side that the evidence of `trials` reaches its bound. How likely that happens with so many flips follows
+from the chance of one, flip by flip.
 """
 
 import math
@@ -14,9 +15,9 @@ from autoloop.core.evidence.noise import Floats
 from autoloop.core.evidence.trials import of_wins, wilson
 
 POWER = 0.9
-"""A difference that is said to be shown is found so often."""
+"""The probability with which a difference is found that is said to be shown."""
 _Z_POWER = 1.2816
-"""The normal quantile of it."""
+"""The standard normal quantile of `POWER`."""
 _COUNTED = 600
 """Flips up to which chances are counted; beyond, what so many need is carried on by the root of their number."""
 
@@ -30,7 +31,7 @@ def fewest_flips(alpha: float) -> int:
 
 @cache
 def flips_needed(share: float, alpha: float) -> int | None:
-    """How many flips are a verdict in 9 of 10 cases when this share of them goes one way; None: no number would do."""
+    """How many flips are a verdict in 9 of 10 cases when this share goes one way; None: no number would do."""
     one_way = abs(2 * share - 1)
     if not one_way:
         return None

@@ -1,34 +1,27 @@
-"""Evidence from many pairs of single trials, each of which could have been the other.
+"""Statistics of trials that pass or fail: evidence from pairs of them, pass rates with intervals, pass@k.
 
-If two sides are the same, swapping the two trials of a pair changes nothing: the sign of its gain is a fair coin, and
-the product of `1 + stake * gain` wins nothing on average, for any stake from 0 to 1. The evidence is the mean of these
-products over all stakes (a mixture as in Robbins 1970; the bets are those of Waudby-Smith and Ramdas 2024). That is an
-e-process: the chance that it ever reaches 1 / alpha is at most alpha, however often one looks. Where every gain is -1,
-0 or 1 it depends on how many there are of each, and not on their order.
+Evidence. If two sides are the same, swapping the two trials of a pair changes nothing: the sign of its gain is a fair
+coin, and the product of `1 + stake * gain` wins nothing on average, for any stake from 0 to 1. The evidence is the mean
+of these products over all stakes (a mixture as in Robbins 1970; the bets are those of Waudby-Smith and Ramdas 2024).
+That is an e-process: the chance that it ever reaches 1 / alpha is at most alpha, however often one looks. Where every
+gain is -1, 0 or 1 it depends on how many there are of each, and not on their order. `betting` learns noise and gain
+from pair to pair, which single passes and fails are too coarse for: in simulation it finds a pass rate of 60 % against
+50 % in 400 pairs in 5 % of the cases, this in 33 %.
 
-`betting` learns noise and gain from pair to pair, which single passes and fails are too coarse for: in simulation it
-finds a pass rate of 60 % against 50 % in 400 pairs in 5 % of the cases, this in 33 %.
+Intervals of a rate are Wilson's (1927): they stay within 0 and 1, and hold up for few trials and for rates near the
+ends, where the textbook's do not (Brown, Cai and DasGupta 2001). They speak of these tasks, tried again; of other tasks
+they say nothing. Where tasks differ in difficulty, or are tried several times, the passes vary less than those of as
+many equal coins (Hoeffding 1956), so there they are on the cautious side. The interval of a difference between paired
+rates is method 10 of Newcombe (1998), which puts Wilson's intervals of both rates together, with the correlation that
+pairing gave them. pass@k is the unbiased estimator of Chen et al. (2021): how likely one of k trials of a task passes.
+
+This module takes no samples and keeps no state.
 
 Robbins 1970, Statistical methods related to the law of the iterated logarithm. Waudby-Smith and Ramdas 2024, Estimating
-means of bounded random variables by betting.
-
-Pass rates with what chance may have added to them, and pass@k.
-
-The interval is Wilson's (1927): it stays within 0 and 1, and holds up for few trials and for rates near the ends, where
-the textbook's does not (Brown, Cai and DasGupta 2001). It speaks of these tasks, tried again; of other tasks it says
-nothing. Where tasks differ in difficulty, or are tried several times, the passes vary less than those of as many equal
-coins (Hoeffding 1956), so there it is on the cautious side.
-
-pass@k is the unbiased estimator of Chen et al. (2021): how likely one of k trials of a task passes.
-
-Wilson 1927, Probable inference, the law of succession, and statistical inference. Hoeffding 1956, On the distribution
-of the number of successes in independent trials. Brown, Cai and DasGupta 2001, Interval estimation for a binomial
-proportion. Chen et al. 2021, Evaluating large language models trained on code.
-
-Intervals of what pairs differ by.
-
-Newcombe 1998, Improved confidence intervals for the difference between binomial proportions based on paired data: its
-method 10 puts Wilson's intervals of both rates together, with the correlation that pairing gave them.
+means of bounded random variables by betting. Wilson 1927, Probable inference, the law of succession, and statistical
+inference. Hoeffding 1956, On the distribution of the number of successes in independent trials. Brown, Cai and DasGupta
+2001, Interval estimation for a binomial proportion. Newcombe 1998, Improved confidence intervals for the difference
+between binomial proportions based on paired data. Chen et al. 2021, Evaluating large language models trained on code.
 """
 
 import math
@@ -40,7 +33,7 @@ from autoloop.core.evidence.noise import Floats
 from autoloop.core.model import Frozen
 
 _STAKES = (np.arange(256) + 0.5) / 256
-"""Near enough for the integral up to some ten thousand gains."""
+"""The grid over which stakes are averaged; near enough to the integral up to some ten thousand gains."""
 
 
 def wagered(gains: Sequence[float] | Floats) -> Floats:
@@ -72,7 +65,7 @@ _Z95 = 1.959964
 
 
 class Rate(Frozen):
-    """So many of so many, with the 95 % interval."""
+    """A pass rate: so many passed of so many counted, with its 95 % Wilson interval."""
 
     passed: int
     of: int
@@ -92,7 +85,7 @@ class Rate(Frozen):
 
 
 def wilson(passed: float, of: float, z: float = _Z95) -> tuple[float, float]:
-    """The interval in which a rate may lie that showed `passed` of `of`; `z` 1.96 is 95 %."""
+    """Wilson interval of a pass rate that showed `passed` of `of`; `z` is the normal quantile, 1.96 for 95 %."""
     if of <= 0:
         return 0.0, 1.0
     rate, shrunk = passed / of, 1 + z * z / of
@@ -117,7 +110,7 @@ def pass_at_each(counts: Iterable[tuple[int, int]]) -> dict[int, float]:
 
 
 class Interval(Frozen):
-    """From, to: in 95 of 100 cases the truth is between."""
+    """The 95 % interval of a difference, from `low` to `high`."""
 
     low: float
     high: float

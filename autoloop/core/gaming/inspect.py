@@ -1,6 +1,6 @@
-"""What the journal says of a captured tree: the candidate, and where it went too far.
+"""What the journal records of a captured tree: the candidate, where it left its scope, and how much code it removes.
 
-How much code a candidate removes: lines of code in scope, without tests, comments and blank lines.
+Code is counted in lines in scope, without tests, comments and blank lines.
 """
 
 from collections.abc import Collection, Iterable

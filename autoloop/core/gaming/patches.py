@@ -20,7 +20,7 @@ _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 class FileKind(StrEnum):
-    """What a path looks like."""
+    """The kind of a file (code, test, text ...), as its path tells it."""
 
     CODE = "code"
     TEST = "test"
@@ -58,7 +58,7 @@ class FilePatch:
 
     @property
     def path(self) -> str:
-        """From the repository's root."""
+        """The path of the changed file, from the repository's root."""
         return self.change.path
 
     @property

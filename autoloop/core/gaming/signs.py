@@ -18,7 +18,7 @@ _LONGEST = 100
 """Characters of a path or of a line that is quoted."""
 
 Found = Iterator[str]
-"""The places that show a sign, in words."""
+"""The places in a diff that show one sign of gaming, in words."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which of many things is in the way, found by halves; and what to say of it."""
+"""Which of many things breaks a measurement in its sandbox, found by bisection, and what to tell the user of it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ Thing = TypeVar("Thing")
 def fewest(
     group: Sequence[Thing], works: Callable[[Sequence[Thing]], bool], is_late: Callable[[], bool] = lambda: False
 ) -> list[Thing]:
-    """The members of a group that works that it works by. When it is late, all that are still in question."""
+    """The smallest part of a group with which it works; everything still in question when the time is up."""
     needed: list[Thing] = []
     left = list(group)
     while left and not (needed and works(needed)):

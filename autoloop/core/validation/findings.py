@@ -14,7 +14,7 @@ from autoloop.core.validation.stability import Class, Reruns, Stability, scale_o
 
 @dataclass(frozen=True)
 class Validation:
-    """What was seen and what follows from it. Shares and gains are fractions."""
+    """The result of validating a program's measurement. Shares and gains are fractions."""
 
     program: str
     metric_field: str
@@ -51,13 +51,13 @@ class Validation:
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Every number of the validation, for `--json`; infinite values become None."""
         facts: dict[str, Any] = _plain(asdict(self))
         facts["settings"] = [{**asdict(setting), "line": setting.line} for setting in self.settings]
         return facts
 
     def lines(self) -> tuple[str, ...]:
-        """For people."""
+        """The findings as sentences for people, one a line."""
         width = max(len(setting.assignment) for setting in self.settings)
         return (
             self._measured(),
@@ -228,7 +228,7 @@ def _off(share: float) -> str:
 
 
 def _fit(said: Validation) -> str:
-    """Whether the threshold that the user set fits."""
+    """Whether the noise threshold that the user set fits, in a sentence."""
     given, bare, asks = said.given_threshold or 0.0, said.outlook.unbounded, said.outlook.noise_asks
     shown = percent(given)
     if said.rule == Rule.PAIRED.value:
@@ -244,7 +244,7 @@ def _price(cost: Cost) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, and nothing endless."""
+    """A value for JSON: tuples become lists, infinite numbers None."""
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):

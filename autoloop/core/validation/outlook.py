@@ -1,6 +1,6 @@
-"""What a measurement that varies like this can resolve, and what a night with it costs. Figures only, no advice.
+"""Which gains a measurement with this noise can resolve, what a night with it costs, and what would help.
 
-Whether the gains that a user asks for can be seen at all, and what would help where they cannot.
+Figures and remedies alone: which settings should change is said by `settings`.
 """
 
 import math
@@ -20,7 +20,7 @@ from autoloop.core.text import percent
 from autoloop.core.validation.stability import Stability
 
 NIGHT_HOURS = 8.0
-"""Of a run without `max_hours`."""
+"""Hours of a night, for a program that sets no `max_hours`."""
 _ONE_SIGMA = NormalDist().cdf(1.0)
 _PLAYED = 2000
 """Simulated experiments behind an average."""
@@ -32,22 +32,22 @@ _DRIFT_CHECK = 0.2
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things took."""
+    """How long a program's samples and builds took."""
 
     seconds: tuple[float, ...]
-    """Of every sample."""
+    """The seconds of every sample taken."""
     ready: float
-    """To place, check and build one candidate."""
+    """Seconds to place, check and build one candidate."""
 
     @property
     def sample(self) -> float:
-        """A typical sample."""
+        """The median seconds of one sample."""
         return median(self.seconds)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of measuring one experiment on average, warm-up and build included, the agent not."""
+    """Average seconds to measure one experiment, warm-up and build included, without the agent's session."""
 
     samples: float
     seconds: float
@@ -79,7 +79,7 @@ class Outlook:
     """The chance that a change without effect passes the threshold in force under `median`."""
     without_effect: Cost
     with_effect: Cost
-    """Under `paired`, of a change with the gain that it resolves."""
+    """Average cost under `paired` of a change with the gain that it resolves."""
     by_median: Cost
     per_hour: float
     """Experiments without effect in an hour of measuring, under the rule in force."""

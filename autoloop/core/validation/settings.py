@@ -32,12 +32,12 @@ class Setting:
 
     @property
     def line(self) -> str:
-        """To be pasted; a comment where nothing is to be changed."""
+        """The setting as a line of `config.toml`, its reason behind it; a comment where nothing is to be changed."""
         return f"{self.assignment}  # {self.reason}"
 
     @property
     def assignment(self) -> str:
-        """The line without its reason."""
+        """The setting as a line of `config.toml`, without its reason."""
         shown = f'"{self.value}"' if isinstance(self.value, str) else f"{self.value}"
         text = f"{self.field} = {shown}" if self.value is not None else f"no {self.field}"
         return f"# {text}" if self.in_force or self.value is None else text
@@ -182,7 +182,7 @@ def _least_time(timing: Timing, criteria: Criteria) -> list[Setting]:
 
 
 def _rounded_up(value: float) -> float:
-    """To two digits."""
+    """A value rounded up to two significant digits."""
     if value <= 0:
         return 0.0
     step = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -1,6 +1,6 @@
 """How a measurement varies by itself: what samples of one unchanged commit show.
 
-From values to findings; what follows from them is `outlook`'s and `advice`'s. Few samples prove little, so a
+From values to findings; what follows from them is said by `outlook` and `settings`. Few samples prove little, so a
 finding is made only where chance alone would make it in about one of fifty validations.
 """
 
@@ -48,9 +48,9 @@ class Reruns:
     """The primary metric of one commit, measured in pairs in two trees."""
 
     first: tuple[float, ...]
-    """In one tree, in the order taken."""
+    """The samples of one tree, in the order taken."""
     second: tuple[float, ...]
-    """In the other tree; the same seeds."""
+    """The samples of the other tree, with the same seeds."""
     cold: tuple[float, ...] = ()
     """The first sample of each tree after it was built, with the seed of the first pair."""
 

@@ -1,4 +1,4 @@
-"""Following what goes on, for viewers."""
+"""Finding the run or the bench that a path or a name means, and following it, for viewers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JOURNAL = "journal.jsonl"
 
 
 def follow(path: Path, name: str | None = None) -> RunFollower | BenchFollower:
-    """A follower of what a person means: a directory of a run or a bench, a run's id, a program, or the newest here."""
+    """A follower of what a path or a name means: a run or a bench by directory, id or program, or the newest here."""
     directory = place_of(path, name)
     if is_bench(directory):
         return BenchFollower(BenchDirectory(directory))
@@ -41,7 +41,7 @@ def bench_events(directory: Path, after: int = 0) -> Iterator[BenchEvent]:
 
 
 def place_of(path: Path, name: str | None) -> Path:
-    """The directory of what a person means: of a run or of a bench."""
+    """The directory of the run or the bench that a path or a name means."""
     if name is None:
         return _newest(path)
     given = path / name

@@ -1,4 +1,4 @@
-"""What is here: programs, runs and benches, and which of them goes now."""
+"""The programs, runs and benches of a repository, and which of them are running now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Overview:
-    """What autoloop sees in a place."""
+    """The programs and runs of a repository, as `status` lists them."""
 
     root: Path
     programs: tuple[str, ...]
@@ -27,7 +27,7 @@ class Overview:
 
 
 def look(path: Path) -> Overview:
-    """What is here: programs and runs."""
+    """The programs and the runs of the repository around a path."""
     from autoloop.config.programs import list_programs
 
     root = root_of(path)
@@ -47,7 +47,7 @@ def benches(path: Path, name: str | None = None) -> list[dict[str, Any]]:
 
 
 def _roots(path: Path) -> list[Path]:
-    """The root of the work tree; none outside of one."""
+    """The root of the work tree around a path; none outside of one."""
     with suppress(AutoloopError):
         return [root_of(path)]
     return []

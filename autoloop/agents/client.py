@@ -140,7 +140,9 @@ class ClientAgent(ABC):
         """The room of a session, with a copy of the user's sign-in in its home."""
         sign_in, confined = None, task.sandbox.tier != "none"
         if self.store and confined:
-            sign_in = BorrowedSignIn(self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store)
+            sign_in = BorrowedSignIn(
+                self.store.resolve(), task.cell.home, Path(self.program.folder) / self.program.store
+            )
             sign_in.rescue()
         room = session_room(task, self.kept, (place.needs,))
         if confined:

@@ -1,9 +1,7 @@
-"""Removing what may go: trees and caches, and of a run or a bench as much as was asked for.
+"""Removes what runs and benches hold on the disk, as far as it may go: trees and caches, or more where asked for.
 
 What goes is moved aside in one step, under the locks of whoever would use it, and only then taken apart. So a crash in
 the middle leaves a run with its trees or without, never with half of them, and a resume makes what is missing.
-
-What runs and benches hold on the disk, and removing it.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,15 +37,15 @@ from autoloop.runs.find import RUNS
 from autoloop.suites.directory import BenchDirectory
 
 OnEntry = Callable[[Holding, int], None]
-"""Told of each entry that was gone through, and how many bytes that freed."""
+"""Called with each holding that was gone through, and how many bytes that freed."""
 
 
 @dataclass
 class Cleaned:
-    """What became of it."""
+    """The result of removing holdings."""
 
     freed: int = 0
-    """Bytes."""
+    """Bytes that were freed on the disk."""
     problems: list[str] = field(default_factory=list)
     """What could not be removed, one line each."""
     branches: list[str] = field(default_factory=list)
@@ -55,11 +53,11 @@ class Cleaned:
 
 
 class TakenUpError(Exception):
-    """Somebody has taken it up since it was looked at."""
+    """A run or a bench was taken up by a process since it was looked at."""
 
 
 def clean(found: Holdings, on_entry: OnEntry = lambda entry, freed: None) -> Cleaned:
-    """Remove what the holdings say may go, unless somebody took it up. What cannot go is told, and the rest goes on."""
+    """Remove what the holdings say may go, unless a process took it up. What cannot be removed is listed."""
     cleaned = Cleaned()
     for entry in found.to_go:
         before = cleaned.freed
@@ -77,7 +75,7 @@ def clean(found: Holdings, on_entry: OnEntry = lambda entry, freed: None) -> Cle
 
 @dataclass(frozen=True)
 class _Cleaning:
-    """One entry, and what is made of it."""
+    """Removes the parts of one holding."""
 
     found: Holdings
     entry: Holding
@@ -129,7 +127,7 @@ class _Cleaning:
         return run if (run.path / "run.json").exists() else None
 
     def _home_aside(self) -> list[Path]:
-        """The home, where nobody finds it any more."""
+        """The home, moved where nobody finds it any more."""
         home = Home(self.found.cache / self.entry.name)
         if not home.paths:
             return []
@@ -146,7 +144,7 @@ class _Cleaning:
         return half_written(run.path) if self.entry.own else []
 
     def _said(self, run: RunDirectory, parts: frozenset[Part]) -> list[Path]:
-        """Packets and transcripts that go although the run stays; none when its journal cannot be read."""
+        """Paths of packets and transcripts to remove although the run stays; none when its journal cannot be read."""
         if Part.TRANSCRIPTS not in parts or Part.JOURNAL in parts:
             return []
         try:

@@ -1,8 +1,7 @@
-"""What is on the disk of runs and benches here, of what was left over, of other repositories. Changes nothing.
+"""What runs, benches and leftovers hold on the disk, how large it is and whose it is. Changes nothing.
 
-What benches hold on the disk: workspaces that were kept for people, and records, which stay. Changes nothing.
-
-How much of the disk each part of a run takes. Changes nothing.
+Looked at are this repository's runs and benches, homes in the cache directory of this and other repositories, and what
+processes that are dead left over.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from autoloop.suites.record import read_bench
 from autoloop.suites.workspace.workspace import PLACES
 
 REMOVED_RUNS = ".removed"
-"""Beside the runs: what is being removed of them."""
+"""The directory beside the runs in which parts of them wait to be removed."""
 _LONG_DEAD = 3600.0
 """Seconds after which what has no owner that could be asked is taken for dead."""
 _WHAT = {"validate": "validation", "compare": "comparison"}
@@ -48,7 +47,7 @@ _WHAT = {"validate": "validation", "compare": "comparison"}
 
 @dataclass(frozen=True)
 class Holdings:
-    """What there is, and what of it may go."""
+    """Everything found on the disk, and what of it may go."""
 
     root: Path
     repository: Repository | None
@@ -66,7 +65,7 @@ class Holdings:
 
     @property
     def to_go(self) -> tuple[Holding, ...]:
-        """Those of which something may go."""
+        """The holdings of which something may go."""
         return tuple(entry for entry in self.entries if entry.has_something_to_go(self.options))
 
 
@@ -108,7 +107,7 @@ def _with_runs(
 
 
 def run_state(run: RunDirectory, home: Home) -> State:
-    """What became of a run."""
+    """How the run that holds something ended."""
     if is_alive(run) or home.is_occupied:
         return State.ALIVE
     try:
@@ -120,7 +119,7 @@ def run_state(run: RunDirectory, home: Home) -> State:
 
 @dataclass(frozen=True)
 class _Here:
-    """This repository, and what is pinned in it."""
+    """This repository, and the refs that are pinned in it."""
 
     repository: Repository
     cache: Path
@@ -131,17 +130,17 @@ class _Here:
     """Names of runs and of other things that are pinned here, and are nowhere else."""
 
     def run(self, run: RunDirectory) -> Holding:
-        """A run of this repository."""
+        """The holding of a run of this repository."""
         home = Home(self.cache / run.run_id)
         sizes = home_sizes(home, cache_paths_of(run)) + run_sizes(run, self.options)
         return self._holding(run.run_id, run_state(run, home), sizes, self.repository.root, run.slug)
 
     def is_looked_into(self, home: Home) -> bool:
-        """Whether a home that belongs to no run here is anything to us."""
+        """Whether a home that belongs to no run here is to be looked at."""
         return self._is_ours(home) or (self.options.everywhere and (home.owner is not None or home.age > _LONG_DEAD))
 
     def home(self, home: Home) -> Holding:
-        """A home that belongs to no run here."""
+        """The holding of a home that belongs to no run here."""
         run = run_of(home)
         if run is not None:
             state = run_state(run, home)
@@ -152,7 +151,7 @@ class _Here:
         return self._holding(home.name, state, home_sizes(home), home.owner, run.slug if run else "")
 
     def in_git_alone(self, name: str) -> Holding:
-        """What only refs are left of."""
+        """The holding of a run of which only refs are left."""
         state = State.LEFT_OVER if WORKSHOP.fullmatch(name) else State.GONE
         return self._holding(name, state, Counter(), self.repository.root)
 
@@ -177,7 +176,7 @@ class _Here:
         return home.owner is not None and self._is_near(home.owner)
 
     def _is_near(self, owner: Path) -> bool:
-        """This repository, one of a demo, or one that is gone."""
+        """Whether an owner is this repository, one of a demo, or one that is gone."""
         return owner == self.repository.root or owner.name.startswith(DEMO) or not owner.is_dir()
 
 
@@ -191,7 +190,7 @@ def _orphans(repository: Repository, refs: Pinned) -> frozenset[str]:
 
 
 def run_of(home: Home) -> RunDirectory | None:
-    """The run that a home is of, when it is there."""
+    """The run of a home, when its directory exists."""
     found = list((home.owner / RUNS).glob(f"*/{home.name}/run.json")) if home.owner else []
     return RunDirectory(found[0].parent) if found else None
 
@@ -214,7 +213,7 @@ def _left_over(root: Path, cache: Path) -> Iterator[Holding]:
 
 
 REMOVED_TRIALS = ".removed"
-"""In a bench's directory: what is being removed of it."""
+"""The directory in a bench in which its workspaces wait to be removed."""
 
 
 def held_by_benches(place: Path, root: Path, name: str | None) -> tuple[Holding, ...]:
@@ -228,7 +227,7 @@ def held_by_benches(place: Path, root: Path, name: str | None) -> tuple[Holding,
 
 
 def bench_state(bench: BenchDirectory, *, held: bool = False) -> State:
-    """What became of a bench. One whose journal cannot be read may be another version's, and counts as unfinished.
+    """How a bench that holds something ended; one whose journal cannot be read, as a newer version's, is unfinished.
 
     `held` is whether it is this process that has its lock.
     """
@@ -283,7 +282,7 @@ def said_in(run: RunDirectory, names: set[str]) -> Iterator[Path]:
 
 
 def home_sizes(home: Home, cache_paths: tuple[str, ...] = ()) -> Sizes:
-    """Of the trees of a run, and what is beside them."""
+    """Bytes of a run's trees and of what is beside them, part by part."""
     found: Sizes = Counter()
     apart = {os.fsencode(f"/{slot}/{path}") for slot in SLOTS.values() for path in cache_paths}
     for path in home.paths:
@@ -296,7 +295,7 @@ def home_sizes(home: Home, cache_paths: tuple[str, ...] = ()) -> Sizes:
 
 
 def run_sizes(run: RunDirectory, options: CleanOptions) -> Sizes:
-    """Of the directory of a run; transcripts are told apart where they are asked for."""
+    """Bytes of a run's directory, part by part; transcripts are told apart where that is asked for."""
     found: Sizes = Counter()
     parts = {b"sealed": Part.SEALED, b"experiments": Part.SESSIONS}
     with suppress(OSError):
@@ -312,14 +311,14 @@ def run_sizes(run: RunDirectory, options: CleanOptions) -> Sizes:
 
 
 def cache_paths_of(run: RunDirectory) -> tuple[str, ...]:
-    """What of its trees is a cache; nothing where its record cannot be read."""
+    """The paths of a run's trees that are caches; none where its record cannot be read."""
     with suppress(AutoloopError):
         return read_record(run).program.scope.cache_paths
     return ()
 
 
 def _listed(folder: Path) -> list[bytes]:
-    """What is in a folder; nothing when it is closed."""
+    """The names in a folder; none when it cannot be read."""
     with suppress(OSError):
         return [entry.path for entry in entries(bytes(folder))]
     return []

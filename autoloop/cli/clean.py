@@ -207,7 +207,7 @@ def _sentences(found: Holdings, unseen: Sequence[Holding]) -> Iterator[str]:
     if found.elsewhere:
         yield f"other repositories: {found.elsewhere} of their directories in the cache; --everywhere looks there"
     if found.to_go and any(entry.state is State.ALIVE for entry in entries):
-        yield "a run is going: what is removed beside it may show in its samples"
+        yield "a run is in progress: what is removed beside it may show in its samples"
 
 
 def _of_benches(found: Holdings) -> Iterator[str]:

@@ -217,7 +217,7 @@ def _report(path: Path, outcome: RunEnd, as_json: bool) -> None:
     else:
         _tell(path, outcome)
     if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
-        complain(f"the agent cannot be reached: {summary.detail}", f"Mend it, then go on: `{_resume(summary)}`.")
+        complain(f"the agent cannot be reached: {summary.detail}", f"Fix it, then go on: `{_resume(summary)}`.")
 
 
 def _tell(path: Path, outcome: RunEnd) -> None:

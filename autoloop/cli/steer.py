@@ -43,6 +43,6 @@ def _from_when(path: Path, run_id: str) -> str:
     resume = (
         ""
         if facts["alive"]
-        else f"; it is not going now, resume it with `{resume_command(facts['program'], facts['run_id'])}`"
+        else f"; it is not running, resume it with `{resume_command(facts['program'], facts['run_id'])}`"
     )
     return f" from the next experiment on{resume}"

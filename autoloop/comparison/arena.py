@@ -22,7 +22,7 @@ from autoloop.ports import OnProgress, Progress
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """How to compare."""
+    """The options of a comparison: what is measured, by which rule, in what trees."""
 
     measure: Measure = Measure.WALL
     metric: str | None = None
@@ -31,7 +31,7 @@ class CompareOptions:
     """With `output`: which way is better. Cases are better when they pass."""
     rule: TwoSided = field(default_factory=TwoSided)
     warmup: int = 1
-    """Executions after placing a revision that are thrown away."""
+    """The number of executions after placing a revision that are thrown away."""
     timeout: float | None = None
     """Seconds for one execution of the command."""
     prepare: str | None = None
@@ -60,7 +60,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Compared:
-    """Two revisions, what was measured, and what it says."""
+    """Two revisions, their measurements, and the verdict."""
 
     a: Revision
     b: Revision
@@ -75,7 +75,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Known:
-    """What measuring A against itself has taught."""
+    """The knowledge that measuring A against itself has given."""
 
     metric: str
     direction: Direction
@@ -97,7 +97,7 @@ class Arena:
     on_progress: OnProgress
     warnings: tuple[str, ...]
     label: str = "comparing"
-    """What people are told is going on."""
+    """The words that begin each line of progress."""
     standing: dict[str, str] = field(default_factory=dict)
     """The commit that each slot holds, ready to be measured."""
 
@@ -164,14 +164,14 @@ class Arena:
         return self.stopwatch.measure(self.trees.path(slot), seed, revision.name)
 
     def _slots_for(self, a: Revision, b: Revision) -> tuple[str, str]:
-        """Where each one stands already; what is missing goes to the other slot."""
+        """The slot that holds each revision already; what is missing goes to the other one."""
         backwards = self.standing.get("b") == a.commit or (
             self.standing.get("a") == b.commit and self.standing.get("a") != a.commit
         )
         return ("b", "a") if backwards else ("a", "b")
 
     def _stand(self, slot: str, revision: Revision) -> None:
-        """Make a slot ready to be measured, unless it is."""
+        """Place a revision in a slot and make it ready, unless it is."""
         if self.standing.get(slot) == revision.commit:
             return
         self.standing.pop(slot, None)

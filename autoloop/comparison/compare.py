@@ -3,10 +3,9 @@
 Each revision stands in a tree of its own, in paths of equal length, in the user's cache directory; nothing is left
 there, and the checkout is never touched. The command stands for itself: there is no seal and no sandbox.
 
-Which commits of a branch are real: each against its parent, then the branch as a whole against where it began.
-
-For the kept experiments of any tool. The parent of a commit already stands in one of the two trees, so a branch
-costs one placing a commit; what its pairs teach of the noise serves the commits after it.
+`audit` asks it of every commit of a branch against its parent, then of the branch as a whole: for the kept experiments
+of any tool. The parent of a commit already stands in one of the two trees, so a branch costs one placing a commit; what
+its pairs teach of the noise serves the commits after it.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ _SHORT = 10
 
 @dataclass(frozen=True)
 class Audited:
-    """One commit of the branch."""
+    """The result of one commit of the branch."""
 
     commit: str
     subject: str
@@ -129,7 +128,7 @@ class Audited:
 
 @dataclass(frozen=True)
 class Audit:
-    """A branch, commit by commit and as a whole."""
+    """The result of a branch, commit by commit and as a whole."""
 
     commits: tuple[Audited, ...]
     whole: Compared | None
@@ -190,7 +189,7 @@ def audit(
 def _attempt(
     place: Arena, question: int, a: Revision, b: Revision, known: Known, failed: dict[str, str]
 ) -> tuple[Compared | None, str]:
-    """What fails in one commit says nothing of the others; it is remembered, and not tried again."""
+    """A comparison, unless one of its commits failed before; a failure is remembered and not tried again."""
     for revision in (a, b):
         if revision.commit in failed:
             return None, failed[revision.commit]

@@ -21,7 +21,7 @@ _LAST_WORDS = 300
 
 
 class Measure(StrEnum):
-    """What of a command is measured."""
+    """The quantity of a command that is measured."""
 
     WALL = "wall"
     CPU = "cpu"
@@ -39,12 +39,12 @@ class CommandFailed(AutoloopError):
 
 
 class Interrupted(AutoloopError):
-    """A person or a signal ended it."""
+    """The comparison was ended by a person or a signal."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one execution measured."""
+    """The measurement of one execution: a value, and passes and fails by case where it printed them."""
 
     metric: str
     value: float
@@ -54,7 +54,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """A command, and what of it is measured."""
+    """A command, and which quantity of it is measured."""
 
     command: tuple[str, ...]
     """One word is a line for the shell; several are executed as they are."""
@@ -68,7 +68,7 @@ class Stopwatch:
     cancelled: Callable[[], bool]
 
     def measure(self, tree: Path, seed: int, revision: str) -> Reading:
-        """Execute the command once."""
+        """Execute the command once in a tree, with this seed."""
         argv = self.command if len(self.command) > 1 else ("bash", "-c", *self.command)
         output = MetricsOutput()
         before = _cpu_seconds()
@@ -125,11 +125,11 @@ class Stopwatch:
 
 
 class _Whatever(Criteria):
-    """Asks for no metric at all, to see which are printed."""
+    """Criteria that ask for no metric at all, to see which ones are printed."""
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """None."""
+        """No metric is required, so none is named."""
         return ()
 
 

@@ -1,8 +1,7 @@
-"""What a demo says while its run goes: an act for each claim, in the numbers of the moment.
+"""What a demo prints: an act for each claim, while its run is running, then its last words.
 
-Pure but for whoever is told the lines. What does not come out as promised is said as it came.
-
-The last words of a demo: what it came to, where to look next, and the command for a repository of one's own.
+Pure but for whoever is given the lines. What does not come out as promised is said as it came. The last words are what
+it came to, where to look next, and the command for a repository of one's own.
 """
 
 import shutil
@@ -27,7 +26,7 @@ _EDIT = 36
 
 
 class Teller:
-    """Hears the events of the run in their order, and tells each act as it comes."""
+    """Takes the events of the run in their order, and prints each act as it comes."""
 
     def __init__(self, parts: Sequence[DemoPart], criteria: Criteria, say: Say) -> None:
         self.parts = parts
@@ -45,7 +44,7 @@ class Teller:
         self._headline("1. Noise: how far apart are two runs of the same code?")
 
     def hear(self, event: Event) -> None:
-        """Tell what an event adds."""
+        """Take an event, and print what it adds."""
         match event:
             case Baselined(why="calibration"):
                 self._calibrated = event
@@ -56,7 +55,7 @@ class Teller:
                 self._tell(self._tried(event))
 
     def part_of(self, experiment: int) -> DemoPart:
-        """What an experiment's edit is."""
+        """The kind of edit that an experiment makes."""
         return self.parts[min(experiment, len(self.parts)) - 1]
 
     def killed(self, held: Held, command: str) -> None:
@@ -85,7 +84,7 @@ class Teller:
                 self._lines("not reached in the time that there was")
 
     def facts(self) -> Facts:
-        """For programs."""
+        """The numbers of every act, for `--json`."""
         return {
             "noise": vars(self.spread) if self.spread else None,
             "nothing": vars(self.rules) if self.rules else None,
@@ -216,7 +215,7 @@ _FOUND_NOT_PREVENTED = "none: here violations are found, and not prevented; `aut
 
 @dataclass(frozen=True)
 class Pointer:
-    """Something to type next, and what it shows."""
+    """A command to type next, and what it shows."""
 
     command: str
     shows: str

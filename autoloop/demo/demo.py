@@ -52,7 +52,7 @@ _TO_END = 3.0
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What a demo leaves."""
+    """The result of a demo, and the repository that it leaves."""
 
     root: Path
     """The demo's repository; it stays."""
@@ -61,7 +61,7 @@ class DemoOutcome:
     acts: Facts
     """What each act found."""
     kill: Killed | None
-    """None when there was none."""
+    """The kill and the resume; None when there was none."""
     status: dict[str, Any]
     """Of the run; empty when none began."""
     seconds: float
@@ -75,7 +75,7 @@ class DemoOutcome:
         return last_words(self.status, self.seconds, self.interrupted, self.where_to_look)
 
     def facts(self) -> Facts:
-        """For programs."""
+        """The numbers of the demo, for `--json`."""
         return {
             "repository": str(self.root),
             "seconds": round(self.seconds, 1),
@@ -170,7 +170,7 @@ class DemoRun:
         return False
 
     def _note(self, event: Event) -> None:
-        """Where the run is."""
+        """Remember which experiment and sample the run is at."""
         match event:
             case ExperimentStarted(experiment=number):
                 self.experiment, self.samples = number, 0
@@ -208,7 +208,7 @@ class DemoRun:
         return chosen or self._elapsed > KILL_BY
 
     def _kill(self) -> Killed:
-        """Kill the run while a sample is taken, and take it up: what was there before, and what is there after."""
+        """Kill the run while a sample is taken, and resume it: what the journal held before, and after."""
         time.sleep(self.pace / 2)
         self.run.kill()
         before = self.run.journal()

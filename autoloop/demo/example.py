@@ -1,8 +1,7 @@
-"""The example of the demo: a repository of its own, a program that measures it, and a script of edits for an agent.
+"""The demo's example: a repository of its own, a program that measures it, and a script of edits for an agent.
 
 The edits ship beside the program, each under what it is: so it is known what each is worth before anything is measured.
-
-What a demo does, and how much of it, so that it is over in time on this machine. Pure: from seconds to numbers.
+`plan` says how many of them fit, so that the demo is over in time on this machine: pure, from seconds to numbers.
 """
 
 import json
@@ -65,7 +64,7 @@ def set_up(directory: Path | None = None) -> Path:
 
 
 class DemoPart(StrEnum):
-    """What an edit of the script is."""
+    """The kind of an edit in the demo's script."""
 
     NOTHING = "nothing"
     GAIN = "gain"
@@ -76,7 +75,7 @@ class DemoPart(StrEnum):
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """How much a demo measures."""
+    """The amount of measuring that fits into a demo."""
 
     nothings: int
     """Edits that do nothing."""
@@ -109,7 +108,7 @@ def write_script(root: Path, nothings: int) -> tuple[DemoPart, ...]:
 
 
 def pace(root: Path, environ: Mapping[str, str]) -> float:
-    """Seconds that one sample takes here: what the length of the demo is planned by."""
+    """Seconds that one sample takes on this machine: the length of the demo is planned by it."""
     seconds = []
     for _ in range(_TRIALS):
         began = time.monotonic()
@@ -173,7 +172,7 @@ def others_begin_by(each: float) -> float:
 
 
 def plan(pace: float, most: int = MOST) -> DemoPlan:
-    """What fits, when one sample takes so many seconds; `most` edits that do nothing at the most."""
+    """The demo that fits, when one sample takes so many seconds; with at most `most` edits that do nothing."""
     pairs = _PAIRS if pace < _SLOW else _FEWER_PAIRS
     each = pace + _AROUND
     left = _PLANNED - _STARTS - each * (2 * pairs + _OTHERS)

@@ -17,7 +17,7 @@ Facts = dict[str, object]
 
 @dataclass(frozen=True)
 class Spread:
-    """How far apart two samples of the same code were."""
+    """The noise between samples of the same code."""
 
     pairs: int
     largest: float
@@ -36,7 +36,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Tried:
-    """One edit, and what became of it."""
+    """One edit of the demo, and how it was judged."""
 
     experiment: int
     part: DemoPart
@@ -47,12 +47,12 @@ class Tried:
 
     @property
     def would_keep(self) -> bool:
-        """What keep-if-better makes of it: faster once is better."""
+        """Whether keep-if-better would keep it: faster once is better."""
         return self.first is not None and self.first > 0
 
     @property
     def kept(self) -> bool:
-        """What autoloop made of it."""
+        """Whether autoloop kept it."""
         return self.decision.reason.status is Status.KEEP
 
     @property
@@ -61,7 +61,7 @@ class Tried:
         return self.decision.reason is Reason.LOCK_VIOLATION
 
     def facts(self) -> Facts:
-        """For programs."""
+        """The numbers of the edit, for `--json`."""
         decided = self.decision.model_dump(mode="json", include={"reason", "why", "gain", "low", "high", "evidence"})
         signs = [flag.sign.value for flag in self.decision.flags]
         return {
@@ -108,7 +108,7 @@ class TwoRules:
 
 @dataclass(frozen=True)
 class Held:
-    """What a journal holds."""
+    """The content of a journal, counted: experiments and samples."""
 
     experiment: int
     """The one in progress, or the last one."""
@@ -119,7 +119,7 @@ class Held:
 
     @classmethod
     def of(cls, journal: bytes) -> "Held":
-        """Count what is in whole lines of a journal."""
+        """The counts of a journal's whole lines."""
         events = [from_line(line) for line in journal.splitlines()]
         started = (event.experiment for event in events if isinstance(event, ExperimentStarted))
         samples = Counter(
@@ -131,18 +131,18 @@ class Held:
 
     @property
     def twice(self) -> int:
-        """Samples that it has more than once."""
+        """The number of samples that the journal holds more than once."""
         return sum(times > 1 for times in self.samples.values())
 
     @property
     def in_progress(self) -> int:
-        """Samples of the experiment in progress."""
+        """The number of samples of the experiment in progress."""
         return sum(times for key, times in self.samples.items() if key[0] == self.experiment)
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What the journal held when the process was killed, and what a resume made of it."""
+    """A kill of the demo's run: the journal at that moment, and what a resume made of it."""
 
     held: Held
     command: str
@@ -154,11 +154,11 @@ class Killed:
 
     @property
     def is_as_promised(self) -> bool:
-        """Nothing lost, nothing done twice."""
+        """Whether nothing was lost, and nothing done twice."""
         return not self.lost and not self.twice
 
     def facts(self) -> Facts:
-        """For programs."""
+        """The numbers of the kill and the resume, for `--json`."""
         held = self.held
         return {
             "experiment": held.experiment,

@@ -1,4 +1,4 @@
-"""The demo's run, carried by processes of its own as a person would start them: followed, killed, taken up again.
+"""The demo's run, in processes of its own as a person would start them: followed, killed and resumed.
 
 What the run does is read from its journal and from nothing else.
 """
@@ -28,7 +28,7 @@ _KEPT_NOTHING = 3
 
 @dataclass
 class Carried:
-    """A run of one program, and the process that carries it now."""
+    """A run of one program, and the process that works on it now."""
 
     root: Path
     slug: str
@@ -68,13 +68,13 @@ class Carried:
             time.sleep(_LOOK)
 
     def kill(self) -> None:
-        """SIGKILL to the process that carries the run; nothing that it started is told."""
+        """SIGKILL to the process of the run; the processes that it started get no signal."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def end(self) -> None:
-        """Let the process cut its work short and go; kill it when it does not."""
+        """Let the process cut its work short and end; kill it when it does not."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -85,7 +85,7 @@ class Carried:
 
     @property
     def directory(self) -> RunDirectory | None:
-        """The run, once there is one."""
+        """The directory of the run, once there is one."""
         runs = all_runs(self.root, self.slug)
         return runs[-1] if runs else None
 

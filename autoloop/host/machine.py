@@ -23,7 +23,7 @@ _FEWEST_FILES = 16
 
 
 class ThisMachine:
-    """The machine that the loop runs on."""
+    """The machine that this process runs on."""
 
     def __init__(
         self, *disks: Path, still: Callable[[], float] = lambda: 0.0, steady: Callable[[], float] = steadily
@@ -35,7 +35,7 @@ class ThisMachine:
         self._began = time.time() - steady()
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Unix seconds, which never go back."""
         return self._began + self._steady()
 
     def conditions(self) -> Conditions:
@@ -53,7 +53,7 @@ class ThisMachine:
     def wait_until_fit(
         self, limits: Limits, cancelled: Callable[[], bool], say: Callable[[str, str], None]
     ) -> str | None:
-        """Return once nothing speaks against an experiment; what did, if anything."""
+        """Return once the machine is fit for an experiment; what had kept it from that, if anything."""
         waited_for: str | None = None
         while (obstacle := self._obstacle(limits)) is not None and not cancelled():
             if obstacle != waited_for:
@@ -72,7 +72,7 @@ class ThisMachine:
 
 
 def free_gb(place: Path) -> float:
-    """What can be written where this is, or would be; nothing when no file can be made there."""
+    """Gigabytes that can be written at a place, or where it would be; 0 when no file can be made there."""
     about = _disk_of(place)
     if about.f_files and about.f_favail < _FEWEST_FILES:
         return 0.0
@@ -122,5 +122,5 @@ def _inhibitor() -> list[str] | None:
     if sys.platform == "darwin" and shutil.which("caffeinate"):
         return ["caffeinate", "-i", "cat"]
     if shutil.which("systemd-inhibit") and Path("/run/systemd/system").exists():
-        return ["systemd-inhibit", "--what=sleep:idle", "--who=autoloop", "--why=a run is going", "cat"]
+        return ["systemd-inhibit", "--what=sleep:idle", "--who=autoloop", "--why=a run is in progress", "cat"]
     return None

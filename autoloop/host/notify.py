@@ -1,4 +1,4 @@
-"""Telling people who are away: on the desktop, by the bell, by a command of theirs, by a webhook.
+"""Notices for people who are away: on the desktop, by the bell, by a command of theirs, by a webhook.
 
 What goes wrong with that is said once and harms nothing else. Addresses and commands may hold secrets, so they are
 never repeated.
@@ -39,7 +39,7 @@ class Notifier:
     _thread: threading.Thread | None = None
 
     def tell(self, notice: Notice) -> None:
-        """Pass a message on, if it is wanted."""
+        """Queue a notice, if it is wanted."""
         if not self.ways or not (self.each or notice.is_end):
             return
         if self._thread is None:
@@ -48,7 +48,7 @@ class Notifier:
         self._queue.put(notice)
 
     def close(self) -> None:
-        """Give what is still to go a moment."""
+        """Wait a moment for notices that are still to be sent."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(_PATIENCE)
@@ -109,7 +109,7 @@ def _words(program: str, notice: Notice) -> list[str]:
 
 
 def _ring() -> None:
-    """On the terminal that the process belongs to, also where its output goes elsewhere."""
+    """Ring the bell of the terminal that the process belongs to, also where its output goes elsewhere."""
     try:
         with open("/dev/tty", "w") as terminal:
             terminal.write("\a")

@@ -1,7 +1,4 @@
-"""Signals: a first Ctrl-C asks to stop after the experiment in progress.
-
-A second one, SIGTERM or SIGHUP cut it short.
-"""
+"""Signals: a first Ctrl-C asks to stop after the experiment in progress, a second one, SIGTERM or SIGHUP at once."""
 
 import signal
 from collections.abc import Callable
@@ -11,7 +8,7 @@ from types import FrameType
 
 @dataclass
 class Signals:
-    """What signals have asked for since this process began."""
+    """The stops that signals have asked for since this process began."""
 
     stop: bool = False
     stop_now: bool = False

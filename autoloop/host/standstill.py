@@ -1,4 +1,4 @@
-"""Noticing that everything stood still: a stopped process, a paused container, a machine that slept.
+"""Standstills: noticing that the process was stopped, its container paused, or the machine asleep.
 
 None of the clocks tells: while a process is stopped they all go on. A thread that looks at them several times a second
 sees how long nobody did. Time in which the process computed, or waited for a processor, is no standstill.
@@ -24,7 +24,7 @@ def steadily() -> float:
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at the clocks."""
+    """The clocks at one moment."""
 
     at: float
     busy: float

@@ -17,12 +17,12 @@ from autoloop.suites.follow import BenchFollower
 _REMEMBERED = 200
 """Finished trials and lines of output that a new viewer is shown."""
 _SHARE = 20
-"""One part in so many of the time goes into summaries: with thousands of trials one takes a while."""
+"""Summaries take one part in so many of the time: with thousands of trials one takes a while."""
 _UNSHOWN = {"pass_at", "groups"}
 
 
 class BenchStory:
-    """Tells of a bench. What it remembers is bounded, but for when each trial last ended."""
+    """Tells viewers of a bench. What it remembers is bounded, but for when each trial last ended."""
 
     def __init__(self, follower: BenchFollower) -> None:
         self._follower = follower

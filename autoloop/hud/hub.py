@@ -16,15 +16,15 @@ from autoloop.hud.messages import Message, cut, message
 MOST_WAITING = 500
 """Messages that may wait for one viewer."""
 _MANY = 200
-"""With more news than this at once, a snapshot says it shorter."""
+"""The number of new messages beyond which a snapshot is shorter."""
 BEAT_SECONDS = 5.0
-"""After which a quiet hub says that it is there."""
+"""Seconds of silence after which the hub sends a heartbeat."""
 _PATIENCE = 2
 """Looks in a row at a journal that cannot be read; the first may have come in the middle of a repair."""
 
 
 class Story(Protocol):
-    """What there is to tell of a run or a bench."""
+    """What viewers are told of a run or a bench, as a protocol."""
 
     def tell(self, now: float) -> list[Message]:
         """What is new since the last look."""
@@ -34,7 +34,7 @@ class Story(Protocol):
 
 
 class Viewer:
-    """What waits for one viewer."""
+    """The queue of messages that wait for one viewer."""
 
     def __init__(self, cut_off: Callable[[], None]) -> None:
         self._cut_off = cut_off
@@ -43,7 +43,7 @@ class Viewer:
         self._changed = Condition()
 
     def offer(self, text: str) -> bool:
-        """Let a message wait; whether there was room for it."""
+        """Queue a message; whether there was room for it."""
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
                 return False
@@ -58,7 +58,7 @@ class Viewer:
             return None if self._over else self._waiting.popleft()
 
     def end(self) -> None:
-        """Let go of it, also where it is stuck in the middle of a message."""
+        """Close the connection, also where it is stuck in the middle of a message."""
         with self._changed:
             self._over = True
             self._changed.notify()
@@ -66,7 +66,7 @@ class Viewer:
 
 
 class Hub:
-    """Reads the story, and passes it on."""
+    """Reads the story of a run or a bench, and passes it on to viewers."""
 
     def __init__(self, story: Story, now: Callable[[], float]) -> None:
         self._story = story
@@ -83,7 +83,7 @@ class Hub:
         """Viewers that did not keep up."""
 
     def begin(self) -> None:
-        """Read what there is so far; AutoloopError when it cannot be read."""
+        """Read the journal as it is so far; AutoloopError when it cannot be read."""
         with self._lock:
             self._story.tell(self._now())
 
@@ -110,12 +110,12 @@ class Hub:
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
-        """Forget a viewer."""
+        """Remove a viewer whose connection is closed."""
         with self._lock:
             self._viewers.discard(viewer)
 
     def close(self) -> None:
-        """End all viewers."""
+        """Close the connections of all viewers."""
         with self._lock:
             viewers, self._viewers, self._closed = self._viewers, set(), True
         for viewer in viewers:
@@ -123,7 +123,7 @@ class Hub:
 
     @property
     def viewers(self) -> int:
-        """How many there are."""
+        """The number of viewers that are connected."""
         with self._lock:
             return len(self._viewers)
 

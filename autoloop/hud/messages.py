@@ -1,4 +1,4 @@
-"""What viewers are told of an event: small JSON objects. Pure.
+"""The messages that viewers get: small JSON objects made of events. Pure.
 
 Each has `kind` and `at` (Unix seconds); the hub numbers them. Texts that agents and verifiers wrote are cut, and are
 data: whoever shows them escapes them.
@@ -22,12 +22,12 @@ _LONGEST = 500
 
 
 def message(kind: str, at: float, **fields: Any) -> Message:
-    """One message."""
+    """A message of this kind, with its fields as JSON takes them."""
     return {"kind": kind, "at": at, **fields}
 
 
 def cut(text: str) -> str:
-    """A text on one line, no longer than anybody reads."""
+    """A text on one line, cut to a length that people read."""
     return one_line(text, longest=_LONGEST)
 
 
@@ -37,7 +37,7 @@ def trial_fields(key: TrialKey) -> Mapping[str, Any]:
 
 
 def completed(at: float, key: TrialKey, result: TrialResult, *, regraded: bool = False) -> Message:
-    """A trial came to something."""
+    """The message that a trial has a result."""
     return message(
         "task_completed",
         at,
@@ -54,7 +54,7 @@ def completed(at: float, key: TrialKey, result: TrialResult, *, regraded: bool =
 
 
 def of_bench(event: BenchEvent) -> Message:
-    """What an event of a bench says to viewers."""
+    """The message for an event of a bench."""
     match event:
         case suite.BenchStarted():
             plan = event.plan
@@ -77,7 +77,7 @@ def of_bench(event: BenchEvent) -> Message:
 
 
 def of_run(event: Event) -> Message | None:
-    """What an event of a run says to viewers; None for one that only the row and the summary show."""
+    """The message for an event of a run; None for one that only the row and the summary show."""
     match event:
         case loop.RunStarted():
             return message("run_started", event.at, id=event.run_id, name=event.program)
@@ -94,7 +94,7 @@ def of_run(event: Event) -> Message | None:
 
 
 def of_row(at: float, row: Row) -> Message:
-    """A row of the results is there, or there anew."""
+    """The message that a row of the results is there, or has changed."""
     return message("experiment_row", at, row=row_fields(row))
 
 

@@ -17,7 +17,7 @@ _ROWS = 1000
 
 
 class RunStory:
-    """Tells of a run."""
+    """Tells viewers of a run, from its journal and `state.json`."""
 
     def __init__(self, follower: RunFollower) -> None:
         self._follower = follower

@@ -1,12 +1,9 @@
-"""HTTP and WebSocket: the page, and at `/events` the messages. Refuses everything else.
+"""The server of the live page: HTTP for the page, WebSocket at `/events` for its messages. It refuses everything else.
 
-Who may look: a page elsewhere must not read what this one shows, and no trick with names may make it look the same.
-
-A browser says in `Host` which name it believes to talk to. A name that an attacker owns can be led to this machine
-(DNS rebinding), a number or `localhost` cannot. In `Origin` it says whose page opens a connection; programs that are
-no browsers say nothing there.
-
-Serving the live page until somebody ends it.
+A page elsewhere must not read what this one shows, and no trick with names may make it look the same. A browser says in
+`Host` which name it believes to talk to: a name that an attacker owns can be led to this machine (DNS rebinding), a
+number or `localhost` cannot. In `Origin` it says whose page opens a connection; programs that are no browsers say
+nothing there.
 """
 
 import errno
@@ -50,7 +47,7 @@ _QUIET.propagate = False
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket that the server takes; port 0 is any that is free."""
+    """A listening socket for the server; port 0 is any that is free."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
@@ -67,13 +64,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(host: str, port: int) -> str:
-    """Where a browser finds the page."""
+    """The address of the page in a browser."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
 
 def server_of(hub: Hub, listening: socket.socket, bound: str) -> Server:
-    """A server of the hub's messages, that still has to be started."""
+    """A server of the hub's messages, not yet started."""
 
     def process_request(connection: ServerConnection, request: Request) -> Response | None:
         refusal = why_refused(bound, _header(request, "Host"), _header(request, "Origin"))
@@ -104,7 +101,7 @@ def server_of(hub: Hub, listening: socket.socket, bound: str) -> Server:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """What a header says; said twice, it fits nothing."""
+    """The value of a header; None when it is missing. Given twice, its values are joined and so match nothing."""
     return ", ".join(request.headers.get_all(name)) or None
 
 
@@ -200,12 +197,12 @@ def _is_number(name: str) -> bool:
 
 
 LOOK_SECONDS = 0.5
-"""Between two looks at the journal."""
+"""Seconds between two looks at the journal."""
 
 
 @dataclass(frozen=True)
 class ShownPage:
-    """A page that is served."""
+    """A page while it is served."""
 
     hub: Hub
     url: str
@@ -216,7 +213,7 @@ class ShownPage:
 
 @contextmanager
 def shown(path: Path, name: str | None, host: str, port: int) -> Iterator[ShownPage]:
-    """Serve what is meant. Whoever enters keeps calling `hub.look`, as `keep_looking` does."""
+    """Serve the page of a run or a bench. The caller keeps calling `hub.look`, as `keep_looking` does."""
     follower = api.follow(path, name)
     hub = Hub(_story(follower), time.time)
     hub.begin()

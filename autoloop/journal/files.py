@@ -59,7 +59,7 @@ def append_text(path: Path, text: str) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the system refuses into something a person can act on."""
+    """Turn an OSError into an AutoloopError with a hint."""
     try:
         yield
     except OSError as error:

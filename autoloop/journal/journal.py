@@ -24,7 +24,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Family(Generic[E]):
-    """A kind of journals: how its events stand in a line."""
+    """A kind of journals (of runs, of benches), and how its events stand in a line."""
 
     to_line: Callable[[E], bytes]
     from_line: Callable[[bytes], E]
@@ -88,8 +88,8 @@ class JournalFile(Generic[E, S]):
         if there is None or not os.path.samestat(ours, there) or ours.st_size != self._length:
             how = "changed" if there else "removed"
             raise AutoloopError(
-                f"{self.path} was {how} from outside while the {self.family.what} was going",
-                f"Nothing was added to it. See that no other process carries the {self.family.what}, then resume it.",
+                f"{self.path} was {how} from outside while the {self.family.what} was running",
+                f"Nothing was added to it. Check that no other process works on it, then resume the {self.family.what}.",
             )
 
     def read(self) -> Iterator[E]:
@@ -97,7 +97,7 @@ class JournalFile(Generic[E, S]):
         return read_lines(self.path, self.family)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; it is not written to any more."""
         os.close(self._file)
 
 
@@ -176,7 +176,7 @@ def _end_of_last_line(file: BinaryIO, size: int) -> int:
 
 
 def _write_all(file: int, data: bytes) -> None:
-    """What does not fit is said by the system at the next try."""
+    """Write all bytes, in several calls where the system takes fewer."""
     while data:
         data = data[os.write(file, data) :]
 

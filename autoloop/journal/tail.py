@@ -20,7 +20,7 @@ E = TypeVar("E")
 
 
 class Tail(Generic[E]):
-    """How far one reader has come in a journal."""
+    """The position of one reader in a journal."""
 
     def __init__(self, path: Path, family: Family[E]) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class Tail(Generic[E]):
 
 @dataclass(frozen=True)
 class Doing:
-    """What a worker of a bench, or the process of a run, is at."""
+    """The work that a worker of a bench, or the process of a run, is doing now."""
 
     worker: int
     phase: str
@@ -70,20 +70,20 @@ class Doing:
 
 @dataclass(frozen=True)
 class Sight(Generic[E]):
-    """What one look has found."""
+    """The news of one look at a journal."""
 
     anew: bool
     """The journal is another one: what was seen before does not count, and `events` begin with its first."""
     events: tuple[E, ...]
     doing: tuple[Doing, ...]
     alive: bool
-    """Whether a process carries it on."""
+    """Whether a process is working on the run or the bench."""
     rows: tuple[Row, ...] = ()
     """Of a run: those that the events finished."""
 
 
 def taken(events: Iterator[E], take: Callable[[E], None]) -> tuple[E, ...]:
-    """The events, each taken. One that cannot be read ends them; it is said when it comes first."""
+    """The events, each passed to `take`. One that cannot be read ends them; its error is raised when it comes first."""
     found: list[E] = []
     try:
         for event in events:

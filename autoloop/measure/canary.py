@@ -19,7 +19,7 @@ from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees
 
 _SAMPLES = 4
-"""Of each tree. Two sets of 4 of the same thing lie wholly apart in 3 % of cases."""
+"""Samples of each tree. Two sets of 4 of the same thing lie wholly apart in 3 % of cases."""
 
 Chosen = Callable[[str], bool]
 """Whether a file of the starting tree is to go, by its path."""
@@ -29,7 +29,7 @@ Measure = Callable[[Chosen | None], Sample | MeasurementFailure]
 
 @dataclass(frozen=True)
 class Link:
-    """Something in an environment that leads back to the user's checkout."""
+    """A link in an environment that leads back to the user's checkout."""
 
     path: Path
     target: str

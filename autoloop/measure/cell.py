@@ -72,7 +72,7 @@ class Confined:
         )
 
     def environment(self, tree: Path, room: Room | None = None) -> dict[str, str]:
-        """The variables of every script: an allow-list, so that a measurement depends on nothing unsaid."""
+        """The variables of every script: an allow-list, so that a measurement depends on nothing else."""
         seen = room.seen if room else lambda path: path
         return {
             **self._passed_on,
@@ -82,7 +82,7 @@ class Confined:
         }
 
     def empty_home(self, name: str) -> None:
-        """Forget what was left in a private home."""
+        """Empty a private home of what was left in it."""
         if self.sandbox.tier != "none":
             emptied(self.homes / name)
 
@@ -106,7 +106,7 @@ class Confined:
 
     @cached_property
     def _fixed(self) -> tuple[Path, ...]:
-        """Where protected files are, from a tree's root."""
+        """The places where protected files may be, from a tree's root."""
         return tuple(Path(root) for root in Protected(self.program.scope.protected).roots if root)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A sampler that looks after slots that vanish or were tampered with, and an agent whose tree may vanish.
+"""An agent and a sampler that look after their trees, which may vanish or be tampered with at any time.
 
 What became of a sample is said with it. Whether it counts is not decided here.
 """
@@ -16,12 +16,12 @@ from autoloop.ports import Agent, OnProgress, Request, Task
 
 @dataclass(frozen=True)
 class GuardedAgent:
-    """An agent that has failed when its tree was gone before it could begin."""
+    """An agent whose session fails when its tree is gone before it can begin."""
 
     agent: Agent
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
-        """Let it work, if there is a place for it."""
+        """Run the session, if its tree is there."""
         try:
             return self.agent.run(task, on_progress)
         except FileNotFoundError:
@@ -32,7 +32,7 @@ class GuardedAgent:
 
 @dataclass(frozen=True)
 class GuardedSampler:
-    """Takes samples with a sampler, whose slots are made anew when they cannot be trusted any more."""
+    """Takes samples, in slots that are made anew when they cannot be trusted any more."""
 
     sampler: SlotSampler
     intact: Callable[[str, str | None], bool]
@@ -68,7 +68,7 @@ class GuardedSampler:
             _distrust(slot)
 
     def close(self) -> None:
-        """Stop what was started for the run."""
+        """Stop every process that was started for the run."""
         self.sampler.close()
 
 

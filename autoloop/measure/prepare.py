@@ -23,7 +23,7 @@ SLOTS = (AGENT, "a", "b")
 
 
 def require_room(bytes_needed: int, home: Path) -> None:
-    """Refuse to begin what the disk cannot hold."""
+    """Refuse to begin when the disk has too little room for the trees."""
     place = next(path for path in (home, *home.parents) if path.exists())
     free = shutil.disk_usage(place).free
     if bytes_needed > free:
@@ -34,7 +34,7 @@ def require_room(bytes_needed: int, home: Path) -> None:
 
 
 def vacant_slots(state: RunState) -> tuple[str, ...]:
-    """The trees in which nothing lies that has still to be looked at: an agent's files, when its session is over."""
+    """The trees that may be overwritten: not the agent's while its session is over and its files were not captured."""
     current = state.current
     waits = current is not None and current.session is not None and current.captured is None
     return tuple(slot for slot in SLOTS if not (waits and slot == AGENT))
@@ -81,7 +81,7 @@ def _run_once(sampler: SlotSampler, script: str, slot: str, commit: str, say: On
 
 @contextmanager
 def services(sampler: SlotSampler, root: Path) -> Iterator[None]:
-    """What `services.sh start` starts, until it is told to stop. Whatever is left of the run then is killed."""
+    """Run `services.sh start`, then `services.sh stop` at the end. Whatever is left of the run then is killed."""
     forget_old_samples(sampler.scratch)
     try:
         if not sampler.program.has("services.sh"):

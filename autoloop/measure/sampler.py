@@ -1,4 +1,4 @@
-"""The sampler: takes samples. Places a commit in a slot, prepares, checks, builds and warms it up, then measures.
+"""The sampler: places a commit in a slot, prepares, checks, builds and warms it up, then measures.
 
 The baseline stays built in one slot while candidates come and go in the other; after a keep the
 slots swap roles by themselves, because a slot is asked for by its commit.
@@ -26,7 +26,7 @@ AUTOAUTO_DIAGNOSTICS = ".autoauto-diagnostics"
 
 @dataclass
 class Slot:
-    """A tree in which commits are measured, as far as it is ready."""
+    """One of the two trees in which commits are measured, and how far it is ready."""
 
     name: str
     commit: str = ""
@@ -43,7 +43,7 @@ class Slot:
 
 @dataclass
 class SlotSampler:
-    """Two slots, and the sealed scripts that measure in them."""
+    """Takes samples in two slots with the sealed scripts of a program."""
 
     program: Program
     trees: Trees
@@ -102,17 +102,17 @@ class SlotSampler:
         return replace(self, slots=(Slot("a"), Slot("b")), **changes)
 
     def share(self, loopback: tuple[str, ...]) -> None:
-        """From now on scripts share a loopback, or no longer do."""
+        """Let scripts share a loopback from now on, or no longer."""
         self.loopback = loopback
         self.__dict__.pop("scripts", None)
 
     def close(self) -> None:
-        """Kill what the run left behind."""
+        """Kill every process that the run left behind."""
         process.sweep_run(self.run_id)
 
     @cached_property
     def scripts(self) -> Confined:
-        """How the program's scripts are run."""
+        """The program's scripts, as they are run in their cells."""
         return Confined(
             self.program,
             self.sealed,
@@ -152,7 +152,7 @@ class SlotSampler:
         return failure
 
     def _warm_up(self, slot: Slot, request: Request) -> MeasurementFailure | None:
-        """Samples that are thrown away, before the first one of a script in a tree; how one failed, if it did."""
+        """Take samples that are thrown away, before the first one of a script in a tree; how one failed, if it did."""
         if request.script in slot.warmed or request.script == HOLDOUT:
             return None
         for _ in range(self.program.measuring.warmup):

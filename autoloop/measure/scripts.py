@@ -1,6 +1,6 @@
-"""What a program's scripts may see of the environment, and how to read what they leave behind.
+"""The scripts' environment and their output: what a program's scripts may see, and how to read what they leave behind.
 
-What is kept of a measurement's standard output: all of it while it is short, then only lines of metrics.
+All of a measurement's standard output is kept while it is short, then only lines of metrics.
 """
 
 import json
@@ -15,13 +15,13 @@ from autoloop.process import Finished
 
 _DIAGNOSTICS_BYTES = 8_000
 WARM_UP = "-warmup"
-"""Behind the key of a sample: the key of its warm-up."""
+"""The suffix that makes a sample's key that of its warm-up."""
 CASES = "cases.json"
-"""In a sample's directory: the scores of the kept code."""
+"""The file of a sample's directory with the kept code's scores by case."""
 
 
 def how_it_failed(script: str, done: Finished, limit_ms: int) -> str:
-    """One clear line: the exit and the last words."""
+    """The failure of a script in one line: its exit and its last words."""
     if done.timed_out:
         return f"{script} took longer than {limit_ms / 1000:g} s and was ended"
     memory = ", as the system does when memory runs out" if done.exit_code in (-9, 137) else ""
@@ -34,7 +34,7 @@ def how_it_failed(script: str, done: Finished, limit_ms: int) -> str:
 
 
 def signal_name(number: int) -> str:
-    """`SIGKILL` for 9."""
+    """The name of a signal's number: `SIGKILL` for 9."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -42,7 +42,7 @@ def signal_name(number: int) -> str:
 
 
 def leave_cases(directory: Path, cases: Mapping[str, float]) -> None:
-    """Let a script know how the kept code fared, case by case."""
+    """Write the kept code's scores by case where the next script finds them."""
     if cases:
         (directory / CASES).write_text(json.dumps(dict(cases)))
 
@@ -56,7 +56,7 @@ def remove(directory: Path) -> None:
 
 
 def forget_old_samples(scratch: Path) -> None:
-    """Remove the directories of samples that nobody goes on with: only the newest one may be in progress."""
+    """Remove the directories of samples that nobody will continue: only the newest one may be in progress."""
     if scratch.is_symlink() or not scratch.is_dir():
         return
     directories = sorted(scratch.iterdir(), key=lambda path: path.lstat().st_mtime)
@@ -67,7 +67,7 @@ def forget_old_samples(scratch: Path) -> None:
 
 
 def read_diagnostics(*paths: Path) -> str:
-    """The text of the first file that is there; both are removed."""
+    """The text of the first file that exists; both are removed."""
     text = ""
     for path in paths:
         # Neither a link, which may lead anywhere, nor a pipe, which may never answer.
@@ -100,7 +100,7 @@ class MetricsOutput:
         """Whether there were more metric lines than can be kept."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece."""
+        """Take the next chunk of the output."""
         if not self._long and self._size + len(chunk) <= _WHOLE:
             self._keep(chunk)
             return
@@ -109,7 +109,7 @@ class MetricsOutput:
         self._keep_metrics(chunk)
 
     def text(self) -> str:
-        """What was kept."""
+        """The output that was kept, as text."""
         if _could_be_metric(self._rest):
             self._keep(self._rest)
         self._rest = b""

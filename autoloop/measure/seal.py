@@ -1,10 +1,9 @@
 """The seal: the measurement files as they were when the run began, and any change to them.
 
 Content, mode, type and additions count. A file whose stat says that it was not touched since it was
-last read is not read again: the change time cannot be set by a program. What was changed is put back
-from memory, so that it spoils one experiment and not the rest of the night.
-
-Compiled Python beside what judges: it may be planted, so it goes before it can be used. Python makes it again.
+last read is not read again: the change time cannot be set by a program (utimensat(2)). What was changed
+is put back from memory, so that it spoils one experiment and not the rest of the night. Compiled Python
+beside what judges may be planted, so it is removed before it can be used; Python makes it again.
 """
 
 import hashlib
@@ -99,7 +98,7 @@ class SealedProgram:
 
 @dataclass(frozen=True)
 class _Held:
-    """A sealed file in memory."""
+    """A sealed file that is held in memory."""
 
     content: bytes
     mode: int
@@ -162,7 +161,7 @@ class ProtectedFiles:
         self._expected = dict(self._entries())
 
     def violations(self) -> tuple[str, ...]:
-        """The protected files that changed since this was made. What was compiled of them goes on the way."""
+        """The protected files that changed since this was made. Compiled Python of them is removed at the same time."""
         found = dict(self._entries())
         names = sorted(found.keys() | self._expected.keys())
         return tuple(name for name in names if found.get(name) != self._expected.get(name))
@@ -231,7 +230,7 @@ def walk(path: str, *, purge: bool = False) -> Iterator[tuple[str, os.stat_resul
 
 
 def signature_of(info: os.stat_result) -> tuple[int, ...]:
-    """What changes whenever a file does."""
+    """The fields of a file's `stat` that change whenever the file does."""
     return info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino
 
 

@@ -1,4 +1,4 @@
-"""The report of a bench, as a page and as Markdown."""
+"""The report of a bench, as an HTML page and as Markdown."""
 
 from collections.abc import Iterator
 

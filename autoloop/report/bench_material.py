@@ -1,4 +1,4 @@
-"""What the report of a bench is made of. `api` gathers it; what follows from it by rule is worked out here."""
+"""The material of a bench's report: what `read` has gathered, and what follows from it by rule."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from autoloop.report.excerpts import Excerpt
 
 @dataclass(frozen=True)
 class TrialTraces:
-    """What a trial that did not pass has left behind."""
+    """The traces of a trial that did not pass: the ends of its output and of its trajectory."""
 
     output: Excerpt = Excerpt()
     """The end of what the agent said and did."""
@@ -34,7 +34,7 @@ NO_TRACES = TrialTraces()
 
 @dataclass(frozen=True)
 class SuiteMaterial:
-    """A bench, with everything that its report shows."""
+    """A bench with everything that its report shows."""
 
     state: BenchState
     alive: bool
@@ -53,12 +53,12 @@ class SuiteMaterial:
 
     @property
     def plan(self) -> BenchPlan:
-        """Which trials there are."""
+        """The planned trials, by iteration, arm and task."""
         return self.started.plan
 
     @cached_property
     def summary(self) -> BenchSummary:
-        """The bench in one look."""
+        """The summary of the bench so far."""
         return summarise(self.state)
 
     @cached_property
@@ -73,19 +73,19 @@ class SuiteMaterial:
 
     @cached_property
     def contrasts(self) -> list[Contrast]:
-        """Each other arm against the first one."""
+        """The contrast of each other arm with the first one."""
         first, *others = self.plan.arms
         base = self.state.of(arm=first.name)
         return [contrast(base, self.state.of(arm=arm.name), names=(first.name, arm.name)) for arm in others]
 
     @cached_property
     def modes(self) -> dict[str, tuple[FailureMode, ...]]:
-        """How trials failed, by arm."""
+        """The failure modes of each arm, the commonest first."""
         return {arm.name: failure_modes(self.state.of(arm=arm.name)) for arm in self.plan.arms}
 
     @cached_property
     def records(self) -> dict[str, dict[str, TaskRecord]]:
-        """What became of each task, by arm."""
+        """The record of each task, by arm."""
         return {
             arm.name: {record.task: record for record in task_records(self.state.of(arm=arm.name))}
             for arm in self.plan.arms
@@ -130,11 +130,11 @@ class SuiteMaterial:
 
     @cached_property
     def advice(self) -> tuple[Advice, ...]:
-        """What the results suggest."""
+        """The recommendations that follow from the results by rule."""
         return advise(self.state)
 
     def traces(self, key: TrialKey) -> TrialTraces:
-        """What a trial has left behind."""
+        """The traces of a trial; empty ones where none were kept."""
         return self.kept.get(key, NO_TRACES)
 
 

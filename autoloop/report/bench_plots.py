@@ -1,4 +1,4 @@
-"""The plots of a bench: pass rates with what chance may have added, time, effort, and the course of things."""
+"""The plots of a bench: pass rates with their intervals, times, turns, and the course of iterations and nights."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

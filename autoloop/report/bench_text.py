@@ -38,7 +38,7 @@ def _ranking(material: SuiteMaterial) -> str:
 
 
 def rate_in_words(rate: Rate, *, interval: bool = True) -> str:
-    """`73 % (66 to 79 %)`."""
+    """A pass rate with its interval: `73 % (66 to 79 %)`."""
     if rate.value is None:
         return "nothing"
     between = f" ({percent_range(rate.low, rate.high, '.0f')} %)" if interval else ""
@@ -56,20 +56,20 @@ def _left_out(material: SuiteMaterial) -> str:
 
 
 def how_it_stands(material: SuiteMaterial) -> str:
-    """Whether it goes on, and why it ended."""
+    """Whether the bench is running, was killed, or why it ended."""
     summary = material.summary
     left = summary.totals.planned - summary.totals.done
     open_ = f", {count(left, 'trial')} outstanding" if left else ""
     if material.alive:
         to_come = f", about {duration(summary.eta_seconds)} to come" if summary.eta_seconds else ""
-        return f"still going{open_}{to_come}"
+        return f"running{open_}{to_come}"
     if summary.stop_reason is None:
         return f"unfinished: its process was killed{open_}"
     return f"ended: {summary.stop_reason}{f' ({summary.stop_detail})' if summary.stop_detail else ''}{open_}"
 
 
 def facts(material: SuiteMaterial) -> list[tuple[str, str]]:
-    """The bench in figures."""
+    """The table of figures at the top of the report."""
     summary, plan = material.summary, material.plan
     unknown = summary.totals.unknown_costs
     known = [
@@ -91,7 +91,7 @@ def _waited(seconds: float) -> str:
 
 
 def consistency(material: SuiteMaterial) -> list[tuple[str, dict[str, int]]]:
-    """How many tasks of each arm can be relied on."""
+    """The number of tasks of each arm that always, sometimes and never pass."""
     return [
         (arm, {kind.value: sum(one.consistency is kind for one in records.values()) for kind in Consistency})
         for arm, records in material.records.items()

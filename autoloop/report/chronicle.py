@@ -23,7 +23,7 @@ from autoloop.core.session import Session
 
 @dataclass(frozen=True)
 class Course:
-    """What happened in one experiment, as far as it has come."""
+    """The course of one experiment, as far as it has come."""
 
     experiment: int
     started: float
@@ -35,7 +35,7 @@ class Course:
     samples: tuple[Sampled, ...] = ()
     decision: Decision | None = None
     troubles: tuple[str, ...] = ()
-    """What it waited for, and what was taken again."""
+    """The waits and the repeated steps of the experiment, in words."""
     point: float | None = None
     """The gain over the original that it measured, kept or not; None when it measured none."""
     gains: tuple[float, ...] = ()
@@ -43,12 +43,12 @@ class Course:
 
     @property
     def agent_seconds(self) -> float:
-        """In its session."""
+        """Seconds spent in the agent's session."""
         return self.session.seconds if self.session else 0.0
 
     @property
     def measuring_seconds(self) -> float:
-        """In its samples."""
+        """Seconds spent in taking samples."""
         return sum(event.taken.result.seconds for event in self.samples)
 
 
@@ -63,17 +63,17 @@ class Experiment:
 
     @property
     def number(self) -> int:
-        """Which one."""
+        """The number of the experiment in its run."""
         return self.row.experiment
 
     @property
     def kept(self) -> bool:
-        """Whether its change stayed."""
+        """Whether the experiment's change was kept."""
         return self.row.status is Status.KEEP
 
     @property
     def other_seconds(self) -> float:
-        """In neither session nor samples: placing, building, checking, waiting."""
+        """Seconds in neither session nor samples: placing, building, checking, waiting."""
         return max(0.0, (self.row.seconds or 0.0) - self.course.agent_seconds - self.course.measuring_seconds)
 
 
@@ -88,7 +88,7 @@ class Chronicle:
     _state: RunState | None = None
 
     def take(self, event: Event, state: RunState, rows: Sequence[Row]) -> None:
-        """One more event."""
+        """Take the next event of the run."""
         if isinstance(event, ExperimentStarted):
             self.current = Course(event.experiment, event.at, state.gain or 0.0)
         elif self.current is not None and self.current.decision is None:
@@ -98,7 +98,7 @@ class Chronicle:
         self._state = state
 
     def finish(self, row: Row, state: RunState) -> None:
-        """The row that an experiment came to, the baseline's included."""
+        """Take the row of an experiment that ended, the baseline's included."""
         if row.experiment == 0:
             self.baseline = row
         elif self.current is not None and self.current.experiment == row.experiment:

@@ -22,20 +22,20 @@ class Excerpt:
 
     @property
     def there(self) -> bool:
-        """Whether there is such a file."""
+        """Whether the file of the excerpt exists."""
         return bool(self.path)
 
 
 @dataclass(frozen=True)
 class ExcerptBudget:
-    """How long an excerpt may be."""
+    """The number of characters that an excerpt may have."""
 
     ordinary: int
     kept: int
-    """Of what people look at first."""
+    """Characters for texts of kept experiments, which people look at first."""
 
     def of(self, kept: bool) -> int:
-        """Characters for one text."""
+        """The characters for one text, by whether its experiment was kept."""
         return self.kept if kept else self.ordinary
 
 

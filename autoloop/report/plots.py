@@ -62,11 +62,11 @@ class Plot:
     height: float = 3.6
     """Inches of 72 px."""
     says: Mapping[str, str] = field(default_factory=dict)
-    """What points say when they are pointed at, by what they lead to: `#e7`."""
+    """Tooltips of points, by what they lead to: `#e7`."""
 
 
 def can_draw() -> bool:
-    """Whether matplotlib is installed."""
+    """Whether matplotlib, the extra `plots`, is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
@@ -86,7 +86,7 @@ def drawn(plot: Plot) -> Markup:
 
 
 def label(text: str, most: int = 40) -> str:
-    """A name as it may stand in a plot."""
+    """A name as text of a plot: on one line, without control characters, clipped."""
     line = " ".join(visible(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 

@@ -1,6 +1,7 @@
-"""`report`: reads a run or a bench, hands what it found to those who make pages of it, and writes what they made.
+"""Reads what a report needs, hands it to those who make pages of it, and writes what they made.
 
-What the report of a bench is read from: its journal, the episodes beside it, and what failed trials left behind.
+A run is read from its journal and the files of its experiments, a bench from its journal, the episodes beside it, and
+what failed trials left behind. Nothing of either is changed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 """The page's name where none is given; it lies in the directory that it is about."""
 PRINTED = Path("-")
-"""Stands for standard output."""
+"""The name that stands for standard output."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,15 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class Reported:
-    """What was made."""
+    """The report that was made, and where it is."""
 
     about: str
-    """Which run or bench."""
+    """The id of the run, or the directory of the bench."""
     claim: str
     """The headline."""
     written: tuple[Path, ...]
     printed: str = ""
-    """What is for standard output."""
+    """The text for standard output."""
     without_plots: bool = False
     """Whether a page was made that matplotlib would have had plots for."""
 
@@ -273,7 +274,7 @@ def _last_steps(file: Path, root: Path) -> Excerpt:
 
 
 def _step(step: dict[str, Any]) -> str:
-    """A step of a trajectory on one line: who, what was said, what was called."""
+    """A step of a trajectory on one line: its source, its message and its tool calls."""
     calls = [f"{call['function_name']} {json.dumps(call['arguments'], ensure_ascii=False)}" for call in _calls(step)]
     said = step["message"] if isinstance(step["message"], str) else "[parts]"
     return one_line(" > ".join([f"{step['step_id']} {step['source']}: {said}", *calls]), _LONGEST_STEP) + "\n"

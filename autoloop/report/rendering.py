@@ -1,9 +1,8 @@
 """Templates: they turn values into pages, and can do nothing else. Whatever an agent wrote comes out as text.
 
 A page needs no network and allows none: style and script stand in it, its policy names the script by its digest,
-and nothing of an agent becomes a link.
-
-Text inside Markdown: whatever is not ours says what it says, and neither links, mentions nor formats anything.
+and nothing of an agent becomes a link. In Markdown, text that is not ours is escaped, so that it neither links,
+mentions nor formats anything.
 """
 
 import base64
@@ -37,7 +36,7 @@ _HEADERS = (
 
 
 def page(template: str, **values: object) -> str:
-    """A page of HTML."""
+    """An HTML page from a template; values are escaped."""
     script, style = _file("report.js"), _file("report.css")
     return (
         _html()
@@ -47,7 +46,7 @@ def page(template: str, **values: object) -> str:
 
 
 def markdown(template: str, **values: object) -> str:
-    """A text of Markdown."""
+    """A text of Markdown from a template; values are escaped unless they are `Ready`."""
     return _text().get_template(template).render(**values)
 
 
@@ -78,17 +77,17 @@ def _environment(**options: object) -> Environment:
 
 
 def thousands(amount: int | None) -> str:
-    """`12 345`, with spaces that do not break."""
+    """A number with groups of three digits, apart by spaces that do not break: `12 345`."""
     return "" if amount is None else f"{amount:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def when(seconds: float) -> str:
-    """A time, in UTC."""
+    """A moment in UTC, from Unix seconds."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def diff_lines(text: str) -> Iterator[tuple[str, str]]:
-    """The lines of a diff, those of a kind together: the kind and the text."""
+    """The lines of a diff, neighbours of one kind together: the kind and the text."""
     for kind, lines in groupby(text.splitlines(keepends=True), _kind):
         yield kind, "".join(lines)
 
@@ -121,7 +120,7 @@ _JOINER = "\N{WORD JOINER}"
 
 
 class Ready(str):
-    """Markdown of our own."""
+    """Markdown that we wrote ourselves and that is not escaped."""
 
     __slots__ = ()
 

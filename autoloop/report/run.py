@@ -1,4 +1,4 @@
-"""The report of a run of the loop, as a page and as Markdown."""
+"""The report of a run, as an HTML page and as Markdown."""
 
 import math
 from collections import Counter

@@ -1,7 +1,4 @@
-"""What the report of a run is made of. `api` gathers it, the templates show it.
-
-Counts as bars: what needs no plot to be seen.
-"""
+"""The material of a run's report: what `read` has gathered, what the templates show, and counts as bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ NOTHING = Excerpt()
 
 @dataclass(frozen=True)
 class RunMaterial:
-    """A run, with everything that its report shows."""
+    """A run with everything that its report shows."""
 
     program: Program
     summary: Summary
@@ -45,11 +42,11 @@ class RunMaterial:
         return [one for one in self.experiments if one.kept]
 
     def diff(self, number: int) -> Excerpt:
-        """What an experiment changed."""
+        """The beginning of an experiment's diff."""
         return self.diffs.get(number, NOTHING)
 
     def packet(self, number: int) -> Excerpt:
-        """What its agent was told."""
+        """The beginning of the packet that an experiment's agent was given."""
         return self.packets.get(number, NOTHING)
 
 

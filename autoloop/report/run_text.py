@@ -1,4 +1,4 @@
-"""What a run came to, in sentences: the claim at the top, and what to do next. All of it follows from the data."""
+"""A run in sentences: the claim at the top, and what to do next. All of it follows from the data."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ _TRIED_NEXT = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """What a reader who reads one line should know."""
+    """The claim of a report in one line, and what it rests on."""
 
     claim: str
     detail: str = ""
@@ -27,7 +27,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class NextStep:
-    """Something to do next, and why."""
+    """A recommendation, and the command for it where there is one."""
 
     text: str
     command: str = ""
@@ -69,10 +69,10 @@ def _noise(material: RunMaterial) -> str:
 
 
 def how_it_stands(material: RunMaterial) -> str:
-    """Whether it goes on, and why it ended."""
+    """Whether the run is running, was killed, or why it ended."""
     summary = material.summary
     if material.alive:
-        return f"still going: {summary.phase}, experiment {summary.experiment}"
+        return f"running: {summary.phase}, experiment {summary.experiment}"
     if summary.stop_reason is None:
         return "unfinished: its process was killed"
     return f"ended: {summary.stop_reason}" + (f" ({summary.detail})" if summary.detail else "")
@@ -108,7 +108,7 @@ def _merging(material: RunMaterial) -> Iterator[NextStep]:
 def _going_on(material: RunMaterial) -> Iterator[NextStep]:
     summary = material.summary
     if material.alive:
-        yield NextStep("It is still going.", f"autoloop status {summary.run_id}")
+        yield NextStep("It is still running.", f"autoloop status {summary.run_id}")
     elif command := how_to_go_on(summary.program, summary.run_id, summary.stop_reason):
         yield NextStep("It can go on from here.", command)
 
@@ -133,7 +133,7 @@ def _findings(material: RunMaterial) -> Iterator[NextStep]:
 
 
 def facts(material: RunMaterial) -> list[tuple[str, str]]:
-    """The run in figures."""
+    """The table of figures at the top of the report."""
     summary = material.summary
     known = [
         ("state", how_it_stands(material)),

@@ -109,7 +109,7 @@ def refuse_second_run(root: Path, slug: str) -> None:
     for run in all_runs(root, slug):
         if is_alive(run):
             raise AutoloopError(
-                f"run {run.run_id} of {slug} is going already",
+                f"run {run.run_id} of {slug} is already running",
                 f"Watch it with `autoloop status {run.run_id}`, end it with `autoloop stop {run.run_id}`.",
             )
 

@@ -68,7 +68,7 @@ class Differing:
         if sampler.program.has("build.sh") or sampler.program.has("prepare.sh"):
             return None
         beyond = ' It had the loopback of services.sh and nothing else: `measure_network = "on"` has no bounds.'
-        hint = f"Mend it there first.{beyond if sampler.loopback else ''}"
+        hint = f"Fix it there first.{beyond if sampler.loopback else ''}"
         raise AutoloopError(f"measure.sh fails in the checkout: {lean.detail}", hint)
 
     def prepare(self) -> None:

@@ -109,7 +109,7 @@ class BenchDirectory:
         try:
             lock.acquire()
         except Timeout:
-            said = f"the bench in {self.path} is carried by another process"
+            said = f"the bench in {self.path} is held by another process"
             raise AutoloopError(said, "Watch it with `autoloop hud`, or wait for it.") from None
         try:
             yield

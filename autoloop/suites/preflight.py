@@ -87,4 +87,4 @@ class Preflight:
             self.context.on_progress(Progress("warning", text=f"{profiles[name]} cannot be used: {problem}. {remedy}"))
         if problems:
             said = f"{len(problems)} of {len(self.arms)} arms cannot be used: {listed(sorted(problems))}"
-            raise AutoloopError(said, "What each lacks stands above. Mend it, or leave the arm out.")
+            raise AutoloopError(said, "What each lacks stands above. Fix it, or leave the arm out.")

@@ -127,7 +127,7 @@ class Reuse:
 
     def _existing(self, path: Path) -> Path:
         if not path.exists():
-            raise AutoloopError(f"results depend on {path}, which is not there", "Mend --depends-on, or the profile.")
+            raise AutoloopError(f"results depend on {path}, which is not there", "Fix --depends-on, or the profile.")
         return path
 
 

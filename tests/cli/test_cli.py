@@ -363,7 +363,7 @@ def test_a_detached_run_is_alive_until_it_is_told_to_stop(place: Place) -> None:
     alive = wait_for(place, "phase", "agent")
     assert (alive["alive"], alive["run_id"]) == (True, run_id)
     assert "alive, agent, experiment 1" in place.type("status")
-    assert "is going already" in place.refusal("run", "size")
+    assert "is already running" in place.refusal("run", "size")
     assert f"autoloop status {run_id}" in place.type()
     place.type("stop", "--now")
     stopped = wait_for(place, "alive", False)

@@ -248,7 +248,7 @@ def test_of_those_that_start_at_once_one_goes_on_and_the_others_say_why(checkout
     answers = sorted(started_together(checkout, *lines))
     assert [code for code, _ in answers] == [0, *[2] * (len(lines) - 1)]
     for _, said in answers[1:]:
-        assert "going already" in said or "carried by another process" in said
+        assert "already running" in said or "held by another process" in said
         assert len(said.strip().splitlines()) == 2
     runs = list((checkout.root / ".autoloop/runs/p").glob("*/journal.jsonl"))
     assert len(runs) == (1 if how == "run" else len(runs))

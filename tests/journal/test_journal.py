@@ -337,7 +337,7 @@ def test_the_lock_of_a_dead_process_holds_nobody_up(done: Checkout) -> None:
     holder = python(HOLD, done.directory.path)
     assert holder.stdout and holder.stdout.readline() == "held\n"
     assert is_alive(done.directory)
-    with pytest.raises(AutoloopError, match="carried by another process"):
+    with pytest.raises(AutoloopError, match="held by another process"):
         done.resume()
     holder.send_signal(signal.SIGSTOP)
     assert is_alive(done.directory), "asleep is not dead"
@@ -355,9 +355,9 @@ def test_two_runs_of_one_program_never_go_at_once(done: Checkout) -> None:
     holder = python(HOLD, first.path)
     try:
         assert holder.stdout and holder.stdout.readline() == "held\n"
-        with pytest.raises(AutoloopError, match="another run of p is going already"), held(second):
+        with pytest.raises(AutoloopError, match="another run of p is already running"), held(second):
             pass
-        with pytest.raises(AutoloopError, match="is going already"):
+        with pytest.raises(AutoloopError, match="is already running"):
             done.run()
     finally:
         holder.kill()
@@ -375,7 +375,7 @@ def test_of_two_that_start_at_once_one_is_refused(checkout: Checkout) -> None:
         starter.stdin.write("\n")
         starter.stdin.flush()
     answers = sorted(starter.communicate(timeout=60)[0].strip() for starter in starters)
-    assert answers[0].startswith("ran 3") and "is going already" in answers[1]
+    assert answers[0].startswith("ran 3") and "is already running" in answers[1]
     assert len(list((checkout.root / ".autoloop/runs/p").glob("*/run.json"))) == 1
     pinned = {name.split("/")[2] for name in checkout.refs() if name.startswith("refs/autoloop")}
     assert pinned == {checkout.directory.run_id}

@@ -678,7 +678,7 @@ def test_a_run_that_is_going_is_refused_a_second_process(checkout: Checkout) -> 
             refused.append(error.value.message)
 
     checkout.run(on_progress=at("agent", 1, try_both), limits={"max_experiments": 1})
-    assert ["is going already" in refused[0], "carried by another process" in refused[1]] == [True, True]
+    assert ["is already running" in refused[0], "held by another process" in refused[1]] == [True, True]
     assert checkout.reasons == ["no_candidate"]
 
 

@@ -176,8 +176,7 @@ class _Talk:
         return answer
 
     def _work(self, calls: Sequence[Call], *, cut: bool) -> Worked:
-        """Use the tools that an answer asks for; none where it was cut off, since half of a file may stand in a
-        call."""
+        """Use the tools that an answer asks for; none where it was cut off: half of a file may stand in a call."""
         outcomes = []
         for call in calls:
             self.transcript.say("tool", [_shown(call)])

@@ -14,7 +14,7 @@ from autoloop.core.text import money, percent, percent_range
 
 def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> str:
     """`summary.md`."""
-    ended = summary.stop_reason or "still going"
+    ended = summary.stop_reason or "still running"
     lines = [
         f"# {summary.suite}, bench {summary.bench_id}",
         "",

@@ -1,4 +1,4 @@
-"""`python -m autoloop`."""
+"""Starts the command line for `python -m autoloop`."""
 
 from autoloop.cli import main
 

@@ -89,7 +89,7 @@ class JournalFile(Generic[E, S]):
             how = "changed" if there else "removed"
             raise AutoloopError(
                 f"{self.path} was {how} from outside while the {self.family.what} was running",
-                f"Nothing was added to it. Check that no other process works on it, then resume the {self.family.what}.",
+                f"Nothing was added. Check that no other process works on it, then resume the {self.family.what}.",
             )
 
     def read(self) -> Iterator[E]:

@@ -1,4 +1,4 @@
-"""What proposes a change, and everything that one session of it is given."""
+"""The port for agents: what proposes a change, and everything that one session of it is given."""
 
 import warnings
 from collections.abc import Callable, Iterable

@@ -1,11 +1,4 @@
-"""The agent's tree, and the directory of one experiment.
-
-What takes samples, what they are taken with, and the machine on which.
-
-The truth of a run or a bench, and what people ask of one in progress.
-
-Everything that a loop is made of.
-"""
+"""The ports of the loop: trees, files, sampler, seal, machine, journal and steering, and all of them as `Parts`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +43,7 @@ class Files(Protocol):
         """Where the session is recorded."""
 
     def patch(self, experiment: int, text: str) -> None:
-        """Save the candidate's diff."""
+        """Save a candidate's diff in its experiment's directory."""
 
     def patches(self, rows: Iterable[Row]) -> list[tuple[Row, str]]:
         """The saved diffs of these experiments."""
@@ -103,7 +96,7 @@ class Machine(Protocol):
     """The clock, and whether the machine is fit to measure."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Unix seconds, which never go back."""
 
     def conditions(self) -> Conditions:
         """Free space, and how long everything stood still since the process began."""
@@ -118,7 +111,7 @@ class Machine(Protocol):
 
 
 class Journal(Protocol):
-    """The truth of a run."""
+    """The journal of a run, which is the truth about it."""
 
     def append(self, event: Event, state: RunState) -> None:
         """Make the event durable, then bring the views up to `state`, which includes it."""
@@ -129,7 +122,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class Wishes:
-    """What people asked of a running loop."""
+    """The wishes that people gave a running loop: guidance, limits, stop."""
 
     guidance: str = ""
     limits: dict[str, int | float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Where commands run: what each may reach, and how it is started there."""
+"""The port for sandboxes: what each command may reach, and how it is started there."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +23,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one command may reach. Everything else it can read at most, and what is private not even that."""
+    """The places and rights of one command. Everything else it can read at most, and what is private not even that."""
 
     tree: Path
     """Its working directory, which it may write."""
@@ -77,11 +77,11 @@ class Room:
 
 
 class Sandbox(Protocol):
-    """What keeps a command in its cell."""
+    """A sandbox: it starts commands, each kept in its cell."""
 
     @property
     def tier(self) -> Tier:
-        """What it is called in settings and records."""
+        """The name of the tier, in settings and records."""
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell."""

@@ -1,4 +1,4 @@
-"""Suites as they lie on the disk, and the processes that take their trials."""
+"""The ports of a bench: suites as they lie on the disk, processes that take trials, the pace of calls, the journal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Suite:
 
 
 class TaskSource(Protocol):
-    """One format of suites."""
+    """A format of suites, which reads them from the disk."""
 
     def claims(self, path: Path) -> bool:
         """Whether the path looks like a suite of this format."""
@@ -36,7 +36,7 @@ class TaskSource(Protocol):
 
 @dataclass(frozen=True)
 class News:
-    """What a worker says, or what is said of it."""
+    """A message of a worker, or about one."""
 
     worker: int
     kind: Literal["ready", "phase", "paced", "result", "gone"]
@@ -54,7 +54,7 @@ class Pacing(Protocol):
         """Seconds until one more call may be made; 0 for now."""
 
     def charge(self, calls: int) -> None:
-        """Calls are made, or were made."""
+        """Count calls that are made now, or were made already."""
 
 
 class Workers(Protocol):
@@ -78,7 +78,7 @@ OnWorker = Callable[[int, TrialKey | None, str, str], None]
 
 
 class Ledger(Protocol):
-    """The truth of a bench."""
+    """The journal of a bench, which is the truth about it."""
 
     def append(self, event: BenchEvent, state: BenchState) -> None:
         """Make the event durable, then bring the views up to `state`, which includes it."""

@@ -2,8 +2,7 @@
 
 The command is over when its main process is: what it leaves behind is killed, never waited for.
 How it ended is a value; what raises is a caller's callback, a full disk under the log, or a bug.
-
-What a command says: passed on as it comes, and remembered in bounded memory.
+Output is passed on as it comes, and remembered in bounded memory.
 """
 
 import fcntl
@@ -37,7 +36,7 @@ _WITHOUT_PIDFD = 0.01
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended."""
+    """The end of a command: its exit code, its output, and what it took."""
 
     exit_code: int
     """Negative for a signal; 127 when there is no such executable, 126 when it may not be run."""

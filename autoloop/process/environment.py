@@ -15,7 +15,7 @@ def absolute_paths(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def executable(name: str) -> str | None:
-    """The absolute path of a program."""
+    """The absolute path of a program on the search path; None when there is none."""
     return shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath).split(os.pathsep)))
 
 

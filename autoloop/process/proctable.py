@@ -1,4 +1,4 @@
-"""What the system says of its processes: who they are, who started them, when they are over.
+"""The system's table of processes: who they are, who started them, when they are over.
 
 Linux answers from /proc in microseconds. Elsewhere psutil does, which is imported only there.
 It looks and waits; killing is the reaper's.
@@ -24,7 +24,7 @@ Row = tuple[int, int, list[bytes]]
 
 @dataclass(frozen=True)
 class Process:
-    """One row of the table."""
+    """One row of the system's table of processes."""
 
     pid: int
     state: str

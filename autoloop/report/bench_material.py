@@ -48,7 +48,7 @@ class SuiteMaterial:
 
     @property
     def started(self) -> BenchStarted:
-        """What the bench is."""
+        """The first event of the bench: its suite and its configuration."""
         return self.state.started
 
     @property

@@ -1,6 +1,6 @@
 """How much a measurement varies by itself, and the threshold that follows from it.
 
-The standard library is enough here; the paired test with its heavier statistics is `evidence`.
+The standard library is enough here; the paired test with its heavier statistics is `core.evidence`.
 """
 
 import math
@@ -26,7 +26,7 @@ _MEDIAN_EFFICIENCY = math.sqrt(math.pi / 2)
 
 
 class Noise(Frozen):
-    """What calibration found, fixed for the run."""
+    """The noise of a measurement as calibration found it, fixed for the run."""
 
     threshold: float
     """Smallest relative gain worth keeping."""

@@ -1,7 +1,4 @@
-"""What an experiment proposes: the candidate commit and what it changes.
-
-One line that says what an experiment was.
-"""
+"""The candidate of an experiment: its commit, what it changes, and the one line that describes it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -41,7 +38,7 @@ class Candidate(Frozen):
 
 @dataclass(frozen=True)
 class Capture:
-    """What was found in the agent's tree when its session ended."""
+    """The content of the agent's tree when its session ended."""
 
     candidate: Candidate | None
     """None when the files equal the parent's, or when `breaches` made a commit impossible."""

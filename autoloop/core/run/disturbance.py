@@ -1,4 +1,4 @@
-"""When a step does not count because something outside spoiled it: a full disk, a standstill, a tree that vanished.
+"""Disturbances: when a step does not count because something outside spoiled it, such as a full disk or a standstill.
 
 What is spoiled is taken again, a few times at most: then what was measured is taken to do it to itself.
 """
@@ -10,9 +10,9 @@ from autoloop.core.run.reasons import Reason
 from autoloop.core.session import Session, SessionFailure
 
 MOST_TIMES = 3
-"""Times that one sample is taken again."""
+"""The number of times that one sample is taken again."""
 MOST_SESSIONS = 1
-"""Times that one session is begun again: it costs."""
+"""The number of times that one session is begun again: it costs."""
 _NOTHING_FREE_GB = 0.001
 _SIGNS = ("No space left on device", "Disk quota exceeded", "ENOSPC", "EDQUOT")
 """What programs say when the disk is full; they often make room again when they end."""
@@ -38,7 +38,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What went on around one step."""
+    """The state of the machine around one step."""
 
     still: float = 0.0
     """Seconds of it in which nothing of ours ran."""

@@ -6,11 +6,11 @@ from enum import StrEnum
 from autoloop.core.model import Frozen
 
 STRICT = "strict: "
-"""Begins the sentence of a decision that flags have made."""
+"""The beginning of the sentence of a decision that flags have made."""
 
 
 class Sign(StrEnum):
-    """What looks like moving the number instead of the thing."""
+    """A sign of gaming: something that moves the number instead of the code."""
 
     SEED_CHANGED = "seed_changed"
     CASES_SPECIAL_CASED = "cases_special_cased"
@@ -24,7 +24,7 @@ class Sign(StrEnum):
 
 
 class Flag(Frozen):
-    """A sign that was seen, and where."""
+    """A sign of gaming that was seen, and where."""
 
     sign: Sign
     detail: str
@@ -37,5 +37,5 @@ def signs_of(flags: Sequence[Flag]) -> str:
 
 
 def flagged(flags: Sequence[Flag]) -> str:
-    """The names with what was seen."""
+    """The names of the signs, each with what was seen."""
     return ", ".join(f"{flag.sign} ({flag.detail})" for flag in flags)

@@ -12,7 +12,7 @@ Parameter = str | int | float | bool
 
 @dataclass(frozen=True)
 class Trial:
-    """One parameter setting and how it went."""
+    """One setting of a search's parameters, and its result."""
 
     experiment: int
     parameters: dict[str, Parameter]

@@ -77,7 +77,7 @@ class Measurement:
 
 
 class Arm(StrEnum):
-    """Which tree a sample was taken of."""
+    """The tree that a sample was taken of."""
 
     BASELINE = "baseline"
     CANDIDATE = "candidate"
@@ -102,7 +102,7 @@ class Wanted(Frozen):
 
 
 class Taken(Frozen):
-    """A sample that was wanted, and what came of it."""
+    """A sample that was wanted, with its result."""
 
     wanted: Wanted
     result: Sample | MeasurementFailure

@@ -25,7 +25,7 @@ _FEWEST = 4
 
 
 class Confidence(StrEnum):
-    """What the whole night says of one keep."""
+    """The label of a keep after the whole night: confirmed, provisional or ruled out."""
 
     CONFIRMED = "confirmed"
     PROVISIONAL = "provisional"
@@ -34,7 +34,7 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True)
 class Labelled:
-    """A keep and what the night says of it."""
+    """A keep with the label that the whole night gives it."""
 
     experiment: int
     confidence: Confidence

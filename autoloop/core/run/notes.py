@@ -96,7 +96,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 class Idea(Frozen):
-    """One thing that was tried."""
+    """An entry of the backlog: one change that was tried."""
 
     experiment: int
     reason: Reason
@@ -125,7 +125,7 @@ class Backlog(Frozen):
         )
 
     def render(self) -> str:
-        """`ideas.md`."""
+        """The backlog as the text of `ideas.md`."""
         older = f"- … {self.forgotten} older ones: `autoloop results`\n" if self.forgotten else ""
         return (
             "# Ideas\n\nWritten by autoloop from the agents' notes and the decisions; rebuilt at will.\n"

@@ -26,7 +26,7 @@ _MOST_CASES = 20
 SLOTS = frozenset(
     ["guidance", "goal", "rules", "state", "results", "kept", "patches", "ideas", "cases", "diagnostics", "directive"],
 )
-"""What a prompt has to have a place for."""
+"""The slots that every prompt must have."""
 _MOST_KEPT = 20
 _MOST_IDEAS = 15
 _DIRECTIVES = (
@@ -177,7 +177,7 @@ def _kept(rows: Sequence[Row]) -> str:
 
 
 def _flagged(row: Row) -> str:
-    """The signs of gaming, where they are not the reason."""
+    """The names of a row's signs of gaming, unless they are the reason of its decision."""
     if not row.flags or row.why.startswith(STRICT):
         return ""
     return f"; flagged: {one_line(flagged(row.flags), _LONGEST_FLAGS)}"

@@ -28,7 +28,7 @@ _LARGEST_FACTOR = 10.0
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What became of a gain in fresh trees."""
+    """The result of measuring a gain again in fresh trees."""
 
     holds: bool
     flag: Flag

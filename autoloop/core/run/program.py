@@ -1,8 +1,7 @@
-"""What a run depends on: the program's criteria, scope, measuring rules and limits.
+"""The program of a run: its criteria, scope, rules of measuring and limits.
 
-The field names are those of `config.toml`; each note is also what a wrong value's message says.
-
-What fits no program although each field alone is right: fields that contradict each other.
+The field names are those of `config.toml`; each note is also what a wrong value's message says. `contradictions` finds
+fields that contradict each other although each alone is right.
 """
 
 import re
@@ -70,7 +69,7 @@ class SecondaryMetric(Frozen):
 
 
 class Criteria(Frozen):
-    """What decides: the metric, the rule, the gates."""
+    """The criteria of a decision: the metric, the rule, the gates."""
 
     metric_field: Name = Field(description="the name of the primary metric in the measurement's output")
     direction: Direction = Field(description='"lower" or "higher"')
@@ -115,7 +114,7 @@ class Scope(Frozen):
 
 
 class Measuring(Frozen):
-    """How samples are taken."""
+    """The rules by which samples are taken."""
 
     measurement_timeout: Milliseconds = Field(60_000, description="milliseconds, 0 for none")
     build_timeout: Milliseconds = Field(600_000, description="milliseconds, 0 for none")

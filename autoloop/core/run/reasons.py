@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What became of an experiment, as `results.tsv` shows it."""
+    """The result of an experiment, as `results.tsv` shows it."""
 
     BASELINE = "baseline"
     KEEP = "keep"
@@ -13,7 +13,7 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why: one word for each rung of the ladder."""
+    """The reason of a decision: one word for each rung of the ladder."""
 
     IMPROVED = "improved"
     SIMPLIFIED = "simplified"
@@ -50,7 +50,7 @@ _CRASHES = {
 
 
 class StopReason(StrEnum):
-    """Why a run ended."""
+    """The reason why a run ended."""
 
     STAGNATION = "stagnation"
     MAX_EXPERIMENTS = "max_experiments"

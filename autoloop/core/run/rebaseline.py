@@ -1,4 +1,4 @@
-"""Speaking for the kept tree: calibration at the start, again after a keep, and for drift."""
+"""Measuring the kept tree: calibration at the start, again after a keep, and for drift."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _MOVED = 3.0
 
 @dataclass(frozen=True)
 class Spoken:
-    """What the samples say of the kept tree."""
+    """The measurement of the kept tree, once its samples suffice."""
 
     record: Record
     moved: bool
@@ -52,7 +52,7 @@ def _implausible(state: RunState) -> MeasurementFailure | None:
 
 
 def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spoken:
-    """The start measured against itself, in both slots."""
+    """Calibration under `paired`: the start measured against itself, in both slots."""
     assert state.started is not None, "a journal begins with its run"
     series, criteria = state.series, state.criteria
     wanted = open_pair(series, state.started.seed, CALIBRATION)

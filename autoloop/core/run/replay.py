@@ -1,10 +1,8 @@
 """The fold from events to a state: the only way to one.
 
-A fresh run is the resume of an empty journal; there is no second code path for recovery.
-
-What decisions and measurements of the kept tree teach a run: of the noise, the baseline as it is, the whole gain.
-
-What a gap in time, or something that spoiled a step, does to a state.
+A fresh run is the resume of an empty journal; there is no second code path for recovery. Beside the plain bookkeeping
+it folds what decisions and measurements of the kept tree teach (the noise, the baseline as it is, the whole gain), and
+what a gap in time or a spoiled step does to a state.
 """
 
 from collections.abc import Iterable
@@ -304,11 +302,11 @@ def _keep_measured(state: RunState, record: Record) -> RunState:
 
 
 GAP_SECONDS = 1800.0
-"""After which the machine may be another one."""
+"""Seconds between two processes of a run after which the machine may be another one."""
 
 
 def disturbed(state: RunState, event: Disturbed) -> RunState:
-    """What did not count is paid for all the same, and what was half done begins again."""
+    """The state after a spoiled step: its costs are counted all the same, and what was half done begins again."""
     if event.session is not None:
         unknown = event.session.cost_usd is None
         state = replace(

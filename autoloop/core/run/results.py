@@ -1,7 +1,4 @@
-"""Rows of results: one an experiment, row 0 the baseline, in the columns of `results.tsv`.
-
-Counts and costs of a run.
-"""
+"""Rows of results, one an experiment, row 0 the baseline, in the columns of `results.tsv`; with counts and costs."""
 
 import json
 from collections.abc import Mapping
@@ -76,7 +73,7 @@ class Row(Frozen):
 
 
 def baseline_row(record: Record, criteria: Criteria, *, samples: int, seconds: float) -> Row:
-    """Row 0."""
+    """Row 0 of the results: the baseline's measurement."""
     metric = record.metrics[criteria.metric_field]
     return Row(
         experiment=0,
@@ -125,7 +122,7 @@ def _cell(value: object) -> str:
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts and costs. A sum of costs leaves out what is unknown, and says how often that was."""
+    """Counts and costs of a run. A sum of costs leaves out what is unknown, and says how often that was."""
 
     experiments: int = 0
     kept: int = 0

@@ -1,11 +1,9 @@
-"""The `median` rule: the median of N samples against the baseline's, and a threshold.
+"""The two rules that judge a measured candidate: `median` and `paired`.
 
-For measurements too expensive for pairs. Drift between the two is met by measuring the baseline again.
-
-The `paired` rule: pairs of baseline and candidate, back to back, until the evidence says keep or gives up.
-
-The statistics are `evidence`'s; here they meet the run: which sample comes next, what is known of the
-noise, what a simplification may cost.
+`median` sets the median of N samples against the baseline's, with a threshold, where pairs are too expensive. Drift
+between the two is met by measuring the baseline again. `paired` takes pairs of baseline and candidate, back to
+back, until the evidence says keep or gives up. The statistics are `core.evidence`'s; here they meet the run: which
+sample comes next, what is known of the noise, what a simplification may cost.
 """
 
 import math
@@ -53,7 +51,7 @@ def judge_median(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
 
 
 def _rung(gain: float, threshold: float, code_removed: int, loss: float | bool) -> tuple[Reason, str]:
-    """The rung, with `loss` False when the candidate is no simplification."""
+    """The rung of the ladder, with `loss` False when the candidate is no simplification."""
     noise = f"the noise threshold of {percent(threshold)}"
     if gain > threshold:
         return Reason.IMPROVED, f"{percent(gain)} better, beyond {noise}"
@@ -172,7 +170,7 @@ def pair_gains(series: Series, criteria: Criteria, scale: "Scale", script: str =
 
 
 def noise_pool(sequences: tuple[tuple[float, ...], ...]) -> "NoisePool":
-    """What is known of the noise, from the gains of calibration and of finished experiments."""
+    """The pool of noise from the gains of calibration and of finished experiments."""
     from autoloop.core.evidence.noise import NoisePool
 
     pool = NoisePool(sequences[0] if sequences else ())
@@ -182,7 +180,7 @@ def noise_pool(sequences: tuple[tuple[float, ...], ...]) -> "NoisePool":
 
 
 def paired_rule(criteria: Criteria, scale: "Scale") -> "PairedRule":
-    """The rule's numbers, the threshold on the scale of the gains."""
+    """The numbers of the paired rule, with the threshold on the scale of the gains."""
     from autoloop.core.evidence.betting import PairedRule
 
     least = scale.from_fraction(criteria.noise_threshold or 0.0)

@@ -1,6 +1,6 @@
-"""What a run is at one instant.
+"""The state of a run at one instant.
 
-The state is bounded: windows of the newest results, never the whole history. Only `replay` makes one.
+It is bounded: windows of the newest results, never the whole history. Only `replay` makes one.
 """
 
 import math
@@ -51,7 +51,7 @@ class Current:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run at one instant."""
+    """The state of a run, as its events add up."""
 
     criteria: Criteria
     events: int = 0
@@ -89,7 +89,7 @@ class RunState:
     verifying: VerificationStarted | None = None
     verified: Verification | None = None
     sample_seconds: float = 0.0
-    """Of the newest sample."""
+    """Seconds of the newest sample."""
     totals: Totals = field(default_factory=Totals)
     discards_in_row: int = 0
     drift_checked_at: int = 0
@@ -116,17 +116,17 @@ class RunState:
 
     @property
     def metric(self) -> float | None:
-        """What must be beaten now."""
+        """The metric that a candidate must beat now."""
         return self.baseline.metrics[self.criteria.metric_field] if self.baseline else None
 
     @property
     def original_metric(self) -> float | None:
-        """The run's first measurement."""
+        """The metric of the run's first measurement."""
         return self.original.metrics[self.criteria.metric_field] if self.original else None
 
     @property
     def reached(self) -> float | None:
-        """Where the keeps have brought the metric. Under `paired` by what they claim, not by the newest samples."""
+        """The metric that the keeps have reached. Under `paired` by what they claim, not by the newest samples."""
         if self.original_metric is None or self.noise is None or self.criteria.rule is not Rule.PAIRED:
             return self.metric
         return self.noise.moved(self.original_metric, self.claimed, self.criteria)

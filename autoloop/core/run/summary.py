@@ -1,8 +1,6 @@
-"""The status of a run, as `status --json` and `state.json` give it.
+"""The summary of a run, as `status --json` and `state.json` give it: its state, what remains, why nothing was kept.
 
-How long a run may still take, at the pace so far. Stagnation or a target can end it sooner.
-
-Why a run ended without a keep, in sentences that a person can act on.
+How long it may still take is told at the pace so far; stagnation or a target can end it sooner.
 """
 
 from collections import Counter
@@ -18,7 +16,7 @@ from autoloop.core.text import percent
 
 
 class Summary(Frozen):
-    """A run in one look. An unknown number is null."""
+    """The summary of a run. An unknown number is null."""
 
     run_id: str
     program: str
@@ -72,7 +70,7 @@ class Summary(Frozen):
 
 
 def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> Summary:
-    """The summary of a state."""
+    """The summary of a run's state."""
     started, totals, limits = state.started, state.totals, limits_in_force(state, limits)
     assert started is not None, "a journal begins with its run"
     by_pairs = state.criteria.rule is Rule.PAIRED
@@ -152,7 +150,7 @@ _ADVICE = {
 
 
 def diagnose(state: RunState) -> tuple[str, ...]:
-    """One sentence for each rung at which experiments ended, commonest first; nothing when one was kept."""
+    """Why nothing was kept: a sentence for each rung at which experiments ended, commonest first; none after a keep."""
     totals = state.totals
     if totals.kept or not totals.experiments:
         return ()

@@ -36,7 +36,7 @@ def record_of(samples: Sequence[Sample], commit: str, criteria: Criteria) -> Rec
 
 
 class Verdict(Frozen):
-    """What a rule makes of a candidate's samples, before gates and holdout."""
+    """The verdict of a rule on a candidate's samples, before gates and holdout."""
 
     reason: Reason
     why: str
@@ -64,7 +64,7 @@ class Verdict(Frozen):
 
 
 class Decision(Verdict):
-    """What becomes of one experiment: a rule's verdict after gates, flags and holdout, or a refusal without one."""
+    """The decision on one experiment, and the numbers that it rests on."""
 
     samples: int = 0
     metrics: dict[str, float] = {}
@@ -91,7 +91,7 @@ class Keep(Frozen):
 
 
 class Verification(Frozen):
-    """Original against head, measured afresh."""
+    """The result of measuring the original against the head afresh."""
 
     original: str
     head: str
@@ -109,7 +109,7 @@ class Verification(Frozen):
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one experiment so far."""
+    """The evidence on one experiment so far, for `decide`."""
 
     session: Session
     candidate: Candidate | None

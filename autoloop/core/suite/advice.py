@@ -1,12 +1,7 @@
-"""What to do after a bench: what would lift a pass rate soonest, and which question takes how many more trials.
+"""Advice after a bench: what would lift a pass rate soonest, and which question takes how many more trials.
 
-Everything is read from the results and comes with the numbers that led to it. Where they show nothing, none is given.
-
-What a bench suggests, as a value.
-
-What would lift one arm's pass rate soonest, each with the numbers that led to it.
-
-The gain of a win is the most that it could bring: the trials that it is about, as a part of all that count.
+Everything is read from the results and comes with the numbers that led to it; where they show nothing, none is given.
+The gain of a quick win is the most that it could bring: the trials that it is about, as a part of all that count.
 """
 
 from collections import Counter
@@ -33,7 +28,7 @@ _TOO_FAR = 20
 
 
 class About(StrEnum):
-    """What led to it."""
+    """The finding in the results that led to an advice."""
 
     FLAKY = "flaky"
     MORE_TIME = "more_time"
@@ -48,7 +43,7 @@ class About(StrEnum):
 
 
 class AdviceKind(StrEnum):
-    """What sort of advice it is."""
+    """The kind of an advice: one that lifts a rate, or one that answers a question."""
 
     QUICK_WIN = "quick_win"
     """It would lift a pass rate."""
@@ -57,7 +52,7 @@ class AdviceKind(StrEnum):
 
 
 class Advice(Frozen):
-    """One thing to do, with the numbers that led to it."""
+    """One recommendation, with the numbers that led to it."""
 
     kind: AdviceKind
     about: About
@@ -111,7 +106,7 @@ def _errors(state: BenchState) -> Iterator[Advice]:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """What the wins of one arm are read from."""
+    """The facts of one arm's results from which quick wins are read."""
 
     arm: str
     results: Results
@@ -125,12 +120,12 @@ class ArmFacts:
 
     @property
     def counted(self) -> int:
-        """Trials that count."""
+        """The number of the arm's trials that count."""
         return sum(record.rate.of for record in self.records)
 
     @property
     def passed(self) -> int:
-        """Of these."""
+        """The number of the arm's trials that passed."""
         return sum(record.rate.passed for record in self.records)
 
     def win(self, about: About, text: str, tasks: Iterable[str], trials: int) -> Advice:

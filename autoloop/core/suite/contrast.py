@@ -1,27 +1,20 @@
-"""Two arms, two episodes, two nights: better, worse, or noise, by the test that judges changes in the loop.
+"""The contrast of two arms, episodes or nights: better, worse, or noise, by the test that judges changes in the loop.
 
 If both sides are the same, swapping the two trials of a pair changes nothing, so each flip goes either way like a fair
 coin, however much tasks differ in difficulty. The verdict is the first that the evidence reaches. No difference is
-called one in at most `alpha` of the cases, however often one looks while iterations are added: `core/wagers` says why.
-It speaks of these tasks; another suite may differ.
+called one in at most `alpha` of the cases, however often one looks while iterations are added (`core.evidence.trials`).
+It speaks of these tasks; another suite may differ. The interval of the difference is Newcombe's for paired proportions
+(method 10), or Student's where there is partial credit.
 
-The interval of the difference is Newcombe's for paired proportions, or Student's where there is partial credit.
+A pair is the same task, iteration and attempt on both sides. Only trials that count are paired, and every side gives as
+many as the other: the mean of ten trials against the mean of three would not be a fair coin where both are the same.
+The order is that of the iterations, and within them of a hash, so that no result decides what is seen first, and what a
+later iteration adds comes behind.
 
-Newcombe 1998, Improved confidence intervals for the difference between binomial proportions based on paired data
-(method 10).
+`Delta` is what changed from one iteration to the next, for `delta.json`: a task that flips is named, and whether the
+iterations differ is for their contrast to say. One flip never does.
 
-Which trial of one side stands against which of the other: the same task, iteration and attempt.
-
-Two sides are two arms, two episodes, or two nights. Only trials that count are paired, and every side gives as many as
-the other: the mean of ten trials against the mean of three would not be a fair coin where both are the same. The order
-is that of the iterations, and within them of a hash, so that no result decides what is seen first, and what a later
-iteration adds comes behind.
-
-What a contrast says, in one or two sentences for people.
-
-What changed from one iteration to the next: the content of `delta.json`.
-
-A task that flips is named; whether the iterations differ is for their contrast to say. One flip never does.
+Newcombe 1998, Improved confidence intervals for the difference between binomial proportions based on paired data.
 """
 
 import hashlib
@@ -54,7 +47,7 @@ class TaskFlips(Frozen):
 
 
 class Contrast(Frozen):
-    """What B is against A."""
+    """The contrast of side B with side A."""
 
     a_name: str
     b_name: str
@@ -96,7 +89,7 @@ class Contrast(Frozen):
         return sum(flip.for_a for flip in self.flips)
 
     def sentence(self) -> str:
-        """The whole of it for people."""
+        """The verdict and its numbers in one or two sentences."""
 
         return sentence_of(self)
 
@@ -105,7 +98,7 @@ Results = Mapping[TrialKey, TrialResult]
 
 
 def contrast(a: Results, b: Results, *, names: tuple[str, str] = ("A", "B"), alpha: float = ALPHA) -> Contrast:
-    """What B is against A. No difference is called one in at most `alpha` of the cases."""
+    """The contrast of B with A. No difference is called one in at most `alpha` of the cases."""
     pairs = pairs_of(a, b)
     gains = np.array([pair.gain for pair in pairs])
     partial = any(score(result) not in (0.0, 1.0) for pair in pairs for result in (pair.a, pair.b))
@@ -260,7 +253,7 @@ def counted(number: int, what: str, many: str = "") -> str:
 
 
 def rounded(number: int) -> int:
-    """To two digits, as an estimate is said."""
+    """An estimate rounded to two significant digits."""
     return int(float(f"{number:.2g}"))
 
 
@@ -295,7 +288,7 @@ def _outlook(contrast: "Contrast") -> str:
 
 
 class Delta(Frozen):
-    """What became of each task. A task passes when more than half of its trials that count do."""
+    """The tasks that changed between two iterations. A task passes when more than half of its trials that count do."""
 
     fixed: tuple[str, ...]
     """Tasks that pass now and did not."""
@@ -313,7 +306,7 @@ class Delta(Frozen):
 def delta(
     previous: Results, current: Results, *, names: tuple[str, str] = ("before", "now"), alpha: float = ALPHA
 ) -> Delta:
-    """What the current iteration is against the previous one."""
+    """The delta of the current iteration against the previous one."""
     before, now = _passing(previous), _passing(current)
     common = sorted(before.keys() & now.keys())
     seen = contrast(previous, current, names=names, alpha=alpha)

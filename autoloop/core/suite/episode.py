@@ -19,7 +19,7 @@ from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 
 
 class EpisodeStatus(StrEnum):
-    """How an episode went, in one word. An error tells more than a timeout, a timeout more than the rate."""
+    """The status of an episode in one word. An error tells more than a timeout, a timeout more than the rate."""
 
     SUCCESS = "success"
     """At least 80 % passed."""
@@ -51,7 +51,7 @@ class EpisodeSummary(Frozen):
 
 
 class EpisodeRecord(Frozen):
-    """One line of `episodes.jsonl`."""
+    """A line of `episodes.jsonl`: one arm's pass over the suite."""
 
     id: str
     """`<run>-<NNN>`, the iteration in three digits; with several arms the arm's name behind it."""

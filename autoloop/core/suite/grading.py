@@ -1,6 +1,7 @@
-"""From what a verifier left to a reward, and from session and reward to the outcome of a trial.
+"""Grading: from what a verifier left to a reward, and from session and reward to the outcome of a trial.
 
-What a task needs that may not be there: then it is unsupported, which is no failure of an agent.
+Whether a task can be tried on this machine is judged here as well: where it cannot it is unsupported, which is no
+failure of an agent.
 """
 
 import json
@@ -24,7 +25,7 @@ _OF_THE_SERVICE = (SessionFailure.MALFORMED,)
 
 @dataclass(frozen=True)
 class Reward:
-    """What a verifier says."""
+    """The reward that a verifier gives for a trial."""
 
     value: float
     others: tuple[tuple[str, float], ...] = ()
@@ -34,13 +35,13 @@ class Reward:
 
     @property
     def by_name(self) -> dict[str, float]:
-        """All that was said."""
+        """Every reward that the verifier gave, by its name."""
         return dict(self.others) if self.is_mean else {MAIN: self.value, **dict(self.others)}
 
 
 @dataclass(frozen=True)
 class Graded:
-    """What one verification came to: a reward, or why there is none."""
+    """The result of one verification: a reward, or why there is none."""
 
     reward: Reward | None = None
     error: str = ""
@@ -52,7 +53,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class TrialJudgement:
-    """What a trial came to."""
+    """The judgement of a trial: its outcome, its reward, and why."""
 
     outcome: Outcome
     reward: float | None = None
@@ -218,7 +219,7 @@ _ROOTLESS = "it names absolute paths"
 
 @dataclass(frozen=True)
 class HostAbilities:
-    """What this machine has for trials."""
+    """The abilities of this machine that tasks may need: a root of their own, a container engine."""
 
     rooted: bool
     """Whether commands can have a root of their own."""
@@ -230,7 +231,7 @@ class HostAbilities:
 
 
 def unsupported(order: TrialOrder, here: HostAbilities) -> TrialJudgement | None:
-    """Why a task cannot be tried here, if so."""
+    """The judgement that a task cannot be tried here; None when it can."""
     missing = next(_missing(order, here), "")
     return TrialJudgement(Outcome.UNSUPPORTED, None, "unsupported", missing) if missing else None
 

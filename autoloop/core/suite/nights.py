@@ -1,14 +1,11 @@
-"""Over iterations and over nights: a trend, or noise.
+"""Trends over iterations and nights, and alerts: what is worse tonight than before, and is no noise.
 
 The trend is Kendall's: how many pairs of points rise, against how many fall (Mann 1945; Kendall 1975). Its p-value
 counts the orders in which the same values, ties and all, would show as much; that count is exact (MacMahon 1913). The
-slope is the median over all pairs of points (Sen 1968).
+slope is the median over all pairs of points (Sen 1968). Points are compared over the tasks that all of them have, for a
+night with other tasks has another rate by itself.
 
-Points are compared over the tasks that all of them have, for a night with other tasks has another rate by itself.
-
-What is worse tonight than in the nights before, and is no noise.
-
-The suite as a whole is judged by the contrast of tonight with as many trials of each task from the latest nights. A
+Alerts judge the suite as a whole by the contrast of tonight with as many trials of each task from the latest nights. A
 task by itself is judged against all its earlier trials, by Fisher's exact test (1935), each at its part of alpha
 (Bonferroni): one flip of one task among many happens every night, and is no alert.
 """
@@ -37,7 +34,7 @@ _LONGEST = 60
 
 
 class TrendDirection(StrEnum):
-    """Where a series goes."""
+    """The direction of a series: rising, falling, or no trend beyond noise."""
 
     RISING = "rising"
     FALLING = "falling"
@@ -45,7 +42,7 @@ class TrendDirection(StrEnum):
 
 
 class Trend(Frozen):
-    """What the order of some values says."""
+    """Kendall's trend in the order of some values."""
 
     direction: TrendDirection
     points: int
@@ -57,7 +54,7 @@ class Trend(Frozen):
     """From one point to the next."""
 
     def sentence(self, point: str = "night") -> str:
-        """The whole of it for people."""
+        """The trend and its numbers in one sentence."""
         facts = f"{points(self.slope)} per {point} over {self.points} {point}s, p {self.p:.2g}"
         if self.direction is TrendDirection.NOISE:
             return f"no trend beyond noise: {facts}"
@@ -74,7 +71,7 @@ class Point(Frozen):
 
 
 class TrendSeries(Frozen):
-    """A pass rate in the course of time."""
+    """A pass rate over iterations or nights, with its trend."""
 
     name: str
     tasks: int
@@ -209,7 +206,7 @@ class TaskAlert(Frozen):
     p: float
 
     def sentence(self) -> str:
-        """The whole of it for people."""
+        """The alert and its numbers in one sentence."""
         tonight, before = f"{self.tonight.passed} of {self.tonight.of}", f"{self.before.passed} of {self.before.of}"
         return (
             f"{self.task} passed {tonight} times tonight ({rate_of(self.tonight)}) and {before} before, p {self.p:.1g}"
@@ -217,7 +214,7 @@ class TaskAlert(Frozen):
 
 
 class Alerts(Frozen):
-    """What somebody should look at."""
+    """The alerts of one night: the suite as a whole, and single tasks."""
 
     suite: Contrast | None
     """Of tonight against the nights before, when it is worse."""

@@ -1,9 +1,7 @@
-"""What to do about an arm whose service is out of breath or out of quota: pause it, or give it up.
+"""Pausing an arm whose service is rate limited or out of quota, the number of workers, and the pace of model calls.
 
 The patience is that of the loop. Several workers meet the same limit at once, so what failed before the latest failure
 was known belongs to the same round, and the wait grows from round to round.
-
-How many workers there are, and when the next call of a model may be made.
 """
 
 from collections.abc import Sequence
@@ -29,7 +27,7 @@ Rounds = tuple[Round, ...]
 
 @dataclass(frozen=True)
 class Pause:
-    """No trial of the arm is begun before `until`, in Unix seconds; None for never."""
+    """A pause of an arm: none of its trials is begun before `until`, in Unix seconds; None for never."""
 
     until: float | None
     why: str
@@ -105,5 +103,5 @@ class Pace:
         return max(0.0, self.free_at - now)
 
     def charge(self, calls: float, now: float) -> None:
-        """Take slots."""
+        """Take the next slots for so many calls."""
         self.free_at = max(self.free_at, now) + calls * 60.0 / self.per_minute

@@ -1,9 +1,8 @@
-"""The plan of a bench: which trials there are, and in which order they are taken.
+"""The plan of a bench: which trials there are, in which order they are taken, and the configuration that it is made of.
 
 Arms take turns task by task, in the order of a coin, so that what slows or stops a service meets all of them. A share
-of the tasks is drawn by the bench's seed for each iteration, so that a resume draws the same, and never none.
-
-What a bench was begun with: `config.json`. A resume goes on with it; only what cannot change a result may change.
+of the tasks is drawn by the bench's seed for each iteration, so that a resume draws the same, and never none. A resume
+uses the bench's `config.json`; only fields that cannot change a result may change.
 """
 
 import hashlib
@@ -92,7 +91,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class BenchConfig(Frozen):
-    """`config.json`."""
+    """The configuration of a bench, stored as its `config.json`."""
 
     format: int = FORMAT
     bench_id: str
@@ -135,7 +134,7 @@ class BenchConfig(Frozen):
     versions: dict[str, str] = {}
 
     def order(self, key: TrialKey, task: SuiteTask, *, suite: str, directory: str, seed: int) -> TrialOrder:
-        """What a worker is told of one trial. A task's own limits win."""
+        """The order that a worker is given for one trial. A task's own limits win."""
         return TrialOrder(
             key=key,
             task=task,

@@ -1,11 +1,8 @@
 """The state of a bench: the fold of its events. Nothing is remembered beside it.
 
-A trial that errored is outstanding until it has been tried `MOST_TRIES` times; what it cost is counted each time.
-
-Hours of groups: how long trials of a level were at work, and which levels have used theirs up.
-
-What counts is the time in which at least one trial of the group ran, however many ran side by side and whatever other
-groups did. It is known from the journal, so that a resume goes on counting.
+A trial that errored is outstanding until it has been tried `MOST_TRIES` times; what it cost is counted each time. Hours
+of groups count the time in which at least one trial of the group ran, however many ran side by side and whatever other
+groups did; they are known from the journal, so that a resume continues to count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,7 +49,7 @@ class _Spans:
 
 @dataclass(frozen=True)
 class AtWork:
-    """How long at least one of many trials ran. Spans are told in the order in which they ended."""
+    """The time in which at least one of many trials ran. Spans are given in the order in which they ended."""
 
     earlier: float = 0.0
     """Seconds in other processes' lives, whose clocks may have differed."""
@@ -73,7 +70,7 @@ class AtWork:
         return AtWork(earlier=self.seconds())
 
     def seconds(self, in_hand: Iterable[Span] = ()) -> float:
-        """All of it, with trials that have not ended yet."""
+        """All seconds so far, with trials that have not ended yet."""
         seen = self
         for start, now in in_hand:
             seen = seen.after(start, now)
@@ -82,7 +79,7 @@ class AtWork:
 
 @dataclass(frozen=True)
 class BenchState:
-    """What the events so far add up to. `begun` makes the first one, and `after` each that follows."""
+    """The state of a bench, as its events add up. `begun` makes the first one, and `after` each that follows."""
 
     started: BenchStarted
     results: PersistentMap[TrialKey, TrialResult] = field(default_factory=PersistentMap)
@@ -94,7 +91,7 @@ class BenchState:
     rounds: Mapping[str, Rounds] = field(default_factory=dict)
     """Of each arm, since the last resume: how often its service turned trials away since it last answered."""
     answered: frozenset[str] = frozenset()
-    """The arms of which a trial came to something that counts."""
+    """The arms of which at least one trial has a result that counts."""
     stopped: BenchStopped | None = None
     replaced: int = 0
     """Workers."""
@@ -271,7 +268,7 @@ class CutShort(Frozen):
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """The group and its hours in one sentence."""
         hours = "hour is" if self.hours == 1 else "hours are"
         trials = counted(self.planned, "planned trial")
         return f"{self.group} was cut short: its {self.hours:g} {hours} used up, {self.taken} of {trials} taken"

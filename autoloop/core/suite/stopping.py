@@ -16,7 +16,7 @@ _FRUITLESS = 10
 
 
 class BenchLimits(Frozen):
-    """What ends a bench before its last trial."""
+    """The limits that end a bench before its last trial."""
 
     max_hours: float | None = None
     group_hours: Mapping[str, float] = {}
@@ -28,7 +28,7 @@ class BenchLimits(Frozen):
 
 @dataclass(frozen=True)
 class BenchSituation:
-    """What a process sees of the world when it asks whether to go on."""
+    """The situation of a process when it asks whether to go on."""
 
     free_gb: float
     stop_wanted: bool
@@ -55,7 +55,7 @@ def bench_stop(state: BenchState, limits: BenchLimits, around: BenchSituation) -
 
 
 def end_of(state: BenchState) -> tuple[BenchStop, str]:
-    """What it came to when there is nothing left to begin."""
+    """The end of a bench when there is nothing left to begin: its word, and a sentence."""
     if not state.cut:
         return BenchStop.DONE, ""
     return BenchStop.GROUP_HOURS, f"the hours of {listed(sorted(state.cut))} are used up"

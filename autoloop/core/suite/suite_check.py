@@ -1,4 +1,4 @@
-"""What a suite says of itself: its solutions must pass, and doing nothing must not."""
+"""Checking a suite by itself: its solutions must pass, and doing nothing must not."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A bench in one look, as `summary.json` and every view of it have it, and the one line that a loop reads."""
+"""The summary of a bench, as `summary.json` and every view of it have it, and the line of metrics that a loop reads."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -12,7 +12,7 @@ from autoloop.core.suite.tasks import Outcome
 
 
 class ArmSummary(Tally):
-    """One profile in a bench. `planned` is the arm's own total."""
+    """The summary of one arm. `planned` is the arm's own total."""
 
     arm: str
     profile: str
@@ -21,7 +21,7 @@ class ArmSummary(Tally):
 
 
 class BenchSummary(Frozen):
-    """A whole bench."""
+    """The summary of a whole bench, over all arms."""
 
     bench_id: str
     suite: str
@@ -31,7 +31,7 @@ class BenchSummary(Frozen):
     finished: float | None
     """Unix seconds; None while a process works on it."""
     worked_seconds: float
-    """In which a process worked on it."""
+    """Seconds in which a process worked on the bench."""
     waited_seconds: float
     """Of these, for something outside."""
     eta_seconds: float | None
@@ -50,7 +50,7 @@ class BenchSummary(Frozen):
 
 
 def summarise(state: BenchState) -> BenchSummary:
-    """The summary of a state."""
+    """The summary of a bench's state."""
     started, stopped = state.started, state.stopped
     trials = planned_trials(state)
     return BenchSummary(

@@ -1,4 +1,4 @@
-"""What came of an iteration and of a bench, in a page of Markdown. The full report is `autoloop report`."""
+"""The summary of a bench and of an iteration, as a page of Markdown. The full report is `autoloop report`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from autoloop.core.text import money, percent, percent_range
 
 
 def summary_text(summary: BenchSummary, episodes: Sequence[EpisodeRecord]) -> str:
-    """`summary.md`."""
+    """The text of `summary.md`: a bench as Markdown."""
     ended = summary.stop_reason or "still running"
     lines = [
         f"# {summary.suite}, bench {summary.bench_id}",
@@ -46,7 +46,7 @@ def iteration_text(
     changed: Delta | None,
     cut: Sequence[CutShort] = (),
 ) -> str:
-    """`report.md` of one iteration."""
+    """The text of an iteration's `report.md`, as Markdown."""
     counts = found.summary
     not_passed = [(key, result) for key, result in results.items() if result.outcome is not Outcome.PASS]
     lines = [

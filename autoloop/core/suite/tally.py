@@ -1,4 +1,4 @@
-"""What some trials of a bench came to: counts, pass rate, time, effort, cost.
+"""Tallies of trials: counts, pass rate, time, effort, cost.
 
 Only trials that count enter rates and means. An error is no failure, and what is unknown is None, never 0.
 """
@@ -16,7 +16,7 @@ from autoloop.core.text import sum_known
 
 
 class Tally(Frozen):
-    """Some trials in one look."""
+    """Counts and means over some trials of a bench."""
 
     planned: int
     done: int
@@ -34,11 +34,11 @@ class Tally(Frozen):
     pass_at: dict[int, float]
     """The mean pass@k over tasks, for every k that all of them have counting trials for."""
     mean_reward: float | None
-    """With partial credit."""
+    """The mean reward, partial credit included."""
     mean_seconds: float | None
     median_seconds: float | None
     sd_seconds: float | None
-    """None for fewer than two trials."""
+    """The standard deviation of seconds; None for fewer than two trials."""
     mean_turns: float | None
     mean_actions: float | None
     mean_tokens: float | None
@@ -49,13 +49,13 @@ class Tally(Frozen):
 
     @property
     def counted(self) -> int:
-        """How many trials count."""
+        """The number of trials that count."""
         return self.rate.of
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial of the plan, with what came of it so far."""
+    """A trial of the plan, with its result so far."""
 
     key: TrialKey
     group: str
@@ -72,7 +72,7 @@ def score(result: TrialResult) -> float:
 
 
 def tally(trials: Sequence[Planned]) -> Tally:
-    """Add trials up."""
+    """The tally of planned trials with their results."""
     results = [trial.result for trial in trials if trial.result is not None]
     outcomes = Counter(result.outcome for result in results)
     counting = [result for result in results if result.outcome.counts]

@@ -1,11 +1,7 @@
-"""Tasks of a suite: an instruction, what an agent finds, and how its work is verified. Every format is read into these.
+"""Tasks of a suite, trials of them, and the order that a worker is given for one.
 
-A path of the suite is relative to the suite's directory. A place in the workspace is absolute, or relative to the
-workdir.
-
-Trials: one profile's attempt at one task, and what came of it.
-
-What one worker is told to do: a trial, with everything that it depends on.
+A task is an instruction, what an agent finds, and how its work is verified; every format is read into these. A path of
+the suite is relative to the suite's directory. A place in the workspace is absolute, or relative to the workdir.
 """
 
 import json
@@ -46,7 +42,7 @@ class Expectation(Frozen):
 
     @property
     def sentence(self) -> str:
-        """For people: `README.md with "Usage"`."""
+        """The expectation as people read it: `README.md with "Usage"`."""
         holds = f" with {json.dumps(self.contains, ensure_ascii=False)}" if self.contains else ""
         return f"{self.path}{holds}{f' matching {self.matches}' if self.matches else ''}"
 
@@ -66,7 +62,7 @@ class TaskVerification(Frozen):
 
 
 class Step(Frozen):
-    """What is asked, and how it is judged. Most tasks have one."""
+    """A step of a task: what is asked, and how it is judged. Most tasks have one."""
 
     name: str = ""
     instruction: str
@@ -186,7 +182,7 @@ class SuiteTask(Frozen):
 
 
 class Outcome(StrEnum):
-    """What a trial came to. Only the first three say something about the agent."""
+    """The outcome of a trial. Only the first three say something about the agent."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -199,12 +195,12 @@ class Outcome(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """Whether it belongs into a pass rate."""
+        """Whether trials with this outcome count in a pass rate."""
         return self in (Outcome.PASS, Outcome.FAIL, Outcome.TIMEOUT)
 
 
 class TrialKey(Frozen):
-    """Which trial: it is what a resume looks for."""
+    """The identity of a trial in its bench, by which a resume finds it."""
 
     arm: str
     iteration: int
@@ -218,7 +214,7 @@ class TrialKey(Frozen):
 
 
 class TrialResult(Frozen):
-    """What came of one trial. What is unknown is None, never 0."""
+    """The result of one trial. What is unknown is None, never 0."""
 
     outcome: Outcome
     reward: float | None = None

@@ -54,7 +54,8 @@ def flags(command: object) -> list[str]:
 
 
 def verbs() -> dict[str, object]:
-    return dict(COMMANDS.commands)  # type: ignore[attr-defined]
+    context = typer.Context(COMMANDS)
+    return {name: COMMANDS.get_command(context, name) for name in COMMANDS.list_commands(context)}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("verb", verbs())

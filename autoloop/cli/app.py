@@ -1,25 +1,47 @@
 """The verbs. Each one parses and hands over; what it needs is imported when it is called.
 
-Only typer and the standard library are loaded here.
+Only typer and the standard library are loaded here: who types `results` does not wait for what a run imports.
 """
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from autoloop.cli import options
 from autoloop.cli.agents import agents
-from autoloop.cli.bench import bench
-from autoloop.cli.clean import clean
-from autoloop.cli.compare import audit, compare
 from autoloop.cli.demo import demo
 from autoloop.cli.hud import hud
 from autoloop.cli.report import report
-from autoloop.cli.run import limits_given, run
+
+LARGE = {"run": "run", "compare": "compare", "audit": "compare", "bench": "bench", "clean": "clean"}
+"""Verbs that are described where they work, and their files, which load much."""
+
+
+class Verbs(TyperGroup):
+    """Loads the file of a large verb when that is typed, or when the help describes it."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb with its options."""
+        placeholder = self.commands.get(cmd_name)
+        if placeholder is None or cmd_name not in LARGE:
+            return placeholder
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+        home = import_module(f"autoloop.cli.{LARGE[cmd_name]}")
+        alone.command(cmd_name, epilog=placeholder.epilog)(getattr(home, cmd_name))
+        return typer.main.get_command(alone)
+
+
+def _large(name: str, epilog: str) -> None:
+    """Keep a verb's place in the help."""
+    app.command(name, epilog=epilog)(lambda: None)
+
 
 app = typer.Typer(
     name="autoloop",
+    cls=Verbs,
     help="Leave it overnight on a git repository with one number to move; wake up to improvements that are real.",
     epilog="Without a verb: what is here, and the next command to type.",
     rich_markup_mode=None,
@@ -79,7 +101,7 @@ def validate(
     validate(context.obj, slug, runs, json)
 
 
-app.command(epilog="Example: autoloop run import-time --max-hours 8 --detach")(run)
+_large("run", "Example: autoloop run import-time --max-hours 8 --detach")
 
 
 @app.command(epilog="Example: autoloop status import-time --json")
@@ -167,6 +189,7 @@ def limit(
     json: options.Json = False,
 ) -> None:
     """Change the limits of a run, from its next experiment on."""
+    from autoloop.cli.run import limits_given
     from autoloop.cli.steer import limit
 
     if number is not None and not number.isdecimal():
@@ -195,10 +218,10 @@ def verify(
     raise typer.Exit(verify(context.obj, run, pairs, json))
 
 
-app.command(epilog="Example: autoloop compare main HEAD -- python bench.py")(compare)
-app.command(epilog="Example: autoloop audit main..feature --measure cpu -- python bench.py")(audit)
-app.command(epilog="Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")(bench)
-app.command(epilog="Example: autoloop clean --killed")(clean)
+_large("compare", "Example: autoloop compare main HEAD -- python bench.py")
+_large("audit", "Example: autoloop audit main..feature --measure cpu -- python bench.py")
+_large("bench", "Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")
+_large("clean", "Example: autoloop clean --killed")
 app.command(epilog="Example: autoloop agents claude --check")(agents)
 app.command(epilog="Example: autoloop report import-time --open")(report)
 

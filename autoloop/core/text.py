@@ -81,6 +81,11 @@ def count(amount: int, noun: str) -> str:
     return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """`1 trial`, `1,200 trials`: a number of any size with its noun; `many` where the plural takes more than an s."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -529,3 +529,13 @@ def test_a_model_of_ollama_is_named_with_its_tag_and_asked_where_a_flag_says(tmp
         place.type("run", "size", *words, expect=3)
         asked = [(path, body["model"]) for path, _, body in server.requests]
     assert asked == [("/api/chat", "some-model:7b")]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [("autoloop.cli.app", "pydantic"), ("autoloop.suites.worker", "numpy"), ("autoloop.runs.start", "numpy")],
+)
+def test_what_is_started_again_and_again_loads_nothing_heavy(module: str, heavy: str) -> None:
+    look = f"import sys, {module}; print({heavy!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=PACKAGE)
+    assert done.stdout == "False\n", f"{module} loads {heavy}"

@@ -12,11 +12,11 @@ from itertools import chain
 
 from autoloop.core.evidence.comparison import Difference
 from autoloop.core.model import Frozen
-from autoloop.core.suite.contrast import Contrast, Results, contrast, counted, difference_of, rounded
+from autoloop.core.suite.contrast import Contrast, Results, contrast, difference_of, rounded
 from autoloop.core.suite.failures import TURNS, Consistency, FailureMode, TaskRecord, failure_modes, task_records
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tasks import Outcome, TrialResult
-from autoloop.core.text import listed, percent
+from autoloop.core.text import counted, listed, percent
 
 MOST = 10
 _MOST_WINS = 6

@@ -31,7 +31,7 @@ from autoloop.core.evidence.trials import Interval, Rate, paired_interval
 from autoloop.core.model import Frozen
 from autoloop.core.suite.tally import score
 from autoloop.core.suite.tasks import TrialKey, TrialResult
-from autoloop.core.text import odds, percent, percent_range, points
+from autoloop.core.text import counted, odds, percent, percent_range, points
 
 ALPHA = 0.02
 
@@ -245,11 +245,6 @@ def sentence_of(contrast: "Contrast") -> str:
         said = f"{contrast.b_name} is {contrast.verdict} than {contrast.a_name} on these tasks"
         return f"{said}: {facts}, {odds(contrast.log_evidence)}"
     return f"noise: {facts}. {_outlook(contrast)}"
-
-
-def counted(number: int, what: str, many: str = "") -> str:
-    """A number with its noun; `many` where that takes more than an s."""
-    return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
 def rounded(number: int) -> int:

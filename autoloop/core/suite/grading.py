@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoloop.core.session import SessionFailure
-from autoloop.core.suite.contrast import counted
 from autoloop.core.suite.tasks import Expectation, Outcome, Step, SuiteTask, TrialOrder
-from autoloop.core.text import listed
+from autoloop.core.text import counted, listed
 
 _PASSING = 1 - 1e-9
 MAIN = "reward"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from autoloop.core.model import Frozen
-from autoloop.core.suite.contrast import counted
 from autoloop.core.suite.events import (
     BenchEvent,
     BenchResumed,
@@ -26,7 +25,7 @@ from autoloop.core.suite.pausing import Pause, Rounds, one_more, pause_of, turne
 from autoloop.core.suite.persistent import PersistentMap, PersistentSet
 from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
-from autoloop.core.text import sum_known
+from autoloop.core.text import counted, sum_known
 
 LOST = "worker_lost"
 """The failure mode of a trial whose worker had to be replaced."""

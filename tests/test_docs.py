@@ -130,6 +130,18 @@ def test_the_closed_sets_are_documented() -> None:
     assert [name for name in AGENTS if f"| `{name}` |" not in page("agents")] == []
 
 
+def test_modules_that_are_named_are_there() -> None:
+    """Paths such as `core/run/decision.py`, with the package's name in front or without, the ending or not."""
+    rooms = "|".join(path.parent.name for path in (ROOT / "autoloop").glob("*/__init__.py"))
+    gone = [
+        f"{source.relative_to(ROOT)}: {name}"
+        for source in PAGES
+        for name in re.findall(rf"`(?:autoloop/)?((?:{rooms})/[\w/]+(?:\.py)?)`", source.read_text())
+        if not any((ROOT / "autoloop" / f"{name}{end}").exists() for end in ("", ".py"))
+    ]
+    assert gone == []
+
+
 def links() -> Iterator[tuple[Path, str]]:
     for source in PAGES:
         text = re.sub(r"^(`{3,}).*?^\1$", "", source.read_text(), flags=re.MULTILINE | re.DOTALL)

@@ -246,6 +246,18 @@ def test_a_protocol_has_four_methods_at_most(module: str) -> None:
             assert len(methods) <= 4, node.name
 
 
+def test_a_docstring_says_something() -> None:
+    """Five words at least: one that is shorter leans on the line above, or says the name again."""
+    short = []
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                said = ast.get_docstring(node)
+                if said and len(said.split()) < 5:
+                    short.append(f"{module}: {said}")
+    assert short == []
+
+
 def test_prompts_are_files() -> None:
     for module in MODULES:
         for node in ast.walk(tree(module)):

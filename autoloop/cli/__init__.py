@@ -28,7 +28,7 @@ from autoloop.errors import AutoloopError, as_fixable
 
 
 def main() -> None:
-    """The entry point `autoloop`."""
+    """The entry point of the command `autoloop`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character of somebody's file name is no reason to stop.
@@ -71,7 +71,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class PlainStatus:
-    """What `status` was asked for."""
+    """The arguments of a plain `status`."""
 
     path: Path
     run: str | None

@@ -1,4 +1,4 @@
-"""`autoloop agents`: what is there, and one tiny real call."""
+"""`autoloop agents`: which agents can be used, and one tiny real call."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,8 +1,6 @@
-"""`bench`: a suite of tasks tried by one or more profiles. Parse, one call of `api`, an exit code.
+"""`bench`: a suite of tasks tried by one or more profiles. Parse, one call of `api`, follow it, an exit code.
 
 Only typer and the standard library are loaded here.
-
-What `bench` does once its words are read: carries a bench, follows it, and tells what came of it.
 """
 
 import os
@@ -181,7 +179,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What a person typed after `bench`."""
+    """The request that a person typed after `bench`."""
 
     suite: str | None
     output: Path | None
@@ -203,7 +201,7 @@ _ENFORCED = "a container enforces the first two, nothing the last"
 
 
 def run_bench(path: Path, asked: BenchRequest, notify: Notify) -> int:
-    """Do what was asked for; the exit code."""
+    """Run the request; the exit code."""
     _refuse_contradictions(asked)
     with notify.opened(path):
         return _run(path, asked, notify)
@@ -349,7 +347,7 @@ def _tell_check(found: api.SuiteCheck, as_json: bool) -> int:
 
 
 def _tell(outcome: api.BenchOutcome, asked: BenchRequest, *, interrupted: bool) -> int:
-    """The end of a bench."""
+    """Print the end of a bench; the exit code."""
     summary = outcome.summary
     out = sys.stderr if asked.json else sys.stdout
     for arm in summary.arms:
@@ -367,7 +365,7 @@ def _tell(outcome: api.BenchOutcome, asked: BenchRequest, *, interrupted: bool) 
 
 
 def arm_line(arm: ArmSummary) -> str:
-    """One arm in one line."""
+    """An arm's counts and pass rate in one line."""
     rate = arm.rate
     share = "no trial counts" if rate.value is None else (
         f"pass rate {percent(rate.value, '.1f')} (95 %: {percent_range(rate.low, rate.high)})"

@@ -1,8 +1,6 @@
 """`clean`: what is held on the disk, and removing it once a person has seen it. Parse, two calls of `api`, render.
 
 Only typer and the standard library are loaded here.
-
-What `clean` prints: what is held, what would go, what has gone.
 """
 
 import shlex
@@ -87,7 +85,7 @@ def clean(
 
 
 def _agreed() -> bool:
-    """Whether a person at a terminal says yes; elsewhere nobody does."""
+    """Whether a person at a terminal agrees; without a terminal nobody does."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
@@ -97,7 +95,7 @@ def _agreed() -> bool:
 
 
 def _command(path: Path, run: str | None, chosen: "CleanOptions") -> str:
-    """What does it without a question."""
+    """The command that removes the same without a question."""
     flags = [f"--{name}" for name, wanted in vars(chosen).items() if wanted]
     there = [] if path == Path.cwd() else ["-C", str(path)]
     return shlex.join(["autoloop", *there, "clean", *([run] if run else []), *flags, "--yes"])
@@ -118,7 +116,7 @@ _TELLING = _REBUILT | {Part.WORKSPACES}
 
 
 def show(found: Holdings) -> None:
-    """The table, and what it means."""
+    """Print the table of holdings, and what it means."""
     shown = [entry for entry in found.entries if _is_worth_a_row(entry, found.options)]
     if shown:
         _table(shown, found.options)
@@ -128,22 +126,22 @@ def show(found: Holdings) -> None:
 
 
 def show_entry(entry: Holding, freed: int) -> None:
-    """One that was gone through."""
+    """Print one holding that was gone through."""
     say(f"{_label(entry)}: {size(freed)} freed")
 
 
 def say_how(command: str) -> None:
-    """Nothing was removed; how to do it."""
+    """Say that nothing was removed, and which command does it."""
     say(f"Nothing was removed. To remove it: {command}")
 
 
 def say_interrupted() -> None:
-    """What a Ctrl-C leaves."""
+    """Say what a Ctrl-C in the middle leaves."""
     complain("interrupted", "What was left half-way goes with the next `autoloop clean`.")
 
 
 def conclude(done: Cleaned) -> None:
-    """What has become of all of it."""
+    """Print what was removed, and what could not be."""
     say(f"{size(done.freed)} freed")
     for branch in done.branches:
         name, _, commit = branch.partition(" ")
@@ -153,7 +151,7 @@ def conclude(done: Cleaned) -> None:
 
 
 def print_facts(found: Holdings, done: Cleaned | None) -> None:
-    """Everything, for programs."""
+    """Print every number, for `--json`."""
     say_json(
         {
             "removed": done is not None,
@@ -168,7 +166,7 @@ def print_facts(found: Holdings, done: Cleaned | None) -> None:
 
 
 def size(amount: int) -> str:
-    """`12.3 MB`, `4.5 GB`."""
+    """An amount of bytes as `12.3 MB` or `4.5 GB`."""
     return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
 
 

@@ -1,10 +1,7 @@
 """`compare` and `audit`: revisions of any tool's making, without a program. Parse, one call of `api`, an exit code.
 
-Only typer and the standard library are loaded here.
-
-How a comparison and an audit look: one sentence, a table, JSON.
-
-Two results of a bench against each other, told.
+Only typer and the standard library are loaded here. What is printed is one sentence, a table, or JSON; also for two
+results of a bench against each other.
 """
 
 import sys
@@ -243,7 +240,7 @@ _SHORT = 10
 
 
 def show_comparison(compared: "Compared", options: "CompareOptions", *, verbose: bool, as_json: bool) -> None:
-    """Print what two revisions are to each other."""
+    """Print the comparison of two revisions."""
     if as_json:
         say_json({**facts(compared), "alpha": options.rule.alpha, "warnings": list(compared.warnings)})
         return
@@ -254,7 +251,7 @@ def show_comparison(compared: "Compared", options: "CompareOptions", *, verbose:
 
 
 def show_audit(found: "Audit", options: "CompareOptions", *, verbose: bool, as_json: bool) -> None:
-    """Print what became of each commit, and of them all."""
+    """Print the result of each commit, and of the branch as a whole."""
     if as_json:
         say_json({**_audit_facts(found), "alpha": options.rule.alpha, "warnings": list(found.warnings)})
         return
@@ -382,7 +379,7 @@ def _between(found: Comparison, sign: int) -> str:
 
 
 _SHOWN = 20
-"""Tasks that are named."""
+"""The number of tasks that are named."""
 
 
 def show_contrast(found: Contrast, *, as_json: bool) -> None:

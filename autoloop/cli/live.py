@@ -1,7 +1,5 @@
 """Following a run in the foreground: a line for each finished experiment and notice, and on a terminal a live line.
 
-What follows work in the foreground: something live at the end of a terminal, and lines above it.
-
 Elsewhere than on a terminal it is plain text, one line at a time, without control codes.
 """
 
@@ -72,7 +70,7 @@ class Screen(ABC):
 
     @abstractmethod
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        """What is live."""
+        """Render the live part, for rich."""
 
     def _started(self) -> "Live":
         from rich.console import Console
@@ -91,7 +89,7 @@ class Screen(ABC):
 
 
 class Watcher(Screen):
-    """Tells people what a run does."""
+    """Prints what a run does, while it is running."""
 
     def __init__(self, file: TextIO) -> None:
         super().__init__(file)
@@ -111,7 +109,7 @@ class Watcher(Screen):
         self._experiment = sign.experiment or self._experiment
 
     def on_news(self, rows: list[Row], summary: Summary) -> None:
-        """Print what is finished."""
+        """Print the experiments that are finished."""
         if self._summary is None:
             self.on_line(f"run {summary.run_id} of {summary.program}, sandbox {summary.sandbox}; stop it with Ctrl-C")
         self._summary, self._news_at = summary, time.monotonic()
@@ -158,7 +156,7 @@ def experiment_line(row: Row) -> str:
 
 
 SPOKEN = {"notice", "warning", "repaired", "opening", "preparing", "settle", "waiting"}
-"""Phases whose text is worth a line of its own."""
+"""The phases whose text is worth a line of its own."""
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is here, the results, the ideas, the packet, a first program: looking, and printing what was seen."""
+"""The verbs that only look, and `init`: an overview, results, ideas, the packet, a first program."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _LATEST = 5
 
 
 def overview(path: Path) -> None:
-    """What was found here, and the next command to type."""
+    """Print the programs and runs found here, and the next command to type."""
     found = api.look(path)
     say(f"{found.root}")
     say(f"  programs  {', '.join(found.programs) or 'none yet'}")
@@ -29,7 +29,7 @@ def overview(path: Path) -> None:
 
 
 def init(path: Path, slug: str | None, as_json: bool) -> None:
-    """Write a first program."""
+    """Write a first program, and print what was written."""
     made = api.init(path, slug)
     if as_json:
         facts = {"slug": made.slug, "directory": str(made.directory)}
@@ -42,7 +42,7 @@ def init(path: Path, slug: str | None, as_json: bool) -> None:
 
 
 def results(path: Path, run: str | None, as_json: bool) -> None:
-    """Every row: a table on a terminal, `results.tsv` when piped."""
+    """Print every row: a table on a terminal, `results.tsv` when piped."""
     from autoloop.core.run.results import HEADER
 
     rows = api.results(path, run)
@@ -61,7 +61,7 @@ def results(path: Path, run: str | None, as_json: bool) -> None:
 
 
 def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
-    """Rows as people want to read them; columns that say nothing are left out."""
+    """Print rows as a table; columns that say nothing are left out."""
     if not rows:
         say("no results: the baseline has not been measured", file)
         return
@@ -73,12 +73,12 @@ def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
 
 
 def ideas(path: Path, run: str | None) -> None:
-    """The ideas backlog."""
+    """Print the ideas backlog of a run."""
     say(api.ideas(path, run).rstrip("\n"))
 
 
 def packet(path: Path, slug: str) -> None:
-    """What an agent would be told."""
+    """Print the packet that an agent would be given."""
     say(api.packet(path, slug).rstrip("\n"))
 
 

@@ -1,4 +1,4 @@
-"""`--notify`: who is away is told of the end of a run or a bench, or of each experiment and trial."""
+"""`--notify`: notices to people who are away, of the end of a run or a bench, or of each experiment and trial."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from autoloop.host.notify import Notifier, ways_of
 
 @dataclass
 class Notify:
-    """What was asked for after `run` or `bench`, and who is told."""
+    """The notices that were asked for after `run` or `bench`."""
 
     ways: list[str] | None = None
     each: bool = False
@@ -51,7 +51,7 @@ class Notify:
             raise AutoloopError("--notify does not reach a run in the background", hint)
 
     def on_news(self, rows: list[Row], summary: Summary) -> None:
-        """Experiments of a run that are finished."""
+        """Tell of experiments of a run that are finished."""
         for row in rows if self.each else ():
             if row.experiment:
                 self._notifier.tell(notices.experiment_ended(summary.program, row))
@@ -64,11 +64,11 @@ class Notify:
             self._told = len(state.results)
 
     def run_ended(self, summary: Summary) -> None:
-        """The end of a run."""
+        """Tell of the end of a run."""
         self._notifier.tell(notices.run_ended(summary))
 
     def bench_ended(self, outcome: api.BenchOutcome) -> None:
-        """The end of a bench."""
+        """Tell of the end of a bench."""
         self._notifier.tell(notices.bench_ended(outcome.summary))
 
     def _wanted(self, root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""How facts look: numbers, durations, tables, JSON. Only a terminal gets colours and cut columns.
+"""Rendering of facts: numbers, durations, tables, JSON. Only a terminal gets colours and cut columns.
 
 Much of what is shown was written by agents and measured programs, so control characters never reach a terminal.
 """
@@ -25,12 +25,12 @@ def say(text: str = "", file: TextIO | None = None) -> None:
 
 
 def say_json(facts: Any) -> None:
-    """Print facts for programs."""
+    """Print facts as JSON, for programs."""
     print(json.dumps(facts, indent=2, ensure_ascii=False), flush=True)
 
 
 def complain(message: str, hint: str = "") -> None:
-    """What is wrong, and the next thing to try."""
+    """Print an error and its hint: what is wrong, and the next thing to try."""
     say(f"autoloop: {message}", sys.stderr)
     if hint:
         say(f"  {hint}", sys.stderr)
@@ -42,7 +42,7 @@ def clean(text: str) -> str:
 
 
 def on_terminal(file: TextIO | None = None) -> bool:
-    """Whether people look at it, on something that can redraw a line."""
+    """Whether a file is a terminal that can redraw a line."""
     return (file or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
 
 

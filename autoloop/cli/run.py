@@ -1,8 +1,6 @@
-"""`run`: the loop. Parse, one call of `api`, an exit code.
+"""`run`, `validate` and `verify`: parse, one call of `api` that is followed while it runs, an exit code.
 
 Only typer and the standard library are loaded here.
-
-`run`, `validate` and `verify`: what takes time, followed while it goes, and told at its end.
 """
 
 import os
@@ -84,7 +82,7 @@ _WORTH_SAYING = 1e9
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person typed after `run`."""
+    """The request that a person typed after `run`."""
 
     slug: str
     options: api.RunOptions
@@ -129,7 +127,7 @@ def _run(path: Path, wanted: RunRequest, notify: Notify) -> int:
 
 
 def validate(path: Path, slug: str, runs: int, as_json: bool) -> None:
-    """Try a program's measurement."""
+    """Validate a program's measurement, and print what it resolves."""
     with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
         found = api.validate(path, slug, runs=runs, on_progress=watcher.on_progress, environ=os.environ)
     if as_json:

@@ -17,7 +17,7 @@ CALLS = "model_calls"
 
 
 def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
-    """Print one experiment."""
+    """Print one experiment in full."""
     shown = api.show(path, experiment, run)
     if as_json:
         say_json(_facts(shown))
@@ -109,7 +109,7 @@ def _calls(shown: api.Shown) -> list[str]:
 
 
 def _evidence(shown: api.Shown) -> list[str]:
-    """Everything that a sceptic needs to check a decision by pairs."""
+    """Lines with everything that a sceptic needs to check a decision by pairs."""
     decision = next((event.decision for event in shown.events if isinstance(event, Decided)), None)
     if decision is None or not decision.pairs:
         return []

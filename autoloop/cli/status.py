@@ -1,4 +1,4 @@
-"""`status`: a run and its benches in one look. Reads small files, and loads neither models nor tables for it."""
+"""`status`: the state of a run and of its benches. Reads small files, and loads neither models nor tables for it."""
 
 import time
 from pathlib import Path
@@ -44,7 +44,7 @@ def _of_run(path: Path, run: str | None, benches: list[Facts]) -> Facts | None:
 
 
 def bench_lines(facts: Facts) -> list[str]:
-    """A bench in lines."""
+    """The status of a bench, in lines."""
     arms = ", ".join(f"{arm['arm']} {_rate(arm)}" for arm in facts["arms"])
     shown = {
         "state": _bench_state(facts),
@@ -73,7 +73,7 @@ def _bench_state(facts: Facts) -> str:
 
 
 def lines(facts: Facts, now: float) -> list[str]:
-    """The status in lines."""
+    """The status of a run, in lines."""
     shown = {
         "state": _state(facts),
         "done": _done(facts),
@@ -94,7 +94,7 @@ def lines(facts: Facts, now: float) -> list[str]:
 
 
 def merge(facts: Facts) -> str:
-    """How to take what was kept."""
+    """The command that merges what was kept."""
     return f"`git merge {facts['branch']}`"
 
 
@@ -147,7 +147,7 @@ def _drift(facts: Facts) -> str:
 
 
 def keeps_line(facts: Facts) -> str:
-    """What the whole night says of the keeps."""
+    """The line that says which keeps the whole night confirms."""
     if not facts["kept"] or facts.get("confirmed") is None:
         return ""
     ruled_out = f", {facts['ruled_out']} ruled out by later pairs" if facts["ruled_out"] else ""
@@ -179,7 +179,7 @@ def verified_line(found: Facts | None) -> str:
 
 
 def sandbox_line(facts: Facts) -> str:
-    """The tier in force."""
+    """The line that names the tier in force."""
     return _OPEN.get(facts["sandbox"], str(facts["sandbox"]))
 
 

@@ -9,7 +9,7 @@ from autoloop.core.text import resume_command
 
 
 def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
-    """Steer the next experiments."""
+    """Give a run guidance for its next experiments."""
     run_id = api.guide(path, text, run)
     if as_json:
         say_json({"run_id": run_id, "guidance": text.strip()})
@@ -20,7 +20,7 @@ def guide(path: Path, text: str, run: str | None, as_json: bool) -> None:
 
 
 def stop(path: Path, run: str | None, now: bool, as_json: bool) -> None:
-    """Ask a run to stop."""
+    """Ask a run to stop, now or after its experiment."""
     run_id = api.stop(path, run, now=now)
     if as_json:
         say_json({"run_id": run_id, "stop": "now" if now else "after"})
@@ -29,7 +29,7 @@ def stop(path: Path, run: str | None, now: bool, as_json: bool) -> None:
 
 
 def limit(path: Path, limits: Mapping[str, int | float], run: str | None, as_json: bool) -> None:
-    """Change limits."""
+    """Change the limits of a run."""
     run_id = api.limit(path, limits, run)
     if as_json:
         say_json({"run_id": run_id, "limits": dict(limits)})

@@ -1,9 +1,8 @@
 """`--watch`: a live table of a bench or of a run, drawn once a second. Elsewhere than on a terminal, plain lines.
 
-What is told may come from any thread, and the table is drawn by one of its own. Who tells is never kept waiting: the
-figures are made by who draws.
-
-The live tables in rows of text: a bench by its arms and workers, a run by its experiments. Pure.
+What is told may come from any thread, and the table is drawn by one of its own. Who tells is never kept waiting for
+more than a copy of a few tables in memory: the figures are made by who draws. The rows of text are made by pure
+functions: a bench by its arms and workers, a run by its experiments.
 """
 
 import time
@@ -38,7 +37,7 @@ _FRAME_LINES = 6
 
 
 class BenchWatch(Screen):
-    """Shows a bench while it goes."""
+    """Shows a bench while it is running."""
 
     refreshes_per_second = REFRESHES_PER_SECOND
 
@@ -128,7 +127,7 @@ def follow_bench(file: TextIO, *, live: bool) -> BenchWatch:
 
 
 class RunWatch(Watcher):
-    """Shows a run of the loop while it goes, with what `earlier` gives of the experiments before this process."""
+    """Shows a run while it is running, with what `earlier` gives of the experiments before this process."""
 
     refreshes_per_second = REFRESHES_PER_SECOND
 
@@ -139,7 +138,7 @@ class RunWatch(Watcher):
         self._lock = Lock()
 
     def on_news(self, rows: list[Row], summary: Summary) -> None:
-        """Take what is finished."""
+        """Take the experiments that are finished."""
         if self._live is None:
             super().on_news(rows, summary)
             return
@@ -203,7 +202,7 @@ EXPERIMENT_COLUMNS = ("#", "verdict", "reason", "metric", "gain", "time", "cost"
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """What a worker is at."""
+    """The row of a worker, and what it is working on."""
 
     key: TrialKey
     phase: str

@@ -1,4 +1,4 @@
-"""Two trees, and a command that is measured in them: takes the pairs that `core.comparison` judges.
+"""Two trees, and a command that is measured in them: takes the pairs that `core.evidence.comparison` judges.
 
 A coin decides which tree holds A, so no tree is favoured on average; and before B is placed, A is measured in both.
 That tells how much pairs vary by themselves, and shows a command that measures its directory: then a warning is said

@@ -102,15 +102,15 @@ def demo(
 
     `most` is how many edits that do nothing are tried where there is time for them.
     """
-    began, surroundings = time.monotonic(), _surroundings(environ)
+    began, environment = time.monotonic(), _environment(environ)
     root = set_up(directory)
     on_line("A small program that indexes words should use less processor time (cpu_ms).")
     on_line("Its agent is a script, so it is known what each edit is worth.")
-    seconds = pace(root, surroundings)
+    seconds = pace(root, environment)
     parts = adapt(root, plan(seconds, most))
     program, _ = program_of(find(root), root, EXAMPLE)
     teller = Teller(parts, program.criteria, on_line)
-    run = Carried(root, EXAMPLE, surroundings)
+    run = Carried(root, EXAMPLE, environment)
     kill = DemoRun(run, teller, on_progress, lambda: signals.stop, began, seconds).play()
     facts = status(root) if run.directory else {}
     return DemoOutcome(
@@ -229,7 +229,7 @@ class DemoRun:
         return time.monotonic() - self.began
 
 
-def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of the demo: settings of the user's own work have no say in it, nor has another Python."""
     personal = {"HOME", "XDG_CONFIG_HOME"}  # where an autoloop.toml is looked for
     kept = {name: value for name, value in environ.items() if name not in personal and not name.startswith("AUTOLOOP_")}

@@ -52,7 +52,7 @@ class Tried:
 
     @property
     def kept(self) -> bool:
-        """Whether autoloop kept it."""
+        """Whether autoloop has kept the edit."""
         return self.decision.reason.status is Status.KEEP
 
     @property

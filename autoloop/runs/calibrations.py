@@ -1,4 +1,4 @@
-"""Calibrations that were dear: the samples of a start, remembered by program, tree and host for a day.
+"""Remembered calibrations: the samples of a start, kept by program, tree and host for a day where they took long.
 
 A run that begins from the same thing journals them as its own and measures nothing before its first experiment.
 """
@@ -23,7 +23,7 @@ from autoloop.journal.files import half_written, write_atomically
 
 FOLDER = "calibrations"
 _DEAR_SECONDS = 120.0
-"""A calibration that takes less is better taken anew."""
+"""Seconds below which a calibration is better taken anew than remembered."""
 _KEPT_SECONDS = 86_400.0
 _NAME = re.compile(r"[0-9a-f]{24}\.json")
 
@@ -48,14 +48,14 @@ class Calibrations:
         self._path = cache / FOLDER / f"{key}.json"
 
     def recall(self, now: float) -> Calibration | None:
-        """What is remembered, when it is from the last day."""
+        """The remembered calibration, when it is less than a day old."""
         with suppress(OSError, ValidationError):
             found = Calibration.model_validate_json(self._path.read_text())
             return found if 0 <= now - found.at < _KEPT_SECONDS else None
         return None
 
     def remember(self, events: Iterable[Event], seed: int) -> None:
-        """Keep the samples that a run was calibrated with, when they were dear."""
+        """Remember the samples that a run was calibrated with, when they took long."""
         before = list(takewhile(lambda event: not isinstance(event, Baselined), events))
         taken = tuple(event.taken for event in before if isinstance(event, Sampled))
         for path in outdated(self._path.parent.parent, time.time()):
@@ -68,7 +68,7 @@ class Calibrations:
 
 
 def outdated(cache: Path, now: float) -> list[Path]:
-    """The calibrations in a cache directory that serve nobody any more, and what is half-written there."""
+    """Files of a cache directory that no run will use: calibrations of earlier days, and half-written ones."""
     folder = cache / FOLDER
     if folder.is_symlink() or not folder.is_dir():
         return []

@@ -1,7 +1,4 @@
-"""Which agents there are, which one is taken when nobody says, and one tiny real session with it.
-
-The agents at hand.
-"""
+"""Checking an agent: one tiny real session in the sandbox that a run would have, and whether its errand was done."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _LIMITS = Limits(max_turns=6, agent_timeout=180_000, agent_idle_timeout=120_000)
 def one_session(
     profile: Profile, root: Path, environ: Mapping[str, str], sandbox: Sandbox, on_progress: OnProgress
 ) -> tuple[Session, bool]:
-    """A session with an errand that takes seconds and next to nothing, and whether the errand was done."""
+    """A session with an errand that takes seconds and costs next to nothing, and whether the errand was done."""
     agent = bare_agent(profile, root, environ)
     with tempfile.TemporaryDirectory(prefix="autoloop-check-") as folder:
         place = Path(folder).resolve()
@@ -64,7 +61,7 @@ def _task(tree: Path, packet: Path, transcript: Path, sandbox: Sandbox, cell: Ce
 
 @dataclass(frozen=True)
 class Checked:
-    """One tiny real session."""
+    """The result of checking an agent: its session, and whether the errand was done."""
 
     profile: str
     done: bool

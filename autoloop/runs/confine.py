@@ -20,7 +20,7 @@ from autoloop.sandbox.none import NoSandbox
 from autoloop.sandbox.places import Places, chosen_path, survey
 
 HOMES = "homes"
-"""Beside the trees of a run: a private home for each."""
+"""The directory beside the trees of a run that holds a private home for each."""
 AGENT = "agent"
 
 
@@ -54,7 +54,7 @@ def sandbox_of_run(
 
 
 def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
-    """What people should know of the sandbox in force."""
+    """Warnings about the sandbox in force."""
     tier, network = choice.sandbox.tier, program.measuring.measure_network
     said = [choice.warning] if choice.warning else []
     if (tier, network) == ("landlock", "off") or (tier != "bwrap" and network == "loopback"):
@@ -64,7 +64,7 @@ def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
 
 
 def places_of(repository: Repository, program: Program | None, cache: Path, environ: Mapping[str, str]) -> Places:
-    """What commands of this program find of the machine."""
+    """The places of this machine that commands of this program find."""
     measuring, scope = (program.measuring, program.scope) if program else (Measuring(), Scope())
     for text in measuring.read_paths:
         _require_apart(text, repository, cache, environ)
@@ -86,7 +86,7 @@ def places_of(repository: Repository, program: Program | None, cache: Path, envi
 
 
 def _require_apart(text: str, repository: Repository, cache: Path, environ: Mapping[str, str]) -> None:
-    """Refuse to show what a sandbox is there to hide."""
+    """Refuse to show paths that a sandbox is there to hide."""
     home, root = _home(environ).resolve(), repository.root.resolve()
     path = chosen_path(root, home, text).resolve()
     if any(place.is_relative_to(path) for place in (root, home, cache.resolve())):
@@ -107,13 +107,13 @@ def _hidden(repository: Repository, program: Program, environ: Mapping[str, str]
 
 
 def withheld(repository: Repository, program: Program, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """What only `holdout.sh` can see."""
+    """The paths that only `holdout.sh` may read."""
     home = _home(environ)
     return tuple(chosen_path(repository.root, home, path) for path in program.measuring.holdout_paths)
 
 
 def tree_options(program: Program, tier: Tier) -> TreeOptions:
-    """What a program wants of its trees."""
+    """The tree settings that follow from a program and a tier."""
     scope = program.scope
     return TreeOptions(
         cache_paths=scope.cache_paths,
@@ -127,7 +127,7 @@ def tree_options(program: Program, tier: Tier) -> TreeOptions:
 
 
 def agents_cell(trees: GitTrees, home: Path, program: Program) -> Cell:
-    """What every session of a run may reach."""
+    """The cell of every session of a run, before its packet is added."""
     return Cell(
         tree=trees.path(AGENT),
         home=home / HOMES / AGENT,

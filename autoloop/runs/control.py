@@ -1,8 +1,7 @@
-"""People's wishes for a running loop: guidance, limits, stop. Files that people write and the loop reads.
+"""Control of a running loop: guidance, limits and stop, as files that people write and the loop reads.
 
-A first Ctrl-C asks to stop after the experiment in progress, a second one, SIGTERM or SIGHUP cut it short.
-
-Wishes for a run that is going.
+This process's signals ask for a stop as well: a first Ctrl-C after the experiment in progress, a second one, SIGTERM or
+SIGHUP at once.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ CHANGEABLE = (
     "max_tokens",
     "target",
 )
-"""The limits that may change while a run goes."""
+"""The limits that may change while a run is running."""
 
 
 class FileSteering:
@@ -44,7 +43,7 @@ class FileSteering:
         self._found: dict[str, Any] = {}
 
     def wishes(self) -> Wishes:
-        """What is asked for now. A control file that cannot be read asks for nothing."""
+        """The wishes in force now. A control file that cannot be read asks for nothing."""
         control = self._read_control()
         guidance = self._guidance.read_text(errors="replace").strip() if self._guidance.exists() else ""
         limits = control.get("limits")
@@ -78,7 +77,7 @@ def read_control(path: Path) -> dict[str, Any]:
 
 
 def ask(directory: RunDirectory, **wishes: Any) -> None:
-    """Write wishes into the control file, beside those that are there; None withdraws one."""
+    """Write wishes into the control file, beside those that are in it; None withdraws one."""
     path = directory.path / "control.json"
     control = {**read_control(path), **wishes}
     write_atomically(path, json.dumps({name: value for name, value in control.items() if value is not None}) + "\n")

@@ -120,7 +120,7 @@ def unfinished_run(root: Path, slug: str) -> RunDirectory | None:
 
 
 def has_ended(run: RunDirectory) -> bool:
-    """Whether the journal has an end; without one the run was killed, or goes on."""
+    """Whether the journal has an end; without one the run was killed, or is running."""
     lines = run.journal.read_bytes()[-4000:].splitlines() if run.journal.exists() else []
     return bool(lines) and b'"kind":"run_stopped"' in lines[-1]
 
@@ -132,7 +132,7 @@ def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees
 
 
 def home_of(run_id: str, cache: Path) -> Path:
-    """Where a run's trees live; everything there can be made again."""
+    """The directory of a run's trees; everything in it can be made again."""
     return cache / run_id
 
 

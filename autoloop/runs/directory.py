@@ -34,27 +34,27 @@ class RunDirectory:
 
     @property
     def run_id(self) -> str:
-        """The directory's name."""
+        """The id of the run, which is the directory's name."""
         return self.path.name
 
     @property
     def slug(self) -> str:
-        """The program's name."""
+        """The name of the program, which is the parent directory's."""
         return self.path.parent.name
 
     @property
     def journal(self) -> Path:
-        """The truth."""
+        """The journal, from which everything else can be made again."""
         return self.path / "journal.jsonl"
 
     @property
     def state(self) -> Path:
-        """A view: the status, for other processes."""
+        """The status of the run for other processes: a view of the journal."""
         return self.path / "state.json"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that carries the run on; the lock dies with it."""
+        """The lock that the process of the run holds; it dies with that process."""
         return self.path / "run.lock"
 
     @property

@@ -1,7 +1,7 @@
 """The first place in which a measurement differs: the checkout, a tree of its own, the sandbox.
 
-Where it is the sandbox, the same tree is measured in it with one thing more let through at a time. What mends it is
-named with its field.
+Where it is the sandbox, the same tree is measured in it with one permission more at a time. The permissions that it
+takes are named with their fields.
 """
 
 import secrets
@@ -28,12 +28,12 @@ from autoloop.sandbox.none import NoSandbox
 from autoloop.sandbox.permissions import Permission, WiderSandbox
 
 PATIENCE = 600.0
-"""Seconds after which nothing more is tried."""
+"""Seconds after which no further trial is begun."""
 _TRIES = 10
 _NOT_STARTED = "bwrap: "
-"""What bubblewrap says when it fails itself: of other people's files one may vanish, or be out of its reach."""
+"""The beginning of bubblewrap's own errors: a file of other people may have vanished, or be out of its reach."""
 _FAR_APART = 0.2
-"""A relative difference of the metric that is worth a word."""
+"""The relative difference of the metric from which on it is reported."""
 
 Result = Sample | str
 """A sample, or why there is none."""
@@ -92,7 +92,7 @@ class Differing:
         return AutoloopError(said, remedy + lacking)
 
     def from_checkout(self, here: Sample | None, samples: Sequence[Sample]) -> list[str]:
-        """How far the metric lies from what it is in the checkout, and why, if that is worth a word."""
+        """How far the metric lies from the checkout's, and why, where that is worth a line."""
         name = self.sampler.program.criteria.metric_field
         there = median(sample.metrics[name] for sample in samples)
         if here is None or _near(here.metrics[name], there):
@@ -154,7 +154,7 @@ class Differing:
         return []
 
     def _permissions(self) -> list[list[Permission]]:
-        """By kind, the likeliest first; writing comes last."""
+        """The permissions to try by kind, the likeliest first; writing comes last."""
         repository, program = self.repository, self.sampler.program
         cache = cache_directory(self.environ)
         places = places_of(repository, program, cache, self.environ)

@@ -1,4 +1,4 @@
-"""Following a run or a bench from outside, while another process carries it on, or after it ended.
+"""Following a run from outside, while another process works on it or after it ended.
 
 Only reads: nobody notices a follower. A look costs what was added since the last one, not the history. What happened
 comes from the journal; what is being done now, which nothing depends on, from `state.json`.
@@ -17,7 +17,7 @@ from autoloop.runs.views import finished_rows
 
 
 class RunFollower:
-    """Follows a run of the loop."""
+    """Follows a run of the loop, from its journal."""
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
@@ -31,7 +31,7 @@ class RunFollower:
         """Of every experiment that is finished, the baseline first."""
 
     def look(self) -> Sight[Event]:
-        """What is new."""
+        """The events and rows that are new since the last look."""
         anew = self._tail.is_replaced()
         if anew:
             self._begin()
@@ -41,7 +41,7 @@ class RunFollower:
         return Sight(anew, events, self._doing() if alive else (), alive, rows)
 
     def summary(self, phase: str) -> Summary:
-        """The run in one look."""
+        """The summary of the run as of the last look."""
         return summarise(self.state, self.record.program.limits, phase=phase, sandbox=self.record.sandbox)
 
     def _take(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What is here, and what became of it: everything that only reads."""
+"""Looking at a run: its results, one experiment, ideas, the next packet and events. Everything here only reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def events(path: Path, name: str | None = None, after: int = 0) -> Iterator[Even
 
 @dataclass(frozen=True)
 class Shown:
-    """One experiment in full."""
+    """One experiment in full: its row, events, samples and diff."""
 
     row: Row
     criteria: Criteria
@@ -87,7 +87,7 @@ def ideas(path: Path, name: str | None = None) -> str:
 
 
 def packet(path: Path, slug: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """What an agent would be told next: by the program's latest run, or at the start of a first one."""
+    """The packet that an agent would be given next: by the program's latest run, or at the start of a first one."""
 
     repository = find(path)
     program, _ = program_of(repository, path, slug)

@@ -27,10 +27,10 @@ from autoloop.runs.task import brief
 
 
 class Loop(Steps):
-    """One process that carries a run on, from wherever its journal ends."""
+    """The loop of a run, in one process, from wherever its journal ends."""
 
     def run(self) -> RunState:
-        """Go on until there is a reason to stop; the state at the end."""
+        """Run experiments until there is a reason to stop; the state at the end."""
         try:
             self._take_up()
             while (reason := self._why_stop()) is None:

@@ -18,7 +18,7 @@ from autoloop.core.run.state import VERIFICATION
 from autoloop.runs.steps import Steps
 
 _BY_ITSELF = {StopReason.STAGNATION, StopReason.MAX_EXPERIMENTS, StopReason.TARGET, StopReason.MAX_HOURS}
-"""A run that ended for one of these has nobody waiting and no budget spent."""
+"""Reasons that end a run by itself, with nobody waiting and no budget spent."""
 
 
 def close_night(carrier: Steps, reason: StopReason) -> None:

@@ -1,4 +1,4 @@
-"""What a run wrote of itself: `run.json`, how it was started, and its journal.
+"""The record of a run: `run.json`, how it was started, and its journal as events.
 
 Apart from the directory, so that a look at a run need not load models.
 """
@@ -23,7 +23,7 @@ from autoloop.runs.directory import FORMAT, RunDirectory
 
 
 class RunRecord(Frozen):
-    """`run.json`: everything the run depends on, as it was when it began."""
+    """The content of `run.json`: everything that the run depends on, as it was when it began."""
 
     format: int = FORMAT
     run_id: str
@@ -43,7 +43,7 @@ class RunRecord(Frozen):
 
 
 def read_record(directory: RunDirectory) -> RunRecord:
-    """`run.json`; AutoloopError when it is missing, damaged or from a newer version."""
+    """Read `run.json`; AutoloopError when it is missing, damaged or from a newer version."""
     path = directory.path / "run.json"
     directory.refuse_newer()
     try:
@@ -56,7 +56,7 @@ def read_record(directory: RunDirectory) -> RunRecord:
 
 
 def write_record(directory: RunDirectory, record: RunRecord) -> None:
-    """Save `run.json`, once."""
+    """Save `run.json` when a run is created; it never changes after."""
     write_atomically(directory.path / "run.json", record.model_dump_json(indent=2) + "\n", durable=True)
 
 
@@ -81,6 +81,6 @@ def replayed(directory: RunDirectory) -> RunState:
 
 
 def summary_of(directory: RunDirectory) -> Summary:
-    """A run in one look, from its whole journal."""
+    """The summary of a run, from its whole journal."""
     record = read_record(directory)
     return summarise(replayed(directory), record.program.limits, phase="unknown", sandbox=record.sandbox)

@@ -1,4 +1,4 @@
-"""Carrying a run on: its parts put together around a journal, whether that is empty or long."""
+"""Resuming a run: its parts put together around a journal, whether that is empty or long."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from autoloop.runs.views import Views
 
 @dataclass(frozen=True)
 class RunEnd:
-    """What a process made of a run."""
+    """The end of a run in one process: its state, and why nothing was kept."""
 
     summary: Summary
     why_nothing_kept: tuple[str, ...]
@@ -232,7 +232,7 @@ def resume(
     on_news: OnNews = lambda rows, summary: None,
     environ: Mapping[str, str] = os.environ,
 ) -> RunEnd:
-    """Go on with a run, also past a limit that is raised here."""
+    """Resume a run, also past a limit that is raised here."""
     repository = find(path)
     # Without a run named and a limit raised, what was killed is meant rather than what has ended.
     killed = None if run_id or options.limits else unfinished_run(repository.root, slug)

@@ -123,7 +123,7 @@ def run(
     on_news: OnNews = lambda rows, summary: None,
     environ: Mapping[str, str] = os.environ,
 ) -> RunEnd:
-    """Start a run of a program and carry it to its end. What fails before the first experiment leaves nothing."""
+    """Start a run of a program and work on it to its end. What fails before the first experiment leaves nothing."""
     repository, directory = create(path, slug, options, environ, on_progress)
     try:
         outcome = resume_run(

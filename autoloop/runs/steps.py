@@ -1,7 +1,7 @@
 """What every step of a run shares: the parts, the state, and the ways to add to it.
 
-A step is repeated while there is no room for it, and until nothing outside spoils it. Which of that is the case is
-`core.disturbance`'s to say.
+A step is repeated while there is no room for it, and until nothing outside spoils it. Whether that is the case is
+judged by `core.run.disturbance`.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _LONGEST_PAUSE = 10.0
 
 
 class Steps:
-    """Carries a run on. `state` is always the replay of what was appended."""
+    """The steps of one process of a run. `state` is always the replay of what was appended."""
 
     def __init__(self, program: Program, parts: Parts, state: RunState) -> None:
         self.program = program
@@ -116,7 +116,7 @@ class Steps:
     def circumstances(
         self, result: Sample | MeasurementFailure | Session, clear: Callable[[], object]
     ) -> Circumstances:
-        """What went on around a step that has just ended. `clear` removes what it left, where the disk is full."""
+        """The state of the machine around a step that just ended. `clear` removes what it left on a full disk."""
         ended = self.parts.machine.conditions()
         full, cleared = lacks_room(result, ended), False
         if full and ended.full:
@@ -157,7 +157,7 @@ class Steps:
         return result
 
     def _want_of_room(self, error: AutoloopError | OSError) -> str:
-        """What there is no room for. Whatever else went wrong is raised."""
+        """The error as a lack of room, in words. Any other error is raised."""
         fault = as_fixable(error)
         if fault is not None and (isinstance(fault, NoRoom) or self.parts.machine.conditions().full):
             return fault.message
@@ -180,27 +180,27 @@ class Steps:
         return self.parts.steering.now() or self.parts.steering.wishes().stop
 
     def progress(self, phase: str, text: str = "") -> None:
-        """A fleeting sign of life."""
+        """Report what is being done now; nothing depends on it."""
         self.parts.on_progress(Progress(phase, self.state.last_experiment, text))
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Unix seconds by the machine's clock."""
         return self.parts.machine.now()
 
     @property
     def limits(self) -> Limits:
-        """The limits in force."""
+        """The limits in force, with changes made by people."""
         return limits_in_force(self.state, self.program.limits)
 
     @property
     def started(self) -> events.RunStarted:
-        """The run's first event."""
+        """The run's first event, which says what it is."""
         assert self.state.started is not None, "a journal begins with its run"
         return self.state.started
 
 
 class RunEnded(Exception):
-    """The run ends in the middle of something that a resume repeats."""
+    """The run ends in the middle of a step that a resume repeats."""
 
     def __init__(self, reason: StopReason, detail: str = "") -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""What a session is given: the packet, the tree, the limits."""
+"""The task of a session: the packet, the tree, the limits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,6 +60,6 @@ def _rest(limit: _Number | None, spent: _Number | None) -> _Number | None:
 
 
 def packet_text(program: Program, state: RunState, limits: Limits, parts: Parts) -> str:
-    """The context packet."""
+    """The context packet of the next session, as text."""
     patches = parts.files.patches(recent_discards(state.recent))
     return render(parts.prompt, build_packet(program, state, limits, now=parts.machine.now(), patches=patches))

@@ -1,8 +1,8 @@
 """Whether a program can be measured, and what the measurement can tell apart, before a night is spent on it.
 
 The same script runs in the checkout, then with only the variables that a measurement gets, then in a tree
-of its own. The first place that differs is named, with the field that mends it. Then the commit is measured
-against itself in pairs, as a run's calibration does; what these samples say is `core.validated`'s.
+of its own. The first place that differs is named, with the field that fixes it. Then the commit is measured
+against itself in pairs, as a run's calibration does; `core.validation` says what these samples show.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _broken_gates(program: Program, samples: tuple[Sample, ...]) -> list[str]:
 
 
 def _betrayed(repository: Repository, program: Program) -> list[str]:
-    """What of the holdout git still has in its history, where an agent can read it."""
+    """Files of the holdout that git still has in its history, where an agent can read them."""
     parts = (path for path in holdout_parts(program, [program.directory]) if not path.startswith(("/", "~", "..")))
     found = ((path, last_commit_of(repository, path)) for path in parts)
     return [
@@ -217,7 +217,7 @@ def _ask_canary(
 def _workshop(
     repository: Repository, program: Program, source: Path, sandbox: Sandbox, environ: Mapping[str, str]
 ) -> Iterator[tuple[SlotSampler, GitTrees, Path]]:
-    """Trees and a sealed copy that are gone afterwards."""
+    """Trees and a sealed copy of the program, which are removed afterwards."""
     name = f"validate-{secrets.token_hex(4)}"
     home = cache_directory(environ) / name
     trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program, sandbox.tier))

@@ -1,4 +1,4 @@
-"""Measuring what was kept, or any two revisions."""
+"""Verifying a run: its original measured against its head once more."""
 
 from __future__ import annotations
 

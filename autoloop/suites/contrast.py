@@ -19,7 +19,7 @@ _WHAT = "Results of a bench are named DIRECTORY[:ARM][#ITERATION]; two revisions
 
 
 def contrast_results(path: Path, a: str, b: str, *, alpha: float = 0.02) -> Contrast:
-    """What results `b` are against `a`, paired by task, iteration and attempt."""
+    """The contrast of results `b` with `a`, paired by task, iteration and attempt."""
     from autoloop.core.suite.contrast import contrast
 
     left, right = _results(path, a), _results(path, b)

@@ -1,7 +1,4 @@
-"""A bench that can be carried on: begun, or taken up where it was left, and refused where it could not work.
-
-Which trials a bench has, how many workers take them, and what ends it; what makes no plan is refused.
-"""
+"""Creating a bench, or taking one up where it was left: its plan, workers and limits; refused if it could not work."""
 
 import os
 import time
@@ -49,7 +46,7 @@ class BenchContext(Context):
 
 @dataclass(frozen=True)
 class ReadyBench:
-    """A bench that can be carried on."""
+    """A bench that is ready to be run."""
 
     directory: BenchDirectory
     config: BenchConfig
@@ -116,7 +113,7 @@ def _require_fit(
 
 
 def order_of(ready: ReadyBench, key: TrialKey, *, regrade: bool = False) -> TrialOrder:
-    """What a worker is told of one trial."""
+    """The order that a worker is given for one trial."""
     order = ready.config.order(
         key,
         ready.tasks[key.task],
@@ -129,7 +126,7 @@ def order_of(ready: ReadyBench, key: TrialKey, *, regrade: bool = False) -> Tria
 
 
 def _refuse_another(suite: Suite, plan: BenchPlan, *, mended: bool) -> None:
-    """A resume goes on with the very tasks that the bench began with."""
+    """Refuse a resume with other tasks than those that the bench began with."""
     now = {task.id: task.digest for task in suite.tasks}
     for task in plan.tasks:
         if task.id not in now or (now[task.id] != task.digest and not mended):
@@ -213,7 +210,7 @@ def workers_of(config: BenchConfig, *, left: int) -> int:
 
 
 def limits_of(config: BenchConfig) -> BenchLimits:
-    """What ends the bench before its last trial."""
+    """The limits that end the bench before its last trial."""
     return BenchLimits(
         max_hours=config.max_hours,
         group_hours=config.group_hours,
@@ -240,7 +237,7 @@ def _arm_name(profile: str) -> str:
 
 
 def new_bench_id() -> str:
-    """Unique enough for one machine, and sorted by time."""
+    """A name for a bench that is unique on one machine, and sorts by time."""
     return time.strftime("%Y%m%d-%H%M%S-") + os.urandom(2).hex()
 
 

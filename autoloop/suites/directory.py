@@ -35,22 +35,22 @@ class BenchDirectory:
 
     @property
     def journal(self) -> Path:
-        """The truth."""
+        """The journal, from which everything else can be made again."""
         return self.path / JOURNAL
 
     @property
     def config(self) -> Path:
-        """What the bench was begun with; a resume goes on with it."""
+        """The configuration that the bench was begun with; a resume uses it."""
         return self.path / "config.json"
 
     @property
     def state(self) -> Path:
-        """A view: counts, and what each worker does now."""
+        """The status of the bench for other processes: counts, and what each worker does now."""
         return self.path / "state.json"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that carries the bench on; it dies with it."""
+        """The lock that the process of the bench holds; it dies with that process."""
         return self.path / "bench.lock"
 
     @property
@@ -65,7 +65,7 @@ class BenchDirectory:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is anything to go on with; a kill may have come before the first event was on the disk."""
+        """Whether there is anything to resume; a kill may have come before the first event was on the disk."""
         with self.journal.open("rb") as file:
             return file.readline().endswith(b"\n") or (self.path / "runs").exists()
 
@@ -84,7 +84,7 @@ class BenchDirectory:
         return self.path / "runs" / f"{run_id(key, plan)}.json"
 
     def read_config(self) -> dict[str, Any]:
-        """`config.json`."""
+        """The content of `config.json`, not yet checked."""
         try:
             found = json.loads(self.config.read_text())
         except FileNotFoundError:
@@ -97,7 +97,7 @@ class BenchDirectory:
         return found
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Save `config.json`, once."""
+        """Save `config.json` when a bench is created."""
         write_atomically(self.config, json.dumps(config, indent=2) + "\n", durable=True)
 
     @contextmanager

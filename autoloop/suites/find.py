@@ -9,7 +9,7 @@ from autoloop.journal.locks import is_held
 from autoloop.suites.directory import JOURNAL, BenchDirectory
 
 RESULTS = "results"
-"""Where benches lie unless they were told otherwise."""
+"""The directory of benches that were given no other."""
 
 
 def benches_in(*places: Path) -> list[BenchDirectory]:
@@ -29,7 +29,7 @@ def bench_at(place: Path) -> BenchDirectory | None:
 
 
 def to_tell(*places: Path) -> list[BenchDirectory]:
-    """The benches of these places that go now, else the one that was worked on last. Few files are read for it."""
+    """The benches of these places that are running, else the one that was worked on last. Few files are read for it."""
     found = {journal.parent.resolve() for place in places for journal in (place / RESULTS).glob(f"*/{JOURNAL}")}
     newest = sorted(map(BenchDirectory, found), key=_worked_on, reverse=True)
     benches = (bench for bench in newest if first_kind(bench.journal) == "bench_started")
@@ -61,7 +61,7 @@ def _arm(arm: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_carried(bench: BenchDirectory) -> bool:
-    """Whether a process carries a bench on."""
+    """Whether a process is working on a bench."""
     return is_held(bench.lock)
 
 

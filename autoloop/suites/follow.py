@@ -13,7 +13,7 @@ from autoloop.suites.record import BENCH_EVENTS
 
 
 class BenchFollower:
-    """Follows a bench."""
+    """Follows a bench, from its journal and `state.json`."""
 
     def __init__(self, directory: BenchDirectory) -> None:
         self.directory = directory
@@ -22,7 +22,7 @@ class BenchFollower:
         """None until its first event was read."""
 
     def look(self) -> Sight[BenchEvent]:
-        """What is new."""
+        """The events that are new since the last look."""
         anew = self._tail.is_replaced()
         if anew:
             self.state = None

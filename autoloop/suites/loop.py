@@ -20,7 +20,7 @@ _TICK = 0.5
 
 @dataclass(frozen=True)
 class InHand:
-    """A trial that a worker is at."""
+    """A trial that a worker is working on."""
 
     key: TrialKey
     since: float
@@ -29,7 +29,7 @@ class InHand:
 
 @dataclass
 class SuiteLoop:
-    """One process that carries a bench on, from wherever its journal ends."""
+    """The loop of a bench, in one process, from wherever its journal ends."""
 
     state: BenchState
     ledger: Ledger
@@ -55,7 +55,7 @@ class SuiteLoop:
     """When everything began to wait, and for what."""
 
     def run(self) -> BenchState:
-        """Go on until every trial is settled or there is a reason to stop; the state at the end."""
+        """Run trials until every one is settled or there is a reason to stop; the state at the end."""
         resumed_at = self.machine.now()
         self.append(events.BenchResumed(at=resumed_at, workers=self.count))
         while True:
@@ -74,7 +74,7 @@ class SuiteLoop:
         return self.state
 
     def append(self, event: BenchEvent) -> None:
-        """Write the event down; what could not be written is not in the state, either."""
+        """Write the event to the journal, then bring the views up to it."""
         state = after(self.state, event)
         self.ledger.append(event, state)
         self.state = state
@@ -100,7 +100,7 @@ class SuiteLoop:
         return self.state.outstanding()
 
     def came_to(self, key: TrialKey, result: TrialResult) -> BenchEvent:
-        """What is written down of a trial's result."""
+        """The event that is written for a trial's result."""
         return events.TrialEnded(at=self.machine.now(), key=key, result=result)
 
     def _hand_out(self) -> None:
@@ -146,7 +146,7 @@ class SuiteLoop:
             self.append(events.BenchWaited(at=now, why=why, seconds=now - since))
 
     def _take(self, news: News | None) -> None:
-        """Whatever a worker says."""
+        """Take a message of a worker, or about one."""
         if news is None:
             return
         held = self.in_hand.get(news.worker)

@@ -18,7 +18,7 @@ _SLICE = 0.1
 
 @dataclass(frozen=True)
 class SharedPace:
-    """Calls a minute; without a limit nothing is counted."""
+    """The pace of a bench's model calls, in calls a minute; without a limit nothing is counted."""
 
     path: Path
     per_minute: float | None
@@ -32,7 +32,7 @@ class SharedPace:
         return 0.0 if self.per_minute is None else self._read(self.per_minute).wait(time.monotonic())
 
     def charge(self, calls: int) -> None:
-        """Calls are made, or were made."""
+        """Count calls that are made now, or were made already."""
         if calls > 0:
             self._take(calls)
 
@@ -53,7 +53,7 @@ class SharedPace:
         return at
 
     def _read(self, per_minute: float) -> Pace:
-        """As it stands; a file that a kill has torn has nothing to say."""
+        """The pace as the file has it; one that a kill has torn counts as empty."""
         try:
             return Pace(per_minute, float(json.loads(self.path.read_text())["free_at"]))
         except (OSError, ValueError, LookupError, TypeError):
@@ -61,7 +61,7 @@ class SharedPace:
 
 
 class TrialPace:
-    """The calls of one trial, of which some were paid for when it was handed out."""
+    """The model calls of one trial, of which some were paid for when it was handed out."""
 
     def __init__(self, shared: SharedPace, paid: int, on_wait: Callable[[float], object]) -> None:
         self._shared, self._paid, self._on_wait = shared, paid, on_wait

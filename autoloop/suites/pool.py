@@ -33,7 +33,7 @@ _LAST_WORDS = 20
 
 @dataclass
 class _Worker:
-    """One process, and what is known of it."""
+    """One worker process, and what is known of it."""
 
     popen: subprocess.Popen[bytes]
     heard: float
@@ -41,7 +41,7 @@ class _Worker:
 
 
 class Pool:
-    """So many workers, numbered from 1."""
+    """The worker processes of a bench, numbered from 1."""
 
     def __init__(self, command: Sequence[str], count: int, *, cwd: Path, env: Mapping[str, str], run_id: str) -> None:
         self.command = list(command)
@@ -73,7 +73,7 @@ class Pool:
             stdin.flush()
 
     def news(self, seconds: float) -> News | None:
-        """The next thing that one of them says."""
+        """The next message of a worker, or about one."""
         before = time.monotonic()
         self._forgive(before - self._listened)
         try:
@@ -95,7 +95,7 @@ class Pool:
         self._start(worker)
 
     def close(self) -> None:
-        """End all of them, with all that they started."""
+        """End all workers, with all that they started."""
         for worker in self._workers.values():
             _signal(worker.popen, signal.SIGTERM)
         until = time.monotonic() + _GRACE

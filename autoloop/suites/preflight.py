@@ -19,12 +19,12 @@ from autoloop.suites.trial import Trials
 PATIENCE = 60.0
 """Seconds for an answer: a local server has to load its model first."""
 _SHIPPED = ("claude-code", "codex", "opencode", "anthropic", *BUILT_IN)
-"""Profiles that a bench has without a word in any file."""
+"""Profiles that every bench has, without a word in any file."""
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What has to hold before a bench begins, or goes on."""
+    """The checks that must pass before a bench begins, or is resumed."""
 
     config: BenchConfig
     arms: Sequence[ArmPlan]

@@ -1,4 +1,4 @@
-"""The journal of a bench. Apart from the directory, so that a look at a bench need not load models."""
+"""The events of a bench's journal. Apart from the directory, so that a look at a bench need not load models."""
 
 from __future__ import annotations
 

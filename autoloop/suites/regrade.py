@@ -1,4 +1,4 @@
-"""Verifying kept workspaces once more, after a verifier was mended: no agent works, and what comes out counts."""
+"""Verifying kept workspaces once more, after a verifier was fixed: no agent works, and what comes out counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from autoloop.suites.loop import SuiteLoop
 
 @dataclass
 class Regrading(SuiteLoop):
-    """One process that regrades what has a workspace."""
+    """The loop of a bench that regrades every trial that has a workspace."""
 
     left: dict[TrialKey, None] = field(default_factory=dict)
 
     def waiting(self) -> Iterable[TrialKey]:
-        """Those that this process has not regraded."""
+        """The trials that this process has not regraded."""
         return iter(self.left)
 
     def came_to(self, key: TrialKey, result: TrialResult) -> BenchEvent:
-        """The new grade on what the agent did; where there is none, the old one stands."""
+        """The event of the new grade on what the agent did; where there is none, the old one stands."""
         self.left.pop(key, None)
         before = self.state.results[key]
         if result.outcome is Outcome.ERROR:

@@ -1,4 +1,4 @@
-"""A bench carried on by this process: its parts put together around a journal, whether that is empty or long."""
+"""Resuming a bench: its parts put together around a journal, whether that is empty or long."""
 
 import sys
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -48,14 +48,14 @@ def run_bench(ready: ReadyBench, context: BenchContext, *, regrading: bool = Fal
 
 @dataclass(frozen=True)
 class _Parts:
-    """What one process has for the bench that it carries."""
+    """The parts that one process has for its bench."""
 
     views: BenchViews
     journal: BenchJournal
     machine: ThisMachine
     pool: Pool
     count: int
-    """Of workers."""
+    """The number of workers."""
 
 
 def _loop(ready: ReadyBench, context: BenchContext, parts: _Parts, state: BenchState, *, regrading: bool) -> SuiteLoop:

@@ -1,12 +1,8 @@
-"""Results that benches share: looked up before a trial is handed out, stored once one came to something.
+"""Results that benches share: looked up before a trial is handed out, stored once a trial has one.
 
-A result that was looked up is an event like any other, so that a resume and every view find it in the journal.
-
-Results of trials that benches share: one small file each, in a directory of the user's choice.
-
-What lies there may have been written by anybody who can write there. What cannot be read is no result.
-
-Scores by task, from an earlier bench or from a file.
+A result that was looked up is an event like any other, so that a resume and every view find it in the journal. They are
+one small file each, in a directory of the user's choice, where anybody may have written: what cannot be read is no
+result. Scores by task, for choosing tasks, are read here from an earlier bench or from a file.
 """
 
 import json

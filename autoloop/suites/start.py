@@ -1,4 +1,4 @@
-"""Suites: beginning a bench, carrying it on, looking at tasks, testing the suite itself."""
+"""The verbs of suites: beginning and resuming a bench, regrading it, listing tasks, checking the suite itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class Followed:
-    """Who follows a bench."""
+    """The callbacks and signals of whoever follows a bench."""
 
     signals: Signals
     on_progress: OnProgress
@@ -56,7 +56,7 @@ class Followed:
 
 @dataclass(frozen=True)
 class BenchOutcome:
-    """What a process made of a bench."""
+    """The outcome of a bench in one process: its state, and where it is."""
 
     directory: Path
     state: BenchState
@@ -64,7 +64,7 @@ class BenchOutcome:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to take."""
+        """Whether no trial is left to take."""
         return not self.state.open
 
     def metrics(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def resume_bench(
     environ: Mapping[str, str] = os.environ,
     asks: bool = True,
 ) -> BenchOutcome:
-    """Go on with a bench in its directory, or by its `state.json`; `asks` is as in `BenchOptions`."""
+    """Resume a bench in its directory, or by its `state.json`; `asks` is as in `BenchOptions`."""
     from autoloop.suites.create import take_up
 
     root = root_or_here(path)
@@ -122,7 +122,7 @@ def resume_bench(
 
 
 def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str, str] = os.environ) -> BenchOutcome:
-    """Verify the kept workspaces of a bench once more, after its verifiers were mended."""
+    """Verify the kept workspaces of a bench once more, after its verifiers were fixed."""
     from autoloop.suites.create import take_up
 
     root = root_or_here(path)
@@ -176,7 +176,7 @@ def failing_tasks(path: Path, where: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class SuiteCheck:
-    """What the oracle and the one who does nothing say of a suite."""
+    """The result of checking a suite with its oracle and with an agent that does nothing."""
 
     outcome: BenchOutcome
     wrong: tuple[str, ...]
@@ -205,7 +205,7 @@ def root_or_here(path: Path) -> Path:
 
 
 def output_of(path: Path, wanted: Path | None, environ: Mapping[str, str]) -> Path:
-    """Where a bench goes: where it is told to, with its sample, or into today's place among the results."""
+    """The directory of a bench: the one it is told, its sample's, or today's among the results."""
     if wanted is not None:
         return (path / wanted.expanduser()).resolve()
     if sample := environ.get(SAMPLE_DIR):

@@ -1,9 +1,8 @@
 """One trial from its order to its result: staged, worked on by the profile's agent, verified, recorded.
 
-`oracle` runs the task's reference solution and `nop` does nothing: a suite in which the one does not pass, or the other
-does, is not right. Whatever fails around a trial is an error, which says nothing of the agent.
-
-Where one trial is tried: in a directory under the sandbox, or in a container of its own.
+It is tried in a directory under the sandbox, or in a container of its own. `oracle` runs the task's reference solution
+and `nop` does nothing: a suite in which the one does not pass, or the other does, is not right. Whatever fails around a
+trial is an error, which says nothing of the agent.
 """
 
 import os
@@ -45,7 +44,7 @@ CLIENTS = ("claude", "codex", "opencode")
 """Agents whose processes call their service themselves, so that they cannot do without the network."""
 CONTAINER: Tier = "container"
 SLOT = "instruction"
-"""Of a profile's `prompt`, when it is for trials."""
+"""The slot of a profile's `prompt`, when that is for trials."""
 _PRIVATE = (".autoloop", ".autoauto", ".git", ".env")
 """Parts of the checkout that no trial sees, also where the rest shows."""
 OnPhase = Callable[[str, str], None]
@@ -66,10 +65,10 @@ def run_trial(
 
 @dataclass(frozen=True)
 class TrialPlace:
-    """What a trial stands on."""
+    """The place of a trial: its workspace, its sandbox, and its order."""
 
     order: TrialOrder
-    """Without what an image holds already."""
+    """The order, without what an image holds already."""
     workspace: Workspace
     sandbox: Sandbox
 
@@ -91,7 +90,7 @@ class Trials:
         told: Callable[[], bool] = lambda: False,
         on_paced: Callable[[float], object] = lambda seconds: None,
     ) -> TrialResult:
-        """Take one trial, whatever it comes to. `told` is whether a signal meanwhile asked everything here to end."""
+        """Take one trial. `told` is whether a signal meanwhile asked every process here to end."""
         began = time.time()
         pace = TrialPace(SharedPace(self.bench / PACE, order.max_rpm), order.paid_calls, on_paced)
         kept = TrialRecords(Path(order.directory), self._redacted, began)
@@ -143,7 +142,7 @@ class Trials:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
     def _ground(self, order: TrialOrder, choice: Choice, here: HostAbilities, on_phase: OnPhase) -> TrialPlace:
-        """Where a trial is tried; what is wrong with the sandbox is said once."""
+        """The place of a trial; what is wrong with the sandbox is said once."""
         ground = ground_of(order, choice, here, self.environ, self.bench, lambda text: on_phase("setup", text))
         if choice.warning and ground.sandbox is choice.sandbox and not self.warned:
             self.warned = True
@@ -240,7 +239,7 @@ class _Telling:
 
 
 def _failed(error: AutoloopError | OSError) -> TrialJudgement:
-    """What something around the trial comes to."""
+    """The judgement of a trial when something around it failed."""
     fixable = as_fixable(error)
     full = isinstance(error, OSError) and is_full(error)
     detail = fixable.message if fixable else f"{type(error).__name__}: {error}"
@@ -249,7 +248,7 @@ def _failed(error: AutoloopError | OSError) -> TrialJudgement:
 
 
 def there_is(order: TrialOrder, choice: Choice, environ: Mapping[str, str]) -> HostAbilities:
-    """What this machine has for a task; an engine is looked for only where one could be used."""
+    """The abilities of this machine for a task; an engine is looked for only where one could be used."""
     found = find_engine(environ) if order.task.container and order.containers != "never" else EngineFound()
     rooted = choice.sandbox.tier == "bwrap"
     return HostAbilities(rooted, choice.warning, found.engine.name if found.engine else "", found.why)
@@ -263,7 +262,7 @@ def ground_of(
     bench: Path,
     say: Callable[[str], None],
 ) -> TrialPlace:
-    """The ground of a trial that can be tried here; AutoloopError where its image cannot be had."""
+    """The place of a trial that can be tried here; AutoloopError where its image cannot be had."""
     engine = find_engine(environ).engine if grading.in_container(order, here) else None
     if engine is not None:
         made = contained(order, engine, bench, say)

@@ -30,7 +30,7 @@ _FIRST = {"verdict": None, "sentence": "there is no iteration before it"}
 
 
 class BenchViews:
-    """Keeps the views of one bench up to date."""
+    """Keeps the views of one bench up to date with its journal."""
 
     def __init__(self, directory: BenchDirectory, plan: BenchPlan) -> None:
         self._directory = directory
@@ -112,14 +112,14 @@ class BenchViews:
                 self._write_iteration(state, arm, iteration)
 
     def _write_record(self, key: TrialKey, result: TrialResult) -> None:
-        """`runs/<run_id>.json`."""
+        """Write `runs/<run_id>.json`, the record of one trial."""
         path = self._directory.record(key, self._plan)
         path.parent.mkdir(parents=True, exist_ok=True)
         place = self._directory.trial(key, self._plan)
         write_atomically(path, _json(record_of(key, result, run_id(key, self._plan), place, self._directory.path)))
 
     def _write_iteration(self, state: BenchState, arm: str, iteration: int) -> None:
-        """`iterations/NNN/`: results, delta and report; and the episode among all episodes."""
+        """Write `iterations/NNN/` (results, delta and report), and add the episode to all episodes."""
         place = self._directory.iteration(iteration)
         place = place / arm if self._plan.several_arms else place
         place.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class BenchViews:
         return episode(state, arm, iteration, results_path=str(place / "results.json"))
 
     def _add_episode(self, found: EpisodeRecord) -> None:
-        """To the file that all benches share: once, whatever was killed in between, and as it is now."""
+        """Add an episode to the file that all benches share: once, whatever was killed in between, and as it is now."""
         from filelock import FileLock
 
         path, line = self._directory.shared_episodes, found.to_line().decode()
@@ -155,7 +155,7 @@ class BenchViews:
                 write_atomically(path, "".join([*lines[:place], line, *lines[place + 1 :]]))
 
     def _write_end(self, state: BenchState) -> None:
-        """The summary, and all episodes so far."""
+        """Write the summary, and all episodes so far."""
         summary = summarise(state)
         place = self._directory.path
         episodes = [self._episode(state, arm, number) for arm, number in sorted(self._complete)]
@@ -164,7 +164,7 @@ class BenchViews:
         write_atomically(place / "episodes.json", _json([found.model_dump(mode="json") for found in episodes]))
 
     def _write_state(self, now: bool = False) -> None:
-        """`state.json`, so seldom that it costs next to nothing."""
+        """Write `state.json`, so seldom that it costs next to nothing."""
         began = time.monotonic()
         if self._state is None or (began < self._due and not now):
             return

@@ -38,7 +38,7 @@ class Worker:
         self.ended, self.told = threading.Event(), threading.Event()
 
     def work(self) -> None:
-        """Until there are no more orders, or it has to end."""
+        """Take trials until there are no more orders, or until it has to end."""
         for task in (self._listen, self._beat):
             threading.Thread(target=task, daemon=True).start()
         self.say(kind="ready")
@@ -58,7 +58,7 @@ class Worker:
         self.told.set()
 
     def say(self, **message: Any) -> None:
-        """Tell whoever gave the orders; once nobody listens, end."""
+        """Write a message for whoever gave the orders; once nobody listens, end."""
         line = json.dumps(message).encode() + b"\n"
         try:
             with self.lock:

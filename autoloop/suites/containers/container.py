@@ -1,8 +1,7 @@
-"""The container of one trial: made when the first command needs it, gone when the trial is.
+"""The container of one trial: made when the first command needs it, removed when the trial is over.
 
-Its processes all end when it is halted; its files stay. While it stands still, what is mounted can be changed.
-
-Whether a container is ready to be worked in, by the check that its task names.
+Its processes all end when it is halted; its files stay. While it stands still, what is mounted can be changed. Where
+its task names a health check, the container is ready once that succeeds.
 """
 
 import csv
@@ -37,7 +36,7 @@ _LOOK = 0.05
 
 @dataclass
 class Box:
-    """A container by its name."""
+    """The container of one trial, by its name."""
 
     engine: Engine
     image: BuiltImage
@@ -60,7 +59,7 @@ class Box:
         self._aside("copy the workdir out of the image", [Mount(tree, Path(_INSIDE), True)], line, self.workdir)
 
     def ready(self, mounts: Sequence[Mount], *, online: bool) -> None:
-        """Have it running, with these mounts and with or without the network."""
+        """Start it, unless it is running, with these mounts and with or without the network."""
         if not self.made:
             self._make(tuple(mounts), online)
         elif lacking := [mount for mount in mounts if mount not in self.mounts]:
@@ -80,7 +79,7 @@ class Box:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Its processes stand where they are meanwhile."""
+        """Pause its processes while this lasts."""
         if not self.running:
             yield
             return
@@ -91,7 +90,7 @@ class Box:
             self.engine.do("let a container go on", "unpause", self.name)
 
     def changes(self) -> tuple[str, ...]:
-        """What differs from the image, apart from what is mounted."""
+        """The paths that differ from the image, apart from what is mounted."""
         if not self.made:
             return ()
         places = [str(mount.seen) for mount in self.mounts]
@@ -106,7 +105,7 @@ class Box:
         self._aside("take the files of a container over", mounts, line, owner)
 
     def remove(self) -> None:
-        """It is gone, whether it was there or not."""
+        """Remove it, whether it exists or not."""
         self.engine.run("rm", "--force", "--volumes", self.name, deadline=_MAKING)
         self.made = self.running = False
 
@@ -162,7 +161,7 @@ class Box:
         self._wait_until_healthy()
 
     def _have_places(self) -> None:
-        """What is mounted is there; between two starts it may have been removed."""
+        """Make the directories that are mounted; between two starts they may have been removed."""
         for mount in self.mounts:
             if not mount.real.exists():
                 mount.real.mkdir(parents=True)

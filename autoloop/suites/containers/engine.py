@@ -1,9 +1,7 @@
-"""The engine that makes containers, asked by Docker's command line: Docker itself, or what speaks for it on a socket.
+"""The container engine, asked by Docker's command line, and the images of tasks: pulled by name, or built once each.
 
-Podman does the latter. Its own command line will not do: it leaves a process behind for each container, and what our
-commands leave behind is ended with them.
-
-The image of a task: pulled by its name, or built from its directory once for each content.
+The engine is Docker itself, or what answers for it on a socket. Podman does the latter; its own command line will not
+do: it leaves a process behind for each container (conmon), and what our commands leave behind is ended with them.
 """
 
 import json
@@ -30,21 +28,21 @@ _ADVICE = ("Run 'docker", "See 'docker")
 _LINES = 40
 """Of what an engine said before it failed."""
 NETWORK = "bridge"
-"""The one that a container has when nothing is said."""
+"""The network of a container when none is named."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine, by its program."""
+    """One container engine, by its program."""
 
     program: str
     environ: Mapping[str, str] = field(repr=False, hash=False, compare=False, default_factory=dict)
     cores: int = 0
-    """Those of its machine; 0 where it does not say."""
+    """Processor cores of the engine's machine; 0 where it does not say."""
 
     @property
     def name(self) -> str:
-        """How it is called in sentences."""
+        """The name of the engine in sentences."""
         return Path(self.program).name
 
     def run(self, *words: str, deadline: float = 60.0, env: Mapping[str, str] | None = None) -> Finished:
@@ -58,7 +56,7 @@ class Engine:
         )
 
     def do(self, what: str, *words: str, deadline: float = 60.0, env: Mapping[str, str] | None = None) -> str:
-        """Its output; an AutoloopError with its last words when it fails. `what` says what it was to do."""
+        """The output of a command; an AutoloopError with its last words when it fails. `what` says what it is for."""
         done = self.run(*words, deadline=deadline, env=env)
         if not done.ok:
             how = f"it took longer than {deadline:g} s" if done.timed_out else last_words(done)
@@ -68,7 +66,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class EngineFound:
-    """The engine that answers, or why there is none."""
+    """The engine that answers, or the reason why none does."""
 
     engine: Engine | None = None
     why: str = ""
@@ -98,7 +96,7 @@ def _find(environ: Mapping[str, str]) -> EngineFound:
 
 
 def last_words(done: Finished) -> str:
-    """The end of what it said, in one line, without advice on its usage."""
+    """The end of a command's output, in one line, without advice on its usage."""
     lines = [line.strip() for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(_ADVICE)]
     return told[-1][:300] if told else f"exit code {done.exit_code}"
@@ -137,18 +135,18 @@ SUITE_LABEL = "autoloop.suite"
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image that is there."""
+    """An image that the engine has."""
 
     name: str
     workdir: str
-    """Empty where it says none."""
+    """The image's workdir; empty where it says none."""
     user: str
     entrypoint: bool = False
     """Whether it has one."""
 
     @property
     def is_roots(self) -> bool:
-        """Whether its user is root."""
+        """Whether the image's user is root."""
         return self.user.partition(":")[0] in ("", "0", "root")
 
 

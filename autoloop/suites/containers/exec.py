@@ -3,7 +3,7 @@
 `docker exec` passes no signal on, and its command goes on when it is killed (moby/moby#9098). So the command writes its
 number in the container to a file, and a second `exec` kills it there.
 
-`python -I inside.py SETTINGS COMMAND...`, where SETTINGS is a JSON object. The variables of this process are those of
+`python -I exec.py SETTINGS COMMAND...`, where SETTINGS is a JSON object. The variables of this process are those of
 the command, but for what belongs to the machine; their values stand in no command line. What begins with `ENGINE` is
 for the engine's program, which finds nothing else that could lead it elsewhere.
 """

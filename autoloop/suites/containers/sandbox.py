@@ -1,7 +1,4 @@
-"""Commands of a trial in its container: the tier `container`.
-
-From the order of a trial to its container: the image, the workspace, and how commands are run.
-"""
+"""The tier `container`: from the order of a trial to its container, and how commands are run in it."""
 
 import hashlib
 import json
@@ -76,7 +73,7 @@ class ContainerSandbox:
 
 
 WORKDIR = "/app"
-"""Where neither the task nor its image says one."""
+"""The workdir where neither the task nor its image names one."""
 _PLACES = (Path("/tests"), Path("/solution"), *BESIDE)
 """Where a task's judging and solving files stand, and what an agent leaves for its verifier."""
 
@@ -116,5 +113,5 @@ def _workdir(wanted: Container, image: BuiltImage) -> str:
 
 
 def _name(directory: Path) -> str:
-    """Of the container: the same for each try of a trial."""
+    """The name of a trial's container: the same for each try."""
     return f"autoloop-{hashlib.sha256(bytes(directory)).hexdigest()[:20]}"

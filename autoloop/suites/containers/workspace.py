@@ -17,7 +17,7 @@ from autoloop.suites.containers.container import Box
 from autoloop.suites.workspace.workspace import BESIDE, VERIFIER, Workspace
 
 _FOR_ALL = 0o777
-"""The image's user may be anybody."""
+"""Rights for everybody: the image's user may have any id."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class ContainedWorkspace(Workspace):
     box: Box = field(kw_only=True)
 
     def begin(self) -> None:
-        """Nothing of an earlier try, and what the image has in the workdir."""
+        """Remove what an earlier try left, and fill the workdir from the image."""
         self.box.remove()
         left = [folder for folder in (self.tree, self.scratch) if is_real_folder(bytes(folder))]
         if left and os.getuid():  # whoever made it was killed before it became ours
@@ -60,7 +60,7 @@ class ContainedWorkspace(Workspace):
             super().clear(files, spared)
 
     def fresh_logs(self) -> None:
-        """No reward, whatever stood in its place; and no process that could write one."""
+        """Empty the place of the reward, and end every process that could write one."""
         self._still()
         super().fresh_logs()
         self.logs.chmod(_FOR_ALL)
@@ -78,24 +78,24 @@ class ContainedWorkspace(Workspace):
         )
 
     def home(self, name: str) -> Path:
-        """An empty private home."""
+        """An empty private home for one command."""
         found = super().home(name)
         found.chmod(_FOR_ALL)
         return found
 
     def tidy(self) -> None:
-        """Of a container nothing but its workdir is kept."""
+        """Remove everything but the workdir, which is all that can be kept of a container."""
         remove(bytes(self.scratch))
 
     def close(self) -> None:
-        """The container goes; what it left in directories of ours becomes ours."""
+        """Remove the container; what it left in directories of ours becomes ours."""
         left = [folder for folder in (self.tree, self.scratch) if is_real_folder(bytes(folder))]
         if left and (self.box.made or os.getuid()):  # the image's files are there before the container is
             self.box.give_back(*left)
         self.box.remove()
 
     def fingerprint(self) -> int:
-        """What changes when files do, in the workdir and elsewhere in the container."""
+        """A number that changes when files do, in the workdir and elsewhere in the container."""
         return hash((super().fingerprint(), self.box.changes()))
 
     @property

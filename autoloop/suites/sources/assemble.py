@@ -1,7 +1,4 @@
-"""Tasks put together: what every format must hold to, said once. Nothing here knows a format.
-
-What this machine has of what tasks need.
-"""
+"""Tasks put together: what every format must hold to, said once. Nothing here knows a format."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -74,7 +71,7 @@ def _refuse_leaks(task: SuiteTask, root: Path, source: str) -> None:
 
 
 Has = Callable[[str], bool]
-"""Whether a program is here."""
+"""Whether a program is on this machine's search path."""
 
 
 def has_program(name: str) -> bool:

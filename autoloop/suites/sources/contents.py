@@ -10,7 +10,7 @@ from autoloop.config.fields import quoted
 from autoloop.errors import AutoloopError
 
 PASSED_OVER = frozenset({"__pycache__", ".git", ".pytest_cache", ".DS_Store"})
-"""What tools leave behind: no part of a task, and no reason for another digest."""
+"""Names of what tools leave behind: no part of a task, and no reason for another digest."""
 
 
 def inside(root: Path, base: Path, path: str, source: str) -> Path:

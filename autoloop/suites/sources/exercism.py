@@ -36,9 +36,9 @@ class Exercise:
     directory: Path
     language: Language | None
     stubs: tuple[str, ...]
-    """What the agent edits; one that does not exist yet is for it to make."""
+    """The files that the agent edits; one that does not exist yet is for it to make."""
     tests: tuple[str, ...]
-    """What no agent sees."""
+    """The test files, which no agent sees."""
     examples: tuple[str, ...]
     """The reference solution."""
     shown: tuple[str, ...]

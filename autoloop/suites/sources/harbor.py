@@ -64,7 +64,7 @@ class _Reading:
         self.steps = StepReading(root, directory, self.table, self.environ, self.source)
 
     def task(self) -> SuiteTask:
-        """Everything together."""
+        """The task that its files make, all parts together."""
         table, image = self.table, self._image()
         environment = {**image.env, **table.environment.env}
         workdir = table.environment.workdir or image.workdir or WORKDIR
@@ -103,7 +103,7 @@ class _Reading:
         return read_image(text_of(file, self.root), context, self.environ, self.has, str(file))
 
     def _container(self) -> Container | None:
-        """None where nothing is said of an image."""
+        """The task's container; None where nothing is said of an image."""
         environment, directory = self.table.environment, self.directory / "environment"
         built = (directory / "Dockerfile").is_file() and not environment.docker_image
         if not built and not environment.docker_image:
@@ -121,7 +121,7 @@ class _Reading:
         )
 
     def _unsupported(self, workdir: str) -> str:
-        """What not even a container would give."""
+        """What the task needs that not even a container would give."""
         compose = next((name for name in _COMPOSE if (self.directory / "environment" / name).is_file()), "")
         return (
             needs(self.table)
@@ -133,7 +133,7 @@ class _Reading:
         )
 
     def _contained(self, image: Image, workdir: str) -> str:
-        """Why its files and lines of setup alone will not do."""
+        """Why the task's files and lines of setup alone will not do."""
         return (
             image.contained
             or why_no_place(workdir, "its workdir")

@@ -19,7 +19,7 @@ sys.exit(not run.result.wasSuccessful() or run.result.testsRun == 0)"""
 
 @dataclass(frozen=True)
 class Language:
-    """One language."""
+    """A language of exercises, and how its tests are run."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -28,7 +28,7 @@ class Language:
     command: Callable[[Sequence[str]], str]
     """The line that runs these test files."""
     programs: tuple[str, ...]
-    """What must be on this machine."""
+    """Programs that must be on this machine."""
     building: tuple[str, ...] = ()
     """Files and directories beside the solution that a build needs; they show nothing of the tests."""
     env: dict[str, str] = field(default_factory=dict)

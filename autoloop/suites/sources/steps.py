@@ -33,7 +33,7 @@ class StepReading:
     """The steps of one task directory on their way."""
 
     root: Path
-    """Of the suite."""
+    """The root directory of the suite."""
     directory: Path
     table: TaskToml
     environ: Mapping[str, str]
@@ -49,7 +49,7 @@ class StepReading:
         return [StepTable(name=file.parent.name) for file in sorted(self.directory.glob("steps/*/instruction.md"))]
 
     def steps(self) -> tuple[Step, ...]:
-        """All of them."""
+        """The steps of the task, each with its files and its verification."""
         return tuple(self._step(step) for step in self.named) or (
             Step(
                 instruction=self._instruction(self.directory), verification=self._verification(self.table.verifier, [])
@@ -57,11 +57,11 @@ class StepReading:
         )
 
     def verifiers(self) -> list[VerifierTable]:
-        """How each is judged."""
+        """The verifier's table of each step."""
         return [self.table.of_step(step) for step in self.named] or [self.table.verifier]
 
     def seconds(self) -> float | None:
-        """For the agent, all steps together; None when one of them has none."""
+        """Seconds for the agent, all steps together; None when one of them has none."""
         if not self.named:
             return self.table.agent.timeout_sec
         each = [step.agent.timeout_sec or self.table.agent.timeout_sec for step in self.named]
@@ -83,7 +83,7 @@ class StepReading:
         )
 
     def unsupported(self) -> str:
-        """What an agent here could not begin with."""
+        """What the steps need that no agent here could begin with; empty when nothing."""
         places = [self._of(step) for step in self.named[:1]] or [self.directory]
         found = any((place / _CONVERSATION).is_file() for place in places)
         return f"it begins in the middle of a conversation ({_CONVERSATION}), which no agent takes up" if found else ""

@@ -28,7 +28,7 @@ class _Table(BaseModel):
 
 
 class TaskTable(_Table):
-    """`[task]`."""
+    """The table `[task]` of a `task.toml`."""
 
     name: str = ""
     description: str = ""
@@ -48,14 +48,14 @@ class _Phase(_Table):
 
 
 class AgentTable(_Phase):
-    """`[agent]`."""
+    """The table `[agent]` of a `task.toml`."""
 
     timeout_sec: Seconds | None = None
     user: str | int = ""
 
 
 class VerifierTable(_Phase):
-    """`[verifier]`."""
+    """The table `[verifier]` of a `task.toml`."""
 
     timeout_sec: Seconds = 600.0
     env: dict[str, str] = {}
@@ -72,12 +72,12 @@ class VerifierTable(_Phase):
 
     @property
     def mode(self) -> str | None:
-        """Where it is run; None where nothing is said."""
+        """Where the verifier is run; None where nothing is said."""
         return self.environment_mode or (None if self.environment is None else "separate")
 
 
 class HealthcheckTable(_Table):
-    """`[environment.healthcheck]`."""
+    """The table `[environment.healthcheck]` of a `task.toml`."""
 
     command: Annotated[str, Field(min_length=1)]
     interval_sec: Seconds = 5.0
@@ -87,12 +87,12 @@ class HealthcheckTable(_Table):
     retries: Annotated[int, Field(ge=1)] = 3
 
     def as_fields(self) -> dict[str, Any]:
-        """By the names that are used here."""
+        """The fields by the names that `core.suite.tasks.Healthcheck` has."""
         return {name.removesuffix("_sec"): value for name, value in self.model_dump().items()}
 
 
 class EnvironmentTable(_Phase):
-    """`[environment]`. Cores and memory are enforced in a container, storage nowhere."""
+    """The table `[environment]`. Cores and memory are enforced in a container, storage nowhere."""
 
     build_timeout_sec: Seconds = 600.0
     docker_image: str = ""
@@ -128,13 +128,13 @@ class EnvironmentTable(_Phase):
 
 
 class SolutionTable(_Table):
-    """`[solution]`."""
+    """The table `[solution]` of a `task.toml`."""
 
     env: dict[str, str] = {}
 
 
 class StepTable(_Table):
-    """One of `[[steps]]`. What it leaves out is what the task says."""
+    """One table of `[[steps]]`. What it leaves out is what the task says."""
 
     name: Annotated[str, Field(min_length=1)]
     min_reward: float | dict[str, float] | None = None
@@ -144,7 +144,7 @@ class StepTable(_Table):
 
 
 class TaskToml(_Table):
-    """The whole file."""
+    """The whole of a `task.toml`."""
 
     schema_version: Annotated[str, Field(pattern=r"^1(\.\d+)*$")] | None = Field(None, description='"1.0" to "1.x"')
     version: Annotated[str, Field(pattern=r"^1(\.\d+)*$")] | None = Field(None, description='"1.0" to "1.x"')

@@ -1,8 +1,7 @@
 """One try at a task: staged, then for each step a session and, once its processes are gone, the verifier.
 
-What a workspace held at the end of each step of a trial, kept beside it, so that each can be verified once more.
-
-The end of the last step is the workspace itself. A copy that is not whole is none: it would be verified as if it were.
+What a workspace held at the end of each step is kept beside it, so that each can be verified once more; the end of the
+last step is the workspace itself. A copy that is not whole is removed: it would be verified as if it were.
 """
 
 import os
@@ -31,7 +30,7 @@ _ROOM = 8 << 20
 
 @dataclass
 class Attempt:
-    """What is done, and what came of it so far."""
+    """One try at a task, and its results so far."""
 
     order: TrialOrder
     commands: Commands
@@ -48,7 +47,7 @@ class Attempt:
     changed: bool = False
 
     def judged(self) -> TrialJudgement:
-        """Do all of it, as far as it goes."""
+        """The judgement after all steps, as far as they were begun."""
         if (failed := self._staged()) is not None:
             return failed
         steps = self.order.task.steps
@@ -63,7 +62,7 @@ class Attempt:
         return self._unless_full(self._graded(last.failure, last.detail, changed=self.changed))
 
     def regraded(self) -> TrialJudgement:
-        """Verify what an earlier try left, once more; no agent works."""
+        """The judgement of what an earlier try left, verified once more; no agent works."""
         steps = self.order.task.steps
         begun = steps_begun(self.commands.workspace, len(steps))
         if begun is None:
@@ -89,7 +88,7 @@ class Attempt:
         return failed
 
     def _graded(self, failure: SessionFailure | None, detail: str, *, changed: bool) -> TrialJudgement:
-        """What the verifiers say of all that was begun."""
+        """The judgement that the verifiers of all begun steps add up to."""
         task, known = self.order.task, self.verified[-1].graded
         return grading.of_reward(
             grading.combined(task, self.rewards).value,
@@ -115,7 +114,7 @@ class Attempt:
         return len(self.order.task.steps) > 1 and self.order.keep != "none" and self.commands.workspace.whole
 
     def _staged(self) -> TrialJudgement | None:
-        """A fresh workspace; why there is none, if so."""
+        """Make a fresh workspace; a judgement when there can be none."""
         self.say("setup", "")
         workspace, task = self.commands.workspace, self.order.task
         workspace.begin()
@@ -139,7 +138,7 @@ class Attempt:
         return None
 
     def _step(self, number: int, step: Step) -> TrialJudgement | None:
-        """What it brings, a session and its verification; None when the trial goes on."""
+        """One step: its files, a session and its verification; a judgement that ends the trial, or None."""
         self.commands.workspace.place(step.files)
         ended = self._set_up(step.setup) or self._session(number, step)
         return self._verify(step, self.commands) if ended is None else ended
@@ -194,7 +193,7 @@ _LONGEST = 600.0
 
 
 def begin_step(workspace: Workspace) -> None:
-    """Say that from here on the steps are kept."""
+    """Record that from here on the steps are kept."""
     (workspace.scratch / STEPS).mkdir()
 
 

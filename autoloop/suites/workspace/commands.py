@@ -1,11 +1,8 @@
 """Lines of bash in the workspace of a trial: its setup, its verifier, its reference solution.
 
-Each is a fresh command: nothing of the agent's processes, home or variables is there any more.
-
-Variables of a suite for the commands in a room, and for nothing else.
-
-A room is made by a program of this machine that runs outside of it. A variable can lead its loader to any code
-(`LD_PRELOAD`) or it to another service (`DOCKER_HOST`), so it finds those of a suite under other names.
+Each is a fresh command: nothing of the agent's processes, home or variables is there any more. A suite's variables
+reach the command in a room, and nothing else: the program that makes the room runs outside of it, and a variable can
+lead its loader to any code (`LD_PRELOAD`) or it to another service (`DOCKER_HOST`), so it finds them under other names.
 """
 
 import re
@@ -29,7 +26,7 @@ _START = f'echo "{_BEGAN}"; exec "$0" -c "$1"'
 
 @dataclass(frozen=True)
 class Ran:
-    """How a line went."""
+    """The result of a line of bash: its exit and its output."""
 
     done: Finished
     began: bool
@@ -37,20 +34,20 @@ class Ran:
 
     @property
     def output(self) -> str:
-        """What it printed, errors behind the rest."""
+        """The output of the line, errors behind the rest."""
         out = self.done.stdout.removeprefix(f"{_BEGAN}\n")
         return out + (f"\n[stderr]\n{self.done.stderr}" if self.done.stderr.strip() else "")
 
     @property
     def last_words(self) -> str:
-        """The end of its output in one line."""
+        """The end of the line's output, in one line."""
         text = self.done.stderr.strip() or self.done.stdout.removeprefix(_BEGAN).strip()
         return text.splitlines()[-1].strip()[:300] if text else ""
 
 
 @dataclass(frozen=True)
 class Commands:
-    """How lines are run for one trial."""
+    """Runs lines of bash for one trial."""
 
     workspace: Workspace
     sandbox: Sandbox
@@ -95,7 +92,7 @@ class Commands:
 
 
 CARRIED = "INTO_THE_ROOM_"
-"""Before the name of a variable on its way into a room."""
+"""The prefix of a variable's name on its way into a room."""
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 

@@ -1,6 +1,6 @@
 """Copying files of a suite to where an agent or a verifier finds them.
 
-What an agent left may stand in the way, as a link for one. It is replaced, and no link of its is followed.
+What an agent left may be in the way, such as a link. It is replaced, and no link of its is followed.
 """
 
 import os

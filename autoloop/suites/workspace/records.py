@@ -1,4 +1,4 @@
-"""What is kept of a trial beside its result: what was said, and the trajectory in both of its forms.
+"""The records of a trial beside its result: what was said, and the trajectory in both of its forms.
 
 The sessions of all steps become one trajectory. Secrets were replaced when the agents wrote theirs.
 """
@@ -27,7 +27,7 @@ _SHOWN = 2000
 
 @dataclass(frozen=True)
 class Counts:
-    """What a trajectory tells of an agent's work."""
+    """Counts of an agent's work, as its trajectory has it."""
 
     turns: int
     actions: int
@@ -58,7 +58,7 @@ class _Step(BaseModel):
 
 
 class _Told(BaseModel):
-    """What is used here of a trajectory, which somebody else's agent may have written."""
+    """The fields of a trajectory that are used here; somebody else's agent may have written it."""
 
     agent: dict[str, Any]
     steps: list[_Step] = Field(min_length=1)
@@ -77,7 +77,7 @@ def read_session(folder: Path) -> dict[str, Any] | None:
 
 
 def said(folder: Path) -> str:
-    """The lines of a session's transcript, or what was said without one."""
+    """The oracle's output, or else the lines of a session's transcript; empty where there is neither."""
     with suppress(OSError):
         return bounded((folder / SAID).read_text(errors="replace"))
     try:
@@ -127,7 +127,7 @@ def is_made(trajectory: dict[str, Any]) -> bool:
 
 
 def counted(trajectory: dict[str, Any]) -> Counts:
-    """Answers and tool calls."""
+    """The numbers of answers and tool calls in a trajectory."""
     answers = [step for step in trajectory["steps"] if step["source"] == "agent"]
     return Counts(len(answers), sum(len(step.get("tool_calls") or ()) for step in answers))
 

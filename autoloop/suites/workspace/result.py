@@ -1,4 +1,4 @@
-"""What stays of a trial: its records, its workspace where that is wanted, and the result that tells of it."""
+"""The result of a trial: its records written, its workspace kept where that is wanted, and the value that says so."""
 
 import re
 import time
@@ -41,7 +41,7 @@ class TrialRecords:
     redacted: Redaction
     began: float
     error: str = ""
-    """A traceback."""
+    """The traceback of an error, if there was one."""
 
     def result(
         self, order: TrialOrder, judgement: TrialJudgement, attempt: Attempt | None, *, tier: str, bench: Path

@@ -17,12 +17,12 @@ from autoloop.suites.workspace.commands import Commands, furnished
 from autoloop.suites.workspace.workspace import Workspace
 
 _RESERVED = ("AUTOLOOP_", *CLIENTS)
-"""A suite does not say where keys are sent."""
+"""Prefixes of variables that a suite may not set: our own, and those that say where keys are sent."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What the steps before have used."""
+    """The budget that the steps before have used."""
 
     seconds: float = 0.0
     turns: int = 0
@@ -32,7 +32,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Sessions:
-    """How the sessions of one trial are begun."""
+    """Begins the sessions of one trial."""
 
     order: TrialOrder
     workspace: Workspace
@@ -80,7 +80,7 @@ class Sessions:
         )
 
     def _paced(self) -> dict[str, Any]:
-        """What a session asks, or tells, of its calls."""
+        """The callbacks by which a session asks for its calls, or reports them."""
         return {} if self.pace is None else {"before_call": self.pace.before_call, "calls_made": self.pace.of_session()}
 
 
@@ -95,7 +95,7 @@ class Furnished:
 
     @property
     def tier(self) -> Tier:
-        """That of the sandbox."""
+        """The tier of the sandbox within."""
         return self.sandbox.tier
 
     def enter(self, cell: Cell) -> Room:
@@ -106,16 +106,16 @@ class Furnished:
 
 @dataclass(frozen=True)
 class Nop:
-    """Does nothing: in a suite that is right it never passes."""
+    """The agent `nop`, which does nothing: in a suite that is right it never passes."""
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
-        """No time, no cost."""
+        """End at once: no time, no cost, no change."""
         return Session(seconds=0.0, cost_usd=0.0, tokens=0, turns=0)
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """Runs the reference solution of each step: in a suite that is right it always passes."""
+    """The agent `oracle`, which runs each step's reference solution: in a suite that is right it always passes."""
 
     order: TrialOrder
     commands: Commands
@@ -148,7 +148,7 @@ def _ending(began: bool, cancelled: bool, timed_out: bool, exit_code: int) -> Se
 
 
 def record(task: Task, session: Session, name: str, folder: Path) -> None:
-    """A trajectory for an agent that writes none: what it was asked, and what it said."""
+    """Write a trajectory for an agent that writes none: what it was asked, and what it said."""
     with Trajectory(task, name) as trajectory:
         trajectory.user(task.packet)
         if text := records.said(folder):

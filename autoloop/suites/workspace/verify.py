@@ -1,8 +1,7 @@
 """Verification: the files of the verifier are placed, its command is run, the reward is read.
 
-Success is what the verifier leaves, never what an agent says of itself.
-
-Open tasks: which part of what is expected of a workspace holds. No link is followed, in or out of it.
+Success is what the verifier leaves, never what an agent says of itself. In open tasks it is the share of expectations
+of the workspace that hold. No link is followed, in or out of it.
 """
 
 import os
@@ -27,12 +26,12 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True)
 class VerifierResult:
-    """What came of one verification."""
+    """The result of one verification."""
 
     graded: Graded
     seconds: float
     text: str
-    """For `verification.txt`."""
+    """The text of `verification.txt`."""
     interrupted: bool = False
 
 
@@ -91,7 +90,7 @@ def _expected(step: Step, tree: Path) -> tuple[Graded, str]:
 
 
 def _read(file: Path) -> str | None:
-    """A small regular file; None for anything else."""
+    """The content of a small regular file; None for anything else."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -110,7 +109,7 @@ def _told(step: Step, ran: Ran, graded: Graded) -> str:
 
 
 def holding(tree: Path, expectations: Sequence[Expectation], seconds: float) -> list[bool]:
-    """Whether each holds; past the deadline none does."""
+    """Whether each expectation holds; past the deadline none does."""
     until = time.monotonic() + seconds
     files = list(_files(tree))
     return [_holds(tree, files, expectation, until) for expectation in expectations]

@@ -1,11 +1,8 @@
 """The workspace of one trial: the directory that an agent works in, and what a task has at other absolute paths.
 
-Each try begins with nothing of an earlier one. What lies outside of the workdir takes a sandbox that gives a command
-a root of its own; without one, a task that needs that cannot be tried.
-
-What lies below `/logs` of a trial: an agent finds the directories, and what it leaves there lasts.
-
-Only where the reward is read nothing of an agent's stays. No link of its is followed.
+Each try begins with nothing of an earlier one. What lies outside of the workdir takes a sandbox that gives a command a
+root of its own; without one, a task that needs that cannot be tried. Below `/logs` an agent finds directories, and what
+it leaves there lasts; only where the reward is read nothing of it stays. No link of an agent's is followed.
 """
 
 import os
@@ -35,10 +32,10 @@ _OTHER_ATTEMPT = re.compile(r"attempt-\d+")
 
 @dataclass
 class Workspace:
-    """The places of one trial on this machine."""
+    """The workspace of one trial, and its directories on this machine."""
 
     directory: Path
-    """Of the trial's records."""
+    """The directory of the trial's records."""
     workdir: Path
     """Where commands find the tree, when they have a root of their own."""
     suite: Path
@@ -51,7 +48,7 @@ class Workspace:
 
     @property
     def tree(self) -> Path:
-        """What the agent works in."""
+        """The directory that the agent works in."""
         return self.directory / WORKSPACE
 
     @property
@@ -66,7 +63,7 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """Where the verifier's reward is."""
+        """The directory of the verifier's reward."""
         return self.scratch / "logs"
 
     def begin(self) -> None:
@@ -96,7 +93,7 @@ class Workspace:
         return True
 
     def close(self) -> None:
-        """No command runs here any more."""
+        """End the use of the workspace: no command runs in it any more."""
 
     def tidy(self) -> None:
         """Remove what goes with the trial, and not with what it left at its absolute paths."""
@@ -145,17 +142,17 @@ class Workspace:
         )
 
     def home(self, name: str) -> Path:
-        """An empty private home."""
+        """An empty private home for one command."""
         return emptied(self.scratch / "homes" / name)
 
     def fresh_logs(self) -> None:
-        """No reward, whatever stood in its place; what else lies below `/logs` stays."""
+        """Empty the place of the reward; what else lies below `/logs` stays."""
         clear_verifier(self.ground)
         remove(bytes(self.logs))
         self.logs.mkdir()
 
     def fingerprint(self) -> int:
-        """What changes when files do; a closed folder is not looked into."""
+        """A number that changes when files do; a closed folder is not looked into."""
         tops = (self.tree, *(self.outside.values()))
         seen = [entry for top in tops for entry in _listing(top)]
         if self.rooted:
@@ -214,7 +211,7 @@ def _entry(path: str) -> tuple[str, int, int, int]:
 
 
 VERIFIER = Path("/logs/verifier")
-"""Where the reward is."""
+"""The directory of the reward."""
 BESIDE = (VERIFIER.with_name("agent"), VERIFIER.with_name("artifacts"))
 _TOP = VERIFIER.parent.relative_to("/")
 _ALL = [path.relative_to("/") for path in (VERIFIER, *BESIDE)]

@@ -1,7 +1,4 @@
-"""Which commands of a Dockerfile's RUN do nothing but arrange files, so that they can be run without a container.
-
-Images that tasks are built on, and which programs of this machine stand in for what they bring.
-"""
+"""Commands of a Dockerfile's RUN that only arrange files, and images that programs of this machine can stand in for."""
 
 import re
 import shlex

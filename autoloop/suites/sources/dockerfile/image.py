@@ -21,10 +21,10 @@ _IN_EVERY_IMAGE = frozenset({"/", "/tmp", "/root", "/home", "/opt", "/srv", "/va
 
 @dataclass
 class Image:
-    """What a task's environment puts into its workspace."""
+    """The parts of a task's environment that go into its workspace."""
 
     workdir: str = ""
-    """Absolute; empty when nothing says it."""
+    """An absolute path; empty when nothing names it."""
     env: dict[str, str] = field(default_factory=dict)
     files: list[Placed] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)

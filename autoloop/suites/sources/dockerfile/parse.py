@@ -48,7 +48,7 @@ class Instruction:
         return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
     def words(self, source: str) -> list[str]:
-        """The words of either form."""
+        """The words of an instruction, in either form."""
         try:
             return self.listed() or shlex.split(self.rest)
         except ValueError as error:
@@ -136,7 +136,7 @@ def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What a Dockerfile is built from: the `environment/` directory of a task."""
+    """The directory that a Dockerfile copies from: the `environment/` directory of a task."""
 
     root: Path
     """The suite's directory."""

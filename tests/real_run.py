@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from autoloop.runs.find import find_run
 from autoloop.runs.record import read_events
 from autoloop.runs.resume import RunEnd
 from tests.real_git import commit_all, git, write
+from tests.restored import Restored
 
 READ = "read -r _ _ x < code.py"
 """Takes 100 from the line `x = 100`, as quickly as a shell can start."""
@@ -40,12 +42,17 @@ def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     inherited = [name for name in os.environ if name.startswith(("AUTOLOOP_", "GIT_"))]
     for name in (*inherited, "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"):
         patch.delenv(name, raising=False)
+    live_in(folder, patch)
+    (folder / "home").mkdir()
+
+
+def live_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let home, settings and cache be those of a folder that somebody has moved into."""
     patch.setenv("HOME", str(folder / "home"))
     patch.setenv("XDG_CACHE_HOME", str(folder / "home/.cache"))
     patch.setenv("XDG_CONFIG_HOME", str(folder / "home/.config"))
     patch.setenv("AUTOLOOP_CACHE_DIR", str(folder / "cache"))
     patch.setenv("AUTOLOOP_SANDBOX", "none")
-    (folder / "home").mkdir()
 
 
 class Checkout:
@@ -166,6 +173,27 @@ class Checkout:
         quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
         command = ["git", "status", "--porcelain"]
         return subprocess.run(command, cwd=self.root, env=quiet, capture_output=True, text=True, check=True).stdout
+
+
+class MadeOnce:
+    """A checkout that has come far, by runs for example, made once for the tests of a module."""
+
+    def __init__(self, folder: Path, make: Callable[[Checkout], object]) -> None:
+        place = folder / "place"
+        place.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            move_in(place, patch)
+            self._checkout = Checkout(place / "checkout", place / "cache")
+            make(self._checkout)
+        self._place = Restored(place)
+
+    def again(self, patch: pytest.MonkeyPatch) -> Checkout:
+        """The checkout as it was made, for a test to do with as it likes."""
+        self._place.restore()
+        live_in(self._place.folder, patch)
+        found = copy(self._checkout)
+        found.seen = []
+        return found
 
 
 def toml(value: object) -> str:

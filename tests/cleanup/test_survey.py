@@ -24,7 +24,7 @@ from autoloop.core.holdings import CleanOptions, Holding, State
 from autoloop.git.disk import disk_use, remove_what_goes
 from autoloop.runs.find import RUNS
 from tests.real_git import commit_all, git, look, write
-from tests.real_run import Checkout
+from tests.real_run import Checkout, MadeOnce
 
 PACKAGE = Path(__file__).parent.parent.parent
 STEPS = 'echo "x = $((100 - 10 * n))" > code.py'
@@ -37,12 +37,19 @@ def _as_you_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    def make(checkout: Checkout) -> None:
+        checkout.agent(STEPS)
+        checkout.run(limits={"max_experiments": 2})
+
+    return MadeOnce(tmp_path_factory.mktemp("finished"), make)
+
+
 @pytest.fixture
-def finished(checkout: Checkout) -> Checkout:
+def finished(made: MadeOnce, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A run that has ended, with two keeps."""
-    checkout.agent(STEPS)
-    checkout.run(limits={"max_experiments": 2})
-    return checkout
+    return made.again(monkeypatch)
 
 
 def command(*words: str) -> list[str]:

@@ -26,7 +26,7 @@ from autoloop.journal.files import write_atomically
 from autoloop.runs.directory import ExperimentFiles, RunDirectory, held
 from autoloop.runs.find import all_runs, is_alive, trusted_state
 from autoloop.runs.record import FileJournal, read_events, read_record
-from tests.real_run import Checkout
+from tests.real_run import Checkout, MadeOnce
 
 STATE = RunState(Criteria(metric_field="ms", direction=Direction.LOWER))
 STARTED = RunStarted(at=1.0, run_id="r", program="p", seed=1, start="c0", branch="b")
@@ -165,14 +165,21 @@ def test_a_journal_is_streamed(path: Path) -> None:
 # Views
 
 
-@pytest.fixture
-def done(checkout: Checkout) -> Checkout:
-    """A run of three experiments."""
-    checkout.agent("""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    def make(checkout: Checkout) -> None:
+        checkout.agent("""
 [ $n = 1 ] && echo 'x = 90' > code.py; [ $n = 3 ] && echo 'x = 80' > code.py
 echo '<notes>{"hypothesis": "less", "next": ["even less"]}</notes>'""")
-    checkout.run()
-    return checkout
+        checkout.run()
+
+    return MadeOnce(tmp_path_factory.mktemp("done"), make)
+
+
+@pytest.fixture
+def done(made: MadeOnce, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A run of three experiments."""
+    return made.again(monkeypatch)
 
 
 def test_views_that_are_lost_are_rebuilt(done: Checkout) -> None:

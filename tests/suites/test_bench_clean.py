@@ -16,20 +16,29 @@ from autoloop.cli.app import app
 from autoloop.core.holdings import CleanOptions, Part, State
 from autoloop.errors import AutoloopError
 from tests.real_git import look
+from tests.restored import Restored
 from tests.suites.test_bench import Place
 
 WORKSPACES = CleanOptions(workspaces=True)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Restored:
+    place = Place(tmp_path_factory.mktemp("benches") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOLOOP_SANDBOX", "none")
+        for number, name in enumerate(("old", "new")):
+            place.bench(output=f"results/{name}", tasks=["one", "three"])
+            os.utime(place.root / f"results/{name}/journal.jsonl", (number + 1, number + 1))
+    return Restored(place.root)
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(made: Restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A directory, which is no repository, with two benches that are done."""
     monkeypatch.setenv("AUTOLOOP_CACHE_DIR", str(tmp_path / "cache"))
-    place = Place(tmp_path / "project")
-    for number, name in enumerate(("old", "new")):
-        place.bench(output=f"results/{name}", tasks=["one", "three"])
-        os.utime(place.root / f"results/{name}/journal.jsonl", (number + 1, number + 1))
-    return place
+    made.restore()
+    return Place(made.folder)
 
 
 def states(place: Place, name: str | None = None) -> dict[str, State]:

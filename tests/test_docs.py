@@ -13,7 +13,7 @@ from autoloop.agents.profiles import ProfileTable, SettingsTable
 from autoloop.agents.registry import AGENTS
 from autoloop.cli.app import app
 from autoloop.config.programs import SCRIPTS, field_table
-from autoloop.core.run.events import known_kinds
+from autoloop.core.run.events import RUN_EVENTS
 from autoloop.core.run.flags import Sign
 from autoloop.core.run.program import Gate, Knob
 from autoloop.core.run.reasons import Reason, StopReason
@@ -103,7 +103,7 @@ def test_every_variable_that_somebody_may_set_is_in_the_example() -> None:
 
 
 def test_every_event_is_documented() -> None:
-    assert sorted(kind for kind in known_kinds() if f"`{kind}`" not in page("architecture")) == []
+    assert sorted(kind for kind in RUN_EVENTS.kinds if f"`{kind}`" not in page("architecture")) == []
 
 
 def test_every_file_of_a_run_is_documented() -> None:

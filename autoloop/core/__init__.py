@@ -2,6 +2,7 @@
 
 Shared by both products, and imported by every room of the core:
 - `model`: the base of every stored value
+- `event_lines`: the base of a journal's events, and how they stand in its lines
 - `session`: what one agent session cost and how it ended
 - `patience`: what to do about an agent whose service fails
 - `seeds`: seeds and coin flips

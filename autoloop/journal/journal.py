@@ -9,29 +9,16 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from autoloop.core.event_lines import E, Family
 from autoloop.errors import AutoloopError, refused
 from autoloop.ports import OnProgress, Progress
 
-E = TypeVar("E")
 S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class Family(Generic[E]):
-    """A kind of journals (of runs, of benches), and how its events stand in a line."""
-
-    to_line: Callable[[E], bytes]
-    from_line: Callable[[bytes], E]
-    known_kinds: Callable[[], frozenset[str]]
-    is_newer: Callable[[E], bool]
-    """Whether an event says that a later version wrote the journal."""
-    what: str = "run"
 
 
 class JournalFile(Generic[E, S]):
@@ -131,7 +118,7 @@ def _what_is_wrong(line: bytes, number: int, path: Path, error: ValidationError,
         kind = found.get("kind") if isinstance(found, dict) else None
     except ValueError:
         kind = None
-    if isinstance(kind, str) and (kind not in family.known_kinds() or _only_unknown_fields(error)):
+    if isinstance(kind, str) and (kind not in family.kinds or _only_unknown_fields(error)):
         return _newer(path, family)
     problem = error.errors()[0]["msg"]
     return (

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from autoloop.core.event_lines import E, Family
 from autoloop.core.run.results import Row
 from autoloop.core.suite.tasks import TrialKey
 from autoloop.errors import AutoloopError
-from autoloop.journal.journal import Family, parsed
-
-E = TypeVar("E")
+from autoloop.journal.journal import parsed
 
 
 class Tail(Generic[E]):

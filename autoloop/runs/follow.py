@@ -4,7 +4,7 @@ Only reads: nobody notices a follower. A look costs what was added since the las
 comes from the journal; what is being done now, which nothing depends on, from `state.json`.
 """
 
-from autoloop.core.run.events import Event
+from autoloop.core.run.events import RUN_EVENTS, Event
 from autoloop.core.run.replay import after
 from autoloop.core.run.results import Row
 from autoloop.core.run.state import RunState
@@ -12,7 +12,7 @@ from autoloop.core.run.summary import Summary, summarise
 from autoloop.journal.tail import Doing, Sight, Tail, read_state, taken
 from autoloop.runs.directory import RunDirectory
 from autoloop.runs.find import is_alive
-from autoloop.runs.record import RUN_EVENTS, read_record
+from autoloop.runs.record import read_record
 from autoloop.runs.views import finished_rows
 
 

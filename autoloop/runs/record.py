@@ -10,14 +10,14 @@ from pathlib import Path
 
 from autoloop.agents.profiles import Profile
 from autoloop.core.model import Frozen
-from autoloop.core.run.events import VERSION, Event, RunStarted, from_line, known_kinds, to_line
+from autoloop.core.run.events import RUN_EVENTS, Event
 from autoloop.core.run.program import Program
 from autoloop.core.run.replay import replay
 from autoloop.core.run.state import RunState
 from autoloop.core.run.summary import Summary, summarise
 from autoloop.errors import AutoloopError
 from autoloop.journal.files import write_atomically
-from autoloop.journal.journal import Family, JournalFile, read_lines
+from autoloop.journal.journal import JournalFile, read_lines
 from autoloop.ports import Tier
 from autoloop.runs.directory import FORMAT, RunDirectory
 
@@ -58,9 +58,6 @@ def read_record(directory: RunDirectory) -> RunRecord:
 def write_record(directory: RunDirectory, record: RunRecord) -> None:
     """Save `run.json` when a run is created; it never changes after."""
     write_atomically(directory.path / "run.json", record.model_dump_json(indent=2) + "\n", durable=True)
-
-
-RUN_EVENTS = Family[Event](to_line, from_line, known_kinds, lambda e: isinstance(e, RunStarted) and e.version > VERSION)
 
 
 class FileJournal(JournalFile[Event, RunState]):

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from autoloop.core.suite.events import BenchEvent, BenchStarted
+from autoloop.core.suite.events import BENCH_EVENTS, BenchEvent, BenchStarted
 from autoloop.core.suite.state import BenchState, after, begun
 from autoloop.core.suite.tasks import TrialKey
 from autoloop.journal.locks import is_held
 from autoloop.journal.tail import Doing, Sight, Tail, read_state, taken
 from autoloop.suites.directory import BenchDirectory
-from autoloop.suites.record import BENCH_EVENTS
 
 
 class BenchFollower:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from autoloop.core.suite.events import VERSION, BenchEvent, BenchStarted, from_line, known_kinds, to_line
+from autoloop.core.suite.events import BENCH_EVENTS, BenchEvent
 from autoloop.core.suite.state import BenchState
-from autoloop.journal.journal import Family, JournalFile, read_lines
-
-
-def _is_newer(event: BenchEvent) -> bool:
-    return isinstance(event, BenchStarted) and event.version > VERSION
-
-
-BENCH_EVENTS = Family[BenchEvent](to_line, from_line, known_kinds, _is_newer, what="bench")
+from autoloop.journal.journal import JournalFile, read_lines
 
 
 class BenchJournal(JournalFile[BenchEvent, BenchState]):

@@ -23,14 +23,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from autoloop import api
-from autoloop.core.suite.events import BenchStop, Regraded, TrialEnded, WorkerReplaced, to_line
+from autoloop.core.suite.events import BENCH_EVENTS, BenchStop, Regraded, TrialEnded, WorkerReplaced, to_line
 from autoloop.errors import AutoloopError
 from autoloop.hud.hub import MOST_WAITING, Hub
 from autoloop.hud.messages import Message, message
 from autoloop.hud.server import ShownPage, address, is_loopback, listen, server_of, shown, why_refused
 from autoloop.journal.tail import Tail
 from autoloop.runs.record import FileJournal, read_events
-from autoloop.suites.record import BENCH_EVENTS, read_bench
+from autoloop.suites.record import read_bench
 from tests.real_run import Checkout
 from tests.suites.benches import key, result
 from tests.suites.live import going

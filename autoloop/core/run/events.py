@@ -5,11 +5,9 @@ A kind that this version does not know stops with a clear message, because a sta
 leaves something out is no state.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Literal
 
-from pydantic import Field, TypeAdapter
-
-from autoloop.core.model import Frozen
+from autoloop.core.event_lines import Family, JournalEvent
 from autoloop.core.run.calibration import Noise
 from autoloop.core.run.candidate import Candidate
 from autoloop.core.run.flags import Flag
@@ -25,11 +23,7 @@ BaselineWhy = Literal["calibration", "keep", "drift", "gap"]
 """Why a kept tree is measured again."""
 
 
-class _Event(Frozen):
-    at: float
-
-
-class RunStarted(_Event):
+class RunStarted(JournalEvent):
     """The first line: what the run is."""
 
     kind: Literal["run_started"] = "run_started"
@@ -42,27 +36,27 @@ class RunStarted(_Event):
     branch: str
 
 
-class RunResumed(_Event):
+class RunResumed(JournalEvent):
     """A process took the run up, the first one included."""
 
     kind: Literal["run_resumed"] = "run_resumed"
 
 
-class LimitsChanged(_Event):
+class LimitsChanged(JournalEvent):
     """A person changed limits while the run went, or as it was resumed; only what differs from the program."""
 
     kind: Literal["limits_changed"] = "limits_changed"
     limits: dict[str, int | float]
 
 
-class Guided(_Event):
+class Guided(JournalEvent):
     """The guidance that holds from the next experiment on; empty when it was withdrawn."""
 
     kind: Literal["guided"] = "guided"
     text: str
 
 
-class Waited(_Event):
+class Waited(JournalEvent):
     """The run paused for something outside it."""
 
     kind: Literal["waited"] = "waited"
@@ -70,7 +64,7 @@ class Waited(_Event):
     seconds: float
 
 
-class Disturbed(_Event):
+class Disturbed(JournalEvent):
     """Something outside spoiled a step, which is taken again: what came of it does not count."""
 
     kind: Literal["disturbed"] = "disturbed"
@@ -86,7 +80,7 @@ class Disturbed(_Event):
     """Whether the session is begun again, although it was journaled."""
 
 
-class ExperimentStarted(_Event):
+class ExperimentStarted(JournalEvent):
     """The agent is about to be told about `parent`."""
 
     kind: Literal["experiment_started"] = "experiment_started"
@@ -94,7 +88,7 @@ class ExperimentStarted(_Event):
     parent: str
 
 
-class SessionEnded(_Event):
+class SessionEnded(JournalEvent):
     """The agent's process is gone; its files have not been read yet."""
 
     kind: Literal["session_ended"] = "session_ended"
@@ -103,7 +97,7 @@ class SessionEnded(_Event):
     notes: Notes
 
 
-class Captured(_Event):
+class Captured(JournalEvent):
     """The candidate is committed and pinned."""
 
     kind: Literal["captured"] = "captured"
@@ -117,7 +111,7 @@ class Captured(_Event):
     """Signs of gaming in the diff."""
 
 
-class Sampled(_Event):
+class Sampled(JournalEvent):
     """One sample was taken: of the experiment in progress, or of the baseline between two."""
 
     kind: Literal["sampled"] = "sampled"
@@ -126,7 +120,7 @@ class Sampled(_Event):
     taken: Taken
 
 
-class Decided(_Event):
+class Decided(JournalEvent):
     """The verdict, written before the tree follows it: the commit point of an experiment."""
 
     kind: Literal["decided"] = "decided"
@@ -135,7 +129,7 @@ class Decided(_Event):
     description: str
 
 
-class Baselined(_Event):
+class Baselined(JournalEvent):
     """The kept tree was measured: calibration, after a keep, or for drift."""
 
     kind: Literal["baselined"] = "baselined"
@@ -148,7 +142,7 @@ class Baselined(_Event):
     detail: str = ""
 
 
-class VerificationStarted(_Event):
+class VerificationStarted(JournalEvent):
     """The original is about to be measured against the head."""
 
     kind: Literal["verification_started"] = "verification_started"
@@ -158,21 +152,21 @@ class VerificationStarted(_Event):
     """How many are wanted."""
 
 
-class Verified(_Event):
+class Verified(JournalEvent):
     """What original against head has shown."""
 
     kind: Literal["verified"] = "verified"
     verification: Verification
 
 
-class Continued(_Event):
+class Continued(JournalEvent):
     """A kept change got one more pair after the experiments had ended."""
 
     kind: Literal["continued"] = "continued"
     keep: Keep
 
 
-class RunStopped(_Event):
+class RunStopped(JournalEvent):
     """The run ended; resuming it goes on from here."""
 
     kind: Literal["run_stopped"] = "run_stopped"
@@ -199,19 +193,5 @@ Event = (
     | RunStopped
 )
 
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
-
-
-def to_line(event: Event) -> bytes:
-    """The event as one line of JSON, newline included."""
-    return event.model_dump_json(exclude_none=True).encode() + b"\n"
-
-
-def from_line(line: bytes) -> Event:
-    """The event on a line; ValueError when it is damaged or of an unknown kind."""
-    return _ADAPTER.validate_json(line)
-
-
-def known_kinds() -> frozenset[str]:
-    """The kinds of events that this version reads."""
-    return frozenset(kind.model_fields["kind"].default for kind in get_args(Event))
+RUN_EVENTS = Family[Event](Event, version=VERSION, what="run")
+to_line, from_line = RUN_EVENTS.to_line, RUN_EVENTS.from_line

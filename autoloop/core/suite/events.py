@@ -4,11 +4,9 @@ Each is frozen, tagged by `kind` and carries `at` in Unix seconds. Fields are ad
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, get_args
+from typing import Literal
 
-from pydantic import Field, TypeAdapter
-
-from autoloop.core.model import Frozen
+from autoloop.core.event_lines import Family, JournalEvent
 from autoloop.core.suite.plan import BenchPlan
 from autoloop.core.suite.tasks import TrialKey, TrialResult
 
@@ -29,11 +27,7 @@ class BenchStop(StrEnum):
     FAULT = "fault"
 
 
-class _Event(Frozen):
-    at: float
-
-
-class BenchStarted(_Event):
+class BenchStarted(JournalEvent):
     """The first line: what the bench is."""
 
     kind: Literal["bench_started"] = "bench_started"
@@ -47,14 +41,14 @@ class BenchStarted(_Event):
     plan: BenchPlan
 
 
-class BenchResumed(_Event):
+class BenchResumed(JournalEvent):
     """A process took the bench up, the first one included."""
 
     kind: Literal["bench_resumed"] = "bench_resumed"
     workers: int
 
 
-class TrialEnded(_Event):
+class TrialEnded(JournalEvent):
     """A trial came to something; an error is tried again."""
 
     kind: Literal["trial_ended"] = "trial_ended"
@@ -64,7 +58,7 @@ class TrialEnded(_Event):
     """Whether it was taken from stored results: then it cost nothing now."""
 
 
-class Regraded(_Event):
+class Regraded(JournalEvent):
     """A kept workspace was verified once more, and this is what counts from now on."""
 
     kind: Literal["regraded"] = "regraded"
@@ -72,7 +66,7 @@ class Regraded(_Event):
     result: TrialResult
 
 
-class WorkerReplaced(_Event):
+class WorkerReplaced(JournalEvent):
     """A worker was stuck or died; its trial is tried again."""
 
     kind: Literal["worker_replaced"] = "worker_replaced"
@@ -81,7 +75,7 @@ class WorkerReplaced(_Event):
     why: str
 
 
-class BenchWaited(_Event):
+class BenchWaited(JournalEvent):
     """The bench paused for something outside it."""
 
     kind: Literal["bench_waited"] = "bench_waited"
@@ -89,7 +83,7 @@ class BenchWaited(_Event):
     seconds: float
 
 
-class GroupCut(_Event):
+class GroupCut(JournalEvent):
     """The hours of a group are used up: no further trial of it is begun until a resume gives it more."""
 
     kind: Literal["group_cut"] = "group_cut"
@@ -98,7 +92,7 @@ class GroupCut(_Event):
     """Those that it had."""
 
 
-class BenchStopped(_Event):
+class BenchStopped(JournalEvent):
     """The process ended its work; a resume goes on from here."""
 
     kind: Literal["bench_stopped"] = "bench_stopped"
@@ -110,19 +104,5 @@ BenchEvent = (
     BenchStarted | BenchResumed | TrialEnded | Regraded | WorkerReplaced | BenchWaited | GroupCut | BenchStopped
 )
 
-_ADAPTER: TypeAdapter[BenchEvent] = TypeAdapter(Annotated[BenchEvent, Field(discriminator="kind")])
-
-
-def to_line(event: BenchEvent) -> bytes:
-    """The event as one line of JSON, newline included."""
-    return event.model_dump_json(exclude_none=True).encode() + b"\n"
-
-
-def from_line(line: bytes) -> BenchEvent:
-    """The event on a line; ValueError when it is damaged or of an unknown kind."""
-    return _ADAPTER.validate_json(line)
-
-
-def known_kinds() -> frozenset[str]:
-    """The kinds of events that this version reads."""
-    return frozenset(kind.model_fields["kind"].default for kind in get_args(BenchEvent))
+BENCH_EVENTS = Family[BenchEvent](BenchEvent, version=VERSION, what="bench")
+to_line, from_line = BENCH_EVENTS.to_line, BENCH_EVENTS.from_line

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -225,6 +226,23 @@ def test_a_rooms_docstring_names_its_modules() -> None:
 
 
 # One place for each thing
+
+
+STARTS = re.compile(
+    r"Popen|subprocess\.(Popen|run|call|check_call|check_output|getoutput|getstatusoutput)"
+    r"|os\.(fork|forkpty|posix_spawnp?|popen|system|spawn\w+|exec\w+)|pty\.\w+|multiprocessing\.\w+"
+    r"|asyncio\.create_subprocess_\w+|(futures\.)?ProcessPoolExecutor"
+)
+
+
+def test_processes_start_in_one_room() -> None:
+    """One room ends what it starts and knows what is no stray; a script that is run by its path has no rooms."""
+    for module, path in MODULES.items():
+        if room(module) != "process" and path.relative_to(PACKAGE).as_posix() not in BY_PATH:
+            calls = {ast.unparse(node.func) for node in ast.walk(tree(module)) if isinstance(node, ast.Call)}
+            taken = {name for name in named(module) if name.partition(".")[0] in ("subprocess", "os", "pty")}
+            starts = {name for name in calls | taken if STARTS.fullmatch(name)}
+            assert not starts, f"{module} starts processes: {starts}"
 
 
 def test_a_percentage_is_formatted_in_one_module() -> None:

@@ -11,13 +11,13 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoloop import process
 from autoloop.agents.chat.agent import ChatAgent
 from autoloop.agents.chat.configured import MODEL, OPENAI, endpoint
 from autoloop.agents.chat.service import AnswerCutShort, ServiceFailed, interruptible
@@ -116,17 +116,10 @@ def _at_home(path: Path, home: Path) -> str:
 
 def _version(path: str) -> str:
     try:
-        said = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.run([path, "--version"], cwd=Path.cwd(), env=os.environ, deadline=_VERSION_SECONDS)
+    except OSError:
         return ""
-    number = _NUMBER.search(said.stdout)
+    number = None if said.timed_out else _NUMBER.search(said.stdout)
     return number[0] if number else ""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from autoloop import process
 from autoloop.core.run.events import Event, from_line
 from autoloop.errors import AutoloopError
 from autoloop.runs.directory import RunDirectory
@@ -43,15 +44,13 @@ class Carried:
     def start(self, *options: str) -> str:
         """Start the verb `run` with these options; what a person would have typed."""
         words = ["run", self.slug, *options]
-        self._process = subprocess.Popen(
+        # In a session of its own: a Ctrl-C is this process's to hear; it ends the other one.
+        self._process = process.start(
             [sys.executable, "-m", "autoloop", "-C", str(self.root), *words],
             cwd=self.root,
             env=dict(self.environ),
-            stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=self._said,
-            # A Ctrl-C is this process's to hear; it ends the other one.
-            start_new_session=True,
         )
         return " ".join(["autoloop", *words])
 

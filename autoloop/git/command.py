@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from autoloop import process
 from autoloop.errors import AutoloopError
 from autoloop.process import absolute_paths, executable
 
@@ -56,18 +57,18 @@ class Git:
     def start(self, *arguments: str, stdin: bytes | None = None) -> "Running":
         """Start a command and do something else meanwhile."""
         try:
-            process = subprocess.Popen(
+            running = process.start(
                 [git_program(), *self.options, *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                process_group=0,  # a Ctrl-C is the loop's to heed; git would die of it
+                own_session=False,  # a group of its own: a Ctrl-C is the loop's to heed; git would die of it
             )
         except OSError as error:
             raise GitFailed(f"git cannot be started in {self.folder}: {error.strerror}") from error
-        return Running(process, arguments[0], stdin)
+        return Running(running, arguments[0], stdin)
 
     def text(self, *arguments: str, accept: Collection[int] = (0,)) -> str:
         """One line of standard output, as a path or a name."""

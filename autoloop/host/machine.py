@@ -5,14 +5,15 @@ The clock is read once a process and goes on evenly from there: a step of the sy
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
+from autoloop import process
 from autoloop.core.run.disturbance import Conditions
 from autoloop.core.run.program import Limits
 from autoloop.host.standstill import steadily
@@ -103,13 +104,7 @@ def awake() -> Iterator[None]:
     if command is None:
         yield
         return
-    guard = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    guard = process.start(command, stdin=PIPE)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from autoloop import process
 from autoloop.core.run.state import RunState
 from autoloop.errors import AutoloopError
 from autoloop.git.caches import AGENT, BUILD, PREPARE, mark
@@ -114,15 +115,13 @@ def _loopback(sampler: SlotSampler) -> Iterator[None]:
 def _call_services(sampler: SlotSampler, root: Path, verb: str) -> None:
     limit = sampler.program.measuring.build_timeout
     with tempfile.TemporaryFile() as output:
-        # Not through `process`, which would kill what the script leaves running.
-        job = subprocess.Popen(
+        # Not by `process.run`, which would kill what the script leaves running.
+        job = process.start(
             [*sampler.loopback, "bash", sampler.sealed.directory / "services.sh", verb],
             cwd=root,
             env=sampler.scripts.environment(root),
-            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
         )
         try:
             code = job.wait(limit / 1000 if limit else None)

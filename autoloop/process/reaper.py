@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
 
 from autoloop.process import proctable
 from autoloop.process.proctable import Process
@@ -31,7 +32,10 @@ PATIENCE = 10.0
 
 _lock = threading.Lock()
 _live: set["Child"] = set()
+_started: WeakSet[subprocess.Popen[bytes]] = WeakSet()
+"""Processes that their starters end: no command's strays, for as long as they run."""
 _detached: list[subprocess.Popen[bytes]] = []
+"""Processes that shall outlive this one; nobody else waits for them."""
 
 
 class Child:
@@ -133,6 +137,7 @@ class Child:
             return []
         with _lock:
             known = {child.pid for child in _live} | {job.pid for job in _detached if job.poll() is None}
+            known |= {job.pid for job in _started if job.returncode is None}
             orphans = [orphan for pid in proctable.children() if pid not in known and (orphan := proctable.look(pid))]
             return [orphan for orphan in orphans if self._owns(orphan)]
 
@@ -148,19 +153,39 @@ class Child:
         return alone and orphan.session != os.getsid(0) and orphan.started >= self.since
 
 
-def start_detached(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: IO[bytes]) -> int:
-    """Start what shall outlive this process and is no command's stray, in a session of its own; its pid."""
-    with _lock:
+def start(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+    own_session: bool = True,
+) -> subprocess.Popen[bytes]:
+    """Start a process that the caller ends and waits for, and that no command takes for its stray.
+
+    A Ctrl-C reaches this program alone: the process has a session of its own, or else a process group.
+    """
+    with _lock:  # held until the process is known: a command that ends meanwhile would kill it
         job = subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=own_session,
+            process_group=None if own_session else 0,
         )
-        _detached.append(job)
+        _started.add(job)
+    return job
+
+
+def start_detached(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str], output: IO[bytes]) -> int:
+    """Start what shall outlive this process and is no command's stray, in a session of its own; its pid."""
+    job = start(argv, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
+    _detached.append(job)
     return job.pid
 
 
@@ -235,6 +260,7 @@ def _start_afresh() -> None:
     global _lock
     _lock = threading.Lock()
     _live.clear()
+    _started.clear()
     _detached.clear()
 
 

@@ -6,13 +6,13 @@ Making a program and carrying a run.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoloop import process
 from autoloop.agents.knobs import check
 from autoloop.agents.make import make_agent
 from autoloop.agents.probe import first_usable
@@ -161,12 +161,6 @@ def detach(
         raise
     resuming = ["run", directory.slug, "--resume", "--run", directory.run_id]
     with (directory.path / "run.log").open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "autoloop", "-C", str(repository.root), *resuming],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=dict(environ),
-        )
+        command = [sys.executable, "-m", "autoloop", "-C", str(repository.root), *resuming]
+        process.start_detached(command, env=environ, output=log)
     return directory.run_id

@@ -5,11 +5,12 @@ process has to hold it, and none can be left over.
 """
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
+from autoloop import process
 from autoloop.errors import AutoloopError
 from autoloop.process import executable
 from autoloop.sandbox.bwrap import PROGRAM, user_words
@@ -42,12 +43,11 @@ def _required(name: str, package: str) -> str:
 def _opened(bwrap: str) -> dict[str, int]:
     """The namespaces of a command that has a network of its own, which outlive it once they are open."""
     words = [bwrap, "--unshare-user", *user_words(), "--unshare-net", "--dev-bind", "/", "/", "sh", "-c", _TOLD]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as job:
+    with process.start(words, stdin=PIPE, stdout=PIPE, stderr=PIPE) as job:
         assert job.stdout and job.stderr
-        told = job.stdout.readline().strip()
+        told = job.stdout.readline().decode().strip()
         if not told:
-            raise _impossible(job.stderr.read().strip() or "no network of its own")
+            raise _impossible(job.stderr.read().decode(errors="replace").strip() or "no network of its own")
         return {kind: os.open(Path("/proc", told, "ns", kind), os.O_RDONLY) for kind in _HELD}
 
 
@@ -59,8 +59,8 @@ def _entering(nsenter: str, files: dict[str, int]) -> tuple[str, ...]:
     as_user = (nsenter, f"--user={own}/{files['user']}", f"--net={own}/{files['net']}", "--preserve-credentials", "--")
     said = ""
     for words in (plain, as_user) if os.geteuid() == 0 else (as_user,):
-        done = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        done = process.run([*words, "true"], cwd=Path("/"), env=os.environ)
+        if done.ok:
             return words
         said = done.stderr.strip()
     raise _impossible(said)

@@ -115,14 +115,13 @@ class Pool:
                 worker.heard += late
 
     def _start(self, number: int) -> None:
-        popen = subprocess.Popen(
+        popen = process.start(  # in a session of its own: a Ctrl-C is for the one that hands out
             self.command,
             cwd=self.cwd,
             env={**self.env, process.RUN: self._mark(number)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for the one that hands out
         )
         worker = self._workers[number] = _Worker(popen, time.monotonic())
         for listen in (self._listen, self._listen_to_errors):

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from autoloop.process import Finished, absolute_paths, executable, run, start_detached, sweep_run
+from autoloop.process import Finished, absolute_paths, executable, run, start, start_detached, sweep_run
 from autoloop.process.reaper import Child
 
 SOON = 30.0
@@ -263,6 +263,47 @@ def test_processes_started_by_other_means_are_left_alone(shell: Shell) -> None:
     assert quick.wait() == 7, "its exit code was not taken away"
     bystander.kill()
     bystander.wait()
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+def test_what_its_starter_ends_is_left_alone_by_commands(shell: Shell, own_session: bool) -> None:
+    thread = threading.Thread(target=lambda: shell("touch begun; until [ -e end ]; do sleep 0.02; done"))
+    thread.start()
+    shell.wait_for_file("begun")
+    options: dict[str, Any] = {"cwd": shell.home, "env": shell.env, "own_session": own_session}
+    lasting = start(["bash", "-c", "exec -a $TAG sleep 60"], **options)
+    quick = start(["bash", "-c", "exit 7"], **options)
+    assert [os.getpgid(lasting.pid), os.getsid(lasting.pid) == lasting.pid] == [lasting.pid, own_session]
+    shell.wait_for()
+    (shell.home / "end").touch()
+    thread.join()
+    shell("true")
+    assert shell.alive() == [lasting.pid]
+    assert quick.wait() == 7, "its exit code was not taken away"
+    lasting.kill()
+    assert lasting.wait() == -signal.SIGKILL
+    shell("true")
+
+
+def test_no_command_that_ends_meanwhile_takes_a_process_for_its_own(shell: Shell) -> None:
+    codes: list[int] = []
+
+    def work() -> None:
+        for _ in range(40):
+            codes.append(start(["bash", "-c", "exit 7"], cwd=shell.home, env=shell.env).wait())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        assert shell("true").strays == 0
+    assert codes == [7] * 40
+
+
+def test_a_starter_talks_to_its_process_through_pipes(shell: Shell) -> None:
+    words = ["bash", "-c", "read -r line; echo $line; echo $TAG >&2"]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    output, errors = start(words, cwd=shell.home, env=shell.env, **pipes).communicate(b"said\n")
+    assert (output, errors) == (b"said\n", f"{shell.tag}\n".encode())
 
 
 def test_what_is_started_detached_outlives_commands(shell: Shell) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from autoloop.agents.prices import Price
-from autoloop.agents.registry import AGENTS, ALIASES, DOTTED
+from autoloop.agents.registry import AGENTS, ALIASES
+from autoloop.config.classes import DOTTED
 from autoloop.config.dotenv import variables
 from autoloop.config.fields import did_you_mean, quoted, read_values, refuse_unknown, validated
 from autoloop.config.places import FILE

@@ -3,8 +3,7 @@
 Importing this module imports no agent; each is loaded when it is asked for.
 """
 
-from importlib import import_module
-
+from autoloop.config.classes import DOTTED, load_class
 from autoloop.config.fields import did_you_mean, quoted
 from autoloop.errors import AutoloopError
 
@@ -23,26 +22,14 @@ ALIASES = {"claude-code": "claude"}
 """Other names that people know an agent by."""
 OWN_CALLS = ("anthropic", "openai", "ollama")
 """Agents whose calls of a model are made here, so that each can wait for its turn."""
-DOTTED = "package.module:Class"
 
 
 def agent_class(name: str) -> type:
     """The class behind a short name or a dotted path; it has a `run` as `ports.Agent` describes it."""
     name = ALIASES.get(name, name)
-    path = AGENTS.get(name, name)
-    module, colon, attribute = path.partition(":")
-    if not colon:
+    if name not in AGENTS and ":" not in name:
         raise AutoloopError(
             f"unknown agent {quoted(name)}{did_you_mean(name, AGENTS)}",
             f"There are: {', '.join(AGENTS)}, or a class of your own as {DOTTED}.",
         )
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise AutoloopError(
-            f"agent {quoted(name)} cannot be imported: {error}",
-            f"Write it as {DOTTED}, and install it where autoloop is installed, or name its directory in PYTHONPATH.",
-        ) from error
-    if not isinstance(found, type) or not callable(getattr(found, "run", None)):
-        raise AutoloopError(f"agent {quoted(name)} is not a class with a method run(task, on_progress)")
-    return found
+    return load_class(name, AGENTS, kind="agent", signature="run(task, on_progress)")

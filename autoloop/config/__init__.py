@@ -2,6 +2,7 @@
 
 - `programs`: finding and loading a program
 - `fields`: reading settings strictly into a model
+- `classes`: classes by a short name, or as `package.module:Class`
 - `dotenv`: variables of the repository's `.env`
 - `prompts`: text files that ship with the package
 - `places`: the cache directory and the user's settings

@@ -7,9 +7,9 @@ suite is read.
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
+from autoloop.config.classes import load_class
 from autoloop.config.fields import quoted
 from autoloop.errors import AutoloopError
 from autoloop.ports import Suite, TaskSource
@@ -45,17 +45,7 @@ def load_suite(path: Path, environ: Mapping[str, str] = os.environ) -> Suite:
 
 def source_class(name: str) -> type[TaskSource]:
     """The class behind a format's name or a dotted path `package.module:Class`."""
-    module, _, attribute = SOURCES.get(name, name).partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise AutoloopError(
-            f"the source of tasks {quoted(name)} cannot be imported: {error}",
-            f"Write it as {DOTTED}, and install it where autoloop is installed, or name its directory in PYTHONPATH.",
-        ) from error
-    if not isinstance(found, type) or not callable(getattr(found, "load", None)):
-        raise AutoloopError(f"the source of tasks {quoted(name)} is not a class with a method load(path)")
-    return found
+    return load_class(name, SOURCES, kind="the source of tasks", signature="load(path)", written=DOTTED)
 
 
 def _built_in(name: str, environ: Mapping[str, str]) -> TaskSource:

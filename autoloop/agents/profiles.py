@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, create_model
 
 from autoloop.agents.prices import Price
 from autoloop.agents.registry import AGENTS, ALIASES
@@ -31,20 +31,39 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-class ProfileTable(Frozen):
-    """A table `[profiles.NAME]` of one `autoloop.toml`."""
+class Profile(Frozen):
+    """A named choice of agent, model, prompt and options. What has a description can stand in `[profiles.NAME]`."""
 
-    agent: Text | None = Field(None, description=f"{', '.join(AGENTS)}, or {DOTTED}")
-    command: Text | None = Field(None, description="a command line for the shell, as a text")
-    model: Text | None = Field(None, description="a model's name, as a text")
-    effort: Text | None = Field(None, description="a text")
-    script: Text | None = Field(None, description="the path of a script, as a text")
-    fallback: Text | None = Field(None, description="another profile's name, as a text")
-    prompt: Text | None = Field(None, description="the path of a prompt, as a text")
-    env: tuple[str, ...] | None = Field(None, description="a list of names of variables; their values stand in .env")
-    home: tuple[Text, ...] | None = Field(None, description="a list of paths in the home directory")
-    reads: tuple[Text, ...] | None = Field(None, description="a list of paths from the repository's root")
-    options: dict[str, Any] | None = Field(None, description="a table")
+    name: str
+    agent: str = Field(description=f"{', '.join(AGENTS)}, or {DOTTED}")
+    command: str = Field("", description="a command line for the shell, as a text")
+    model: str = Field("", description="a model's name, as a text")
+    effort: str = Field("", description="a text")
+    script: str = Field("", description="the path of a script, as a text")
+    """The path of a script, from the repository's root."""
+    fallback: str = Field("", description="another profile's name, as a text")
+    """The profile that takes over when the agent cannot be reached."""
+    prompt: str = Field("", description="the path of a prompt, as a text")
+    """The path of a prompt, from the repository's root."""
+    env: tuple[str, ...] = Field((), description="a list of names of variables; their values stand in .env")
+    """Names of variables that the agent needs; their values come from the environment or `.env`."""
+    home: tuple[Text, ...] = Field((), description="a list of paths in the home directory")
+    """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
+    reads: tuple[Text, ...] = Field((), description="a list of paths from the repository's root")
+    """Paths of the checkout that the agent finds in the trials of a bench; in a run its tree has them."""
+    options: dict[str, Any] = Field({}, description="a table")
+    """Keyword arguments of an agent class of the user's own."""
+    prices: dict[str, Price] = {}
+    """The user's own prices of models."""
+
+
+_WRITTEN: dict[str, Any] = {
+    name: (Text if field.annotation is str else field.annotation, Field(None, description=field.description))
+    for name, field in Profile.model_fields.items()
+    if field.description
+}
+ProfileTable: type[Frozen] = create_model("ProfileTable", __base__=Frozen, **_WRITTEN)
+"""`[profiles.NAME]` as one file has it: any of its fields, and no text that is empty."""
 
 
 class SettingsTable(Frozen):
@@ -54,35 +73,10 @@ class SettingsTable(Frozen):
     sandbox: Literal["auto", "bwrap", "landlock", "none"] | None = Field(
         None, description='"auto", "bwrap", "landlock" or "none"'
     )
-    profiles: dict[str, ProfileTable] = Field({}, description="tables [profiles.NAME]")
+    profiles: dict[str, dict[str, Any]] = Field({}, description="tables [profiles.NAME]")
+    """The fields that each has."""
     prices: dict[str, Price] | None = Field(None, description="tables [prices.MODEL], dollars for a million tokens")
     notify: tuple[Text, ...] | None = Field(None, description='a list of ways to tell people, such as ["desktop"]')
-
-
-class Profile(Frozen):
-    """A named choice of agent, model, prompt and options."""
-
-    name: str
-    agent: str
-    command: str = ""
-    model: str = ""
-    effort: str = ""
-    script: str = ""
-    """The path of a script, from the repository's root."""
-    fallback: str = ""
-    """The profile that takes over when the agent cannot be reached."""
-    prompt: str = ""
-    """The path of a prompt, from the repository's root."""
-    env: tuple[str, ...] = ()
-    """Names of variables that the agent needs; their values come from the environment or `.env`."""
-    home: tuple[str, ...] = ()
-    """Parts of the user's home that the agent may write, such as the settings and the sign-in of a client."""
-    reads: tuple[str, ...] = ()
-    """Paths of the checkout that the agent finds in the trials of a bench; in a run its tree has them."""
-    options: dict[str, Any] = {}
-    """Keyword arguments of an agent class of the user's own."""
-    prices: dict[str, Price] = {}
-    """The user's own prices of models."""
 
 
 class Settings(Frozen):
@@ -174,21 +168,25 @@ def _read(path: Path, source: str) -> SettingsTable:
         return SettingsTable()
     values = read_values(path, source)
     refuse_unknown(values, SettingsTable.model_fields, source)
-    profiles = values.get("profiles")
-    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
-        where = f"{source}: profiles.{name}"
-        if not isinstance(profile, dict):
-            raise AutoloopError(f"{where} is {quoted(profile)}; allowed: a table [profiles.{name}]")
-        refuse_unknown(profile, ProfileTable.model_fields, where)
-        _refuse_secrets(profile.get("env", []), where)
-        validated(ProfileTable, profile, where)
+    if isinstance(profiles := values.get("profiles"), dict):
+        values = {**values, "profiles": {name: _fields(name, profile, source) for name, profile in profiles.items()}}
     return validated(SettingsTable, values, source)
+
+
+def _fields(name: str, profile: object, source: str) -> dict[str, Any]:
+    """What one file says of a profile."""
+    where = f"{source}: profiles.{name}"
+    if not isinstance(profile, dict):
+        raise AutoloopError(f"{where} is {quoted(profile)}; allowed: a table [profiles.{name}]")
+    refuse_unknown(profile, ProfileTable.model_fields, where)
+    _refuse_secrets(profile.get("env", []), where)
+    return validated(ProfileTable, profile, where).model_dump(exclude_unset=True)
 
 
 def _refuse_secrets(env: object, where: str) -> None:
     """Where a value stands instead of a name it may be a password, so it is not repeated."""
     if not isinstance(env, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in env):
-        allowed = ProfileTable.model_fields["env"].description
+        allowed = Profile.model_fields["env"].description
         raise AutoloopError(f"{where}: env holds something else than names; allowed: {allowed}")
 
 
@@ -202,11 +200,11 @@ def _merged_profiles(tables: Iterable[SettingsTable]) -> dict[str, Profile]:
     """Later tables add to the profiles of earlier ones, and override them field by field."""
     merged: dict[str, dict[str, Any]] = {}
     for table in tables:
-        for name, profile in table.profiles.items():
-            merged.setdefault(name, {"name": name}).update(profile.model_dump(exclude_none=True))
+        for name, said in table.profiles.items():
+            merged.setdefault(name, {"name": name}).update(said)
     for name, fields in merged.items():
         if "agent" not in fields:
-            allowed = ProfileTable.model_fields["agent"].description
+            allowed = Profile.model_fields["agent"].description
             raise AutoloopError(f"{FILE}: profiles.{name}.agent is missing; needed: {allowed}")
     return {name: Profile(**fields) for name, fields in merged.items()}
 

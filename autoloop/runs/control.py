@@ -117,7 +117,7 @@ def stop(path: Path, name: str | None = None, *, now: bool = False) -> str:
 
     directory = find_run(root_of(path), name)
     if not is_alive(directory):
-        raise AutoloopError(f"run {directory.run_id} is not going", "See `autoloop status`.")
+        raise AutoloopError(f"run {directory.run_id} is not running", "See `autoloop status`.")
     ask(directory, stop="now" if now else "after")
     return directory.run_id
 

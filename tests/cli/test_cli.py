@@ -368,7 +368,7 @@ def test_a_detached_run_is_alive_until_it_is_told_to_stop(place: Place) -> None:
     place.type("stop", "--now")
     stopped = wait_for(place, "alive", False)
     assert stopped["stop_reason"] == "aborted"
-    assert "is not going" in place.refusal("stop")
+    assert "is not running" in place.refusal("stop")
     assert "\x1b" not in (Path(str(stopped["path"])) / "run.log").read_text()
 
 

@@ -283,6 +283,15 @@ def test_prompts_are_files() -> None:
                 assert "You are " not in node.value[:40], f"a prompt inside {module}"
 
 
+def test_a_pass_rate_is_divided_in_one_place() -> None:
+    for module in MODULES:
+        if module != "autoloop.core.evidence.trials":
+            for node in ast.walk(tree(module)):
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                    divided = set(re.findall(r"\w+", ast.unparse(node.left)))
+                    assert not divided & {"passed", "PASS"}, f"{module}: {ast.unparse(node)}"
+
+
 def test_the_exported_names_are_there_and_are_what_they_say() -> None:
     for name in autoloop.__all__:
         assert getattr(autoloop, name).__name__ == name

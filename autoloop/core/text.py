@@ -19,6 +19,11 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
+def share(part: int, whole: int) -> float | None:
+    """The fraction that a part is of a whole; None where the whole is nothing."""
+    return part / whole if whole else None
+
+
 def percent(fraction: float | None, form: str = ".3g") -> str:
     """A fraction as `3.14 %`, empty for none. `form` formats the number: `.1f` for rates, `+.3g` signed."""
     return "" if fraction is None else f"{100 * fraction:{form}} %"

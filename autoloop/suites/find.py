@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from autoloop.core.text import share
 from autoloop.journal.locks import is_held
 from autoloop.suites.directory import JOURNAL, BenchDirectory
 
@@ -57,7 +58,7 @@ _TOLD = ("bench_id", "suite", "stop_reason", "stop_detail", "eta_seconds", "cost
 def _arm(arm: dict[str, Any]) -> dict[str, Any]:
     passed, of = (arm["rate"][name] for name in ("passed", "of"))
     facts = {name: arm[name] for name in ("arm", "profile", "done", "planned")}
-    return {**facts, "pass_rate": passed / of if of else None}
+    return {**facts, "pass_rate": share(passed, of)}
 
 
 def is_carried(bench: BenchDirectory) -> bool:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SAMPLE_DIR = "AUTOLOOP_SAMPLE_DIR"
 """Set where a bench is the measurement of a loop: what lies there outlives a kill of the same sample."""
-ORACLE, NOP = "oracle", "nop"
 
 
 @dataclass(frozen=True)
@@ -189,6 +188,7 @@ def check_suite(
     path: Path, options: BenchOptions, followed: Followed, *, environ: Mapping[str, str] = os.environ
 ) -> SuiteCheck:
     """Test a suite by itself: its solutions must pass every task, and doing nothing must pass none."""
+    from autoloop.core.suite.plan import NOP, ORACLE
     from autoloop.core.suite.suite_check import unsupported_tasks, wrong_tasks
 
     chosen = replace(options, arms=(ORACLE, NOP), fields={**options.fields, "iterations": 1, "attempts": 1})

@@ -23,7 +23,8 @@ from autoloop.config.fields import quoted
 from autoloop.config.places import user_config
 from autoloop.config.prompts import prompt
 from autoloop.core.suite import grading
-from autoloop.core.suite.grading import NOP, ORACLE, HostAbilities, TrialJudgement
+from autoloop.core.suite.grading import HostAbilities, TrialJudgement
+from autoloop.core.suite.plan import NOP, ORACLE
 from autoloop.core.suite.tasks import Outcome, Step, TrialOrder, TrialResult
 from autoloop.errors import AutoloopError, as_fixable, is_full
 from autoloop.ports import Agent, Network, Progress, Sandbox, Tier

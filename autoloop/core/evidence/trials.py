@@ -31,6 +31,7 @@ import numpy as np
 
 from autoloop.core.evidence.noise import Floats
 from autoloop.core.model import Frozen
+from autoloop.core.text import share
 
 _STAKES = (np.arange(256) + 0.5) / 256
 """The grid over which stakes are averaged; near enough to the integral up to some ten thousand gains."""
@@ -81,7 +82,7 @@ class Rate(Frozen):
     @property
     def value(self) -> float | None:
         """The rate; None while nothing was counted."""
-        return self.passed / self.of if self.of else None
+        return share(self.passed, self.of)
 
 
 def wilson(passed: float, of: float, z: float = _Z95) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import chain
 
 from autoloop.core.evidence.comparison import Difference
+from autoloop.core.evidence.trials import Rate
 from autoloop.core.model import Frozen
 from autoloop.core.suite.contrast import Contrast, Results, contrast, difference_of, rounded
 from autoloop.core.suite.failures import TURNS, Consistency, FailureMode, TaskRecord, failure_modes, task_records
@@ -210,7 +211,7 @@ def _flaky(facts: ArmFacts) -> Iterator[Advice]:
     flaky.sort(key=lambda record: (record.rate.passed - record.rate.of, record.task))
     missed = sum(record.rate.of - record.rate.passed for record in flaky)
     shown = listed([f"{record.task} {record.rate.passed} of {record.rate.of}" for record in flaky])
-    now, then = facts.passed / facts.counted, (facts.passed + missed) / facts.counted
+    now, then = (Rate.of_counts(passed, facts.counted).value for passed in (facts.passed, facts.passed + missed))
     text = (
         f"{_tasks(flaky)} sometimes pass: {shown}. Were it always, the pass rate would be {percent(then)} "
         f"instead of {percent(now)}"

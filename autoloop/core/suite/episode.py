@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
+from autoloop.core.evidence.trials import Rate
 from autoloop.core.model import Frozen
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.tally import mean_known, total_cost
@@ -121,7 +122,7 @@ def _summary(results: Mapping[TrialKey, TrialResult]) -> EpisodeSummary:
         failed=outcomes[Outcome.FAIL],
         timeout=outcomes[Outcome.TIMEOUT],
         error=outcomes[Outcome.ERROR],
-        passRate=outcomes[Outcome.PASS] / len(counting) if counting else None,
+        passRate=Rate.of_counts(outcomes[Outcome.PASS], len(counting)).value,
         avgTurns=mean_known(result.turns for result in counting),
         avgTokens=mean_known(result.tokens for result in counting),
         totalDurationMs=round(1000 * sum(result.seconds for result in results.values())),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoloop.core.session import SessionFailure
+from autoloop.core.suite.plan import ORACLE
 from autoloop.core.suite.tasks import Expectation, Outcome, Step, SuiteTask, TrialOrder
 from autoloop.core.text import counted, listed
 
@@ -209,8 +210,6 @@ def unless_told(judgement: TrialJudgement, told: bool) -> TrialJudgement:
     return TrialJudgement(Outcome.ERROR, None, "interrupted", said)
 
 
-ORACLE, NOP = "oracle", "nop"
-"""Profiles that only a bench knows."""
 _OF_THE_SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin")
 """No directory of these can be a workspace: the commands of a trial run from them."""
 _ROOTLESS = "it names absolute paths"

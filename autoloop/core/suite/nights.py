@@ -152,7 +152,7 @@ def _series(name: str, dated: Sequence[_Dated]) -> TrendSeries:
         Point(label=label, at=at, rate=_rate(cases[task] for task in common)) for label, at, cases in dated if common
     ]
     kept = [point for point in kept if point.rate.of]
-    trend = trend_of([point.rate.passed / point.rate.of for point in kept])
+    trend = trend_of([point.rate.value or 0.0 for point in kept])
     return TrendSeries(name=name, tasks=len(common - {""}), points=tuple(kept), trend=trend)
 
 

@@ -17,7 +17,8 @@ from autoloop.core.seeds import seed_for
 from autoloop.core.suite.tasks import Containers, Seconds, SuiteTask, TrialKey, TrialOrder
 
 Count = Annotated[int, Field(ge=1)]
-BUILT_IN = ("oracle", "nop")
+ORACLE, NOP = "oracle", "nop"
+BUILT_IN = (ORACLE, NOP)
 """Profiles that every bench knows, and that call no model."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from autoloop.core.evidence.trials import Rate
 from autoloop.core.model import Frozen
 from autoloop.core.suite.plan import ArmPlan
 from autoloop.core.suite.state import BenchState, CutShort
@@ -86,7 +87,7 @@ def metrics_line(state: BenchState, arm: str) -> dict[str, Any]:
     counted = sum(outcome.counts for outcome in outcomes)
     taken = [result for key, result in results.items() if key not in state.reused]
     return {
-        "pass_rate": outcomes.count(Outcome.PASS) / counted if counted else None,
+        "pass_rate": Rate.of_counts(outcomes.count(Outcome.PASS), counted).value,
         "passed": outcomes.count(Outcome.PASS),
         "failed": outcomes.count(Outcome.FAIL),
         "timeout": outcomes.count(Outcome.TIMEOUT),

@@ -4,12 +4,10 @@ What goes is moved aside in one step, under the locks of whoever would use it, a
 the middle leaves a run with its trees or without, never with half of them, and a resume makes what is missing.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from autoloop import process
 from autoloop.cleanup import survey
@@ -31,6 +29,7 @@ from autoloop.git.refs import Refs
 from autoloop.git.repository import find
 from autoloop.git.walk import is_real_folder
 from autoloop.journal.files import half_written
+from autoloop.journal.locks import locked
 from autoloop.runs.create import has_ended
 from autoloop.runs.directory import RunDirectory
 from autoloop.runs.find import RUNS
@@ -179,18 +178,9 @@ class _Cleaning:
                 self.cleaned.branches.append(f"{self.entry.branch} {self.entry.tip}")
 
 
-@contextmanager
-def _unused(path: Path) -> Iterator[None]:
+def _unused(path: Path) -> AbstractContextManager[None]:
     """Hold the lock of a run or a bench, so that nobody takes it up meanwhile."""
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise TakenUpError from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return locked(path, TakenUpError(), patience=0.0)
 
 
 def _common_dir(root: str) -> Path | None:

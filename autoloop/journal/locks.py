@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from autoloop.errors import AutoloopError
-
 
 def is_held(lock: Path) -> bool:
     """Whether a process holds a lock."""
@@ -22,15 +20,20 @@ def is_held(lock: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path, held_by_another: str, hint: str) -> Iterator[None]:
-    """Hold a lock; AutoloopError with these words where another process has it for longer than a second."""
+def locked(path: Path, refusal: Exception | None = None, patience: float = 1.0) -> Iterator[None]:
+    """Hold a lock; raise `refusal` where another process has it for longer than `patience`, in seconds.
+
+    Without a refusal it is waited for as long as it takes.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=1)
+    lock = FileLock(path, timeout=patience if refusal else -1)
     try:
         lock.acquire()
     except Timeout:
-        raise AutoloopError(held_by_another, hint) from None
+        if refusal is None:
+            raise
+        raise refusal from None
     try:
         yield
     finally:

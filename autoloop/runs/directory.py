@@ -132,13 +132,16 @@ def held(directory: RunDirectory) -> Iterator[None]:
     with (
         locked(
             directory.lock,
-            f"run {directory.run_id} is held by another process",
-            f"See `autoloop status {directory.run_id}`.",
+            AutoloopError(
+                f"run {directory.run_id} is held by another process", f"See `autoloop status {directory.run_id}`."
+            ),
         ),
         locked(
             directory.path.parent / "run.lock",
-            f"another run of {slug} is already running",
-            f"Watch it with `autoloop status {slug}`, end it with `autoloop stop {slug}`.",
+            AutoloopError(
+                f"another run of {slug} is already running",
+                f"Watch it with `autoloop status {slug}`, end it with `autoloop stop {slug}`.",
+            ),
         ),
     ):
         yield

@@ -8,14 +8,14 @@ The journal of a bench.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoloop.errors import AutoloopError
 from autoloop.journal.files import write_atomically
+from autoloop.journal.locks import locked
 
 if TYPE_CHECKING:
     from autoloop.core.suite.plan import BenchPlan
@@ -100,21 +100,10 @@ class BenchDirectory:
         """Save `config.json` when a bench is created."""
         write_atomically(self.config, json.dumps(config, indent=2) + "\n", durable=True)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Hold the bench; the lock dies with this process."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.lock, timeout=1)
-        try:
-            lock.acquire()
-        except Timeout:
-            said = f"the bench in {self.path} is held by another process"
-            raise AutoloopError(said, "Watch it with `autoloop hud`, or wait for it.") from None
-        try:
-            yield
-        finally:
-            lock.release()
+        said = f"the bench in {self.path} is held by another process"
+        return locked(self.lock, AutoloopError(said, "Watch it with `autoloop hud`, or wait for it."))
 
 
 def run_id(key: TrialKey, plan: BenchPlan) -> str:

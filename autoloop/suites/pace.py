@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.core.suite.pausing import Pace
+from autoloop.journal.locks import locked
 
 NAME = "pace.json"
 _SLICE = 0.1
@@ -41,11 +42,9 @@ class SharedPace:
         return self._take(1)
 
     def _take(self, calls: int) -> float:
-        from filelock import FileLock
-
         if self.per_minute is None:
             return time.monotonic()
-        with FileLock(self.path.with_suffix(".lock")):
+        with locked(self.path.with_suffix(".lock")):
             pace, now = self._read(self.per_minute), time.monotonic()
             at = now + pace.wait(now)
             pace.charge(calls, now)

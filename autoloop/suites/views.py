@@ -21,6 +21,7 @@ from autoloop.core.suite.summary_text import iteration_text, summary_text
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 from autoloop.errors import NoRoom
 from autoloop.journal.files import append_text, write_atomically
+from autoloop.journal.locks import locked
 from autoloop.suites.directory import BenchDirectory, run_id
 
 _SHARE = 0.03
@@ -141,10 +142,8 @@ class BenchViews:
 
     def _add_episode(self, found: EpisodeRecord) -> None:
         """Add an episode to the file that all benches share: once, whatever was killed in between, and as it is now."""
-        from filelock import FileLock
-
         path, line = self._directory.shared_episodes, found.to_line().decode()
-        with FileLock(f"{path}.lock"):
+        with locked(path.with_name(f"{path.name}.lock")):
             known = path.read_text(errors="replace") if path.exists() else ""
             lines = known.splitlines(keepends=True)
             place = next((number for number, one in enumerate(lines) if f'"id":"{found.id}"' in one), None)

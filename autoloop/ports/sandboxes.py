@@ -50,7 +50,7 @@ class Cell:
     """Whether its processes may trace each other. What measures must be safe from what it starts."""
     at: Path | None = None
     """Where the tree stands; None for the checkout's own path. Like the next two it takes the tier `bwrap`."""
-    ground: Path | None = None
+    rootfs: Path | None = None
     """A directory that takes the place of `/`: what a command makes there lasts. All that `/` has is mounted in it."""
     mounts: tuple[Mount, ...] = ()
     user: str = ""

@@ -44,10 +44,10 @@ class BwrapSandbox:
         if cell.at not in (None, self.places.root):
             return _moved(self.places, cell.at, self.own_proc).enter(cell)
         seen = _Seen(self.places.root, cell)
-        opened = () if cell.ground is None else rootfs.opened(self._targets(cell), self.places.hidden)
+        opened = () if cell.rootfs is None else rootfs.opened(self._targets(cell), self.places.hidden)
         filtering = () if cell.tracing else _filtering(os.getpid())
         mounts = [
-            *(self._system if cell.ground is None else rootfs.words(cell.ground, self.places, self._targets(cell))),
+            *(self._system if cell.rootfs is None else rootfs.words(cell.rootfs, self.places, self._targets(cell))),
             *self._devices,
             *(word for path in opened for word in rootfs.parts(path)),
             *(word for node in matching(cell.devices) for word in ("--dev-bind", node, node)),

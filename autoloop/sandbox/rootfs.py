@@ -20,7 +20,7 @@ _OWN = ("dev", "proc")
 """Top-level entries that every command has of its own."""
 
 
-def words(ground: Path, places: Places, targets: Iterable[Path]) -> tuple[str, ...]:
+def words(root: Path, places: Places, targets: Iterable[Path]) -> tuple[str, ...]:
     """The root of a cell: this machine's entries, to be read. Links that could lead past what is hidden are made anew.
 
     Any other link is the mount of its target: in a root that can be written, a link could be replaced. What a command
@@ -29,15 +29,15 @@ def words(ground: Path, places: Places, targets: Iterable[Path]) -> tuple[str, .
     entries = _entries(places)
     for target in targets:
         if not os.path.lexists(ROOT / target.parts[1]):
-            _clear_way(bytes(ground), target)
+            _clear_way(bytes(root), target)
     for name, leads_to in entries.links:
-        link(bytes(ground), os.fsencode(name), os.fsencode(leads_to))
-    return (*bind("--bind", ground, ROOT), *entries.mounts)
+        link(bytes(root), os.fsencode(name), os.fsencode(leads_to))
+    return (*bind("--bind", root, ROOT), *entries.mounts)
 
 
-def _clear_way(ground: bytes, target: Path) -> None:
-    make_real(ground, bytes(target.parent.relative_to(ROOT)) if target.parent != ROOT else b"")
-    place = ground + bytes(target)
+def _clear_way(root: bytes, target: Path) -> None:
+    make_real(root, bytes(target.parent.relative_to(ROOT)) if target.parent != ROOT else b"")
+    place = root + bytes(target)
     if os.path.islink(place):
         os.unlink(place)
 

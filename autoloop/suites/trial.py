@@ -103,9 +103,9 @@ class Trials:
             if (missing := grading.unsupported(order, here)) is not None:
                 judgement = missing
             else:
-                ground = self._ground(order, choice, here, on_phase)
-                attempt = self._attempt(ground, pace, on_phase, cancelled)
-                with closing(ground.workspace):
+                place = self._place(order, choice, here, on_phase)
+                attempt = self._attempt(place, pace, on_phase, cancelled)
+                with closing(place.workspace):
                     judged = attempt.regraded() if order.regrade else attempt.judged()
                 judgement = grading.unless_told(judged, told())
         except (AutoloopError, OSError) as error:
@@ -142,18 +142,16 @@ class Trials:
     def _redacted(self) -> Redaction:
         return Redaction(secrets_of(variables(self.root, self.environ)))
 
-    def _ground(self, order: TrialOrder, choice: Choice, here: HostAbilities, on_phase: OnPhase) -> TrialPlace:
+    def _place(self, order: TrialOrder, choice: Choice, here: HostAbilities, on_phase: OnPhase) -> TrialPlace:
         """The place of a trial; what is wrong with the sandbox is said once."""
-        ground = ground_of(order, choice, here, self.environ, self.bench, lambda text: on_phase("setup", text))
-        if choice.warning and ground.sandbox is choice.sandbox and not self.warned:
+        place = place_of(order, choice, here, self.environ, self.bench, lambda text: on_phase("setup", text))
+        if choice.warning and place.sandbox is choice.sandbox and not self.warned:
             self.warned = True
             on_phase("setup", choice.warning)
-        return ground
+        return place
 
-    def _attempt(
-        self, ground: TrialPlace, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]
-    ) -> Attempt:
-        order, workspace, sandbox = ground.order, ground.workspace, ground.sandbox
+    def _attempt(self, place: TrialPlace, pace: TrialPace, on_phase: OnPhase, cancelled: Callable[[], bool]) -> Attempt:
+        order, workspace, sandbox = place.order, place.workspace, place.sandbox
         task = order.task
         online: Network = "on" if task.network and order.network == "on" else "off"
         commands = Commands(workspace, sandbox, order.bench_id, self.environ, task.env, online, cancelled)
@@ -255,7 +253,7 @@ def there_is(order: TrialOrder, choice: Choice, environ: Mapping[str, str]) -> H
     return HostAbilities(rooted, choice.warning, found.engine.name if found.engine else "", found.why)
 
 
-def ground_of(
+def place_of(
     order: TrialOrder,
     choice: Choice,
     here: HostAbilities,

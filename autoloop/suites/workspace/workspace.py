@@ -57,7 +57,7 @@ class Workspace:
         return self.directory / _SCRATCH
 
     @property
-    def ground(self) -> Path:
+    def rootfs(self) -> Path:
         """The root of the commands, as far as it is their own."""
         return self.scratch / LASTING[0]
 
@@ -72,23 +72,23 @@ class Workspace:
         for entry in os.scandir(bytes(self.directory)):
             if not _OTHER_ATTEMPT.fullmatch(os.fsdecode(entry.name)):
                 remove(entry.path)
-        for folder in (self.tree, self.ground):
+        for folder in (self.tree, self.rootfs):
             folder.mkdir(parents=True)
         if not self.rooted:
             return
-        make_logs(self.ground)
+        make_logs(self.rootfs)
         if not _is_of_machine(self.workdir.parts[1]):
-            make_real(bytes(self.ground), bytes(self.workdir.relative_to("/")))
+            make_real(bytes(self.rootfs), bytes(self.workdir.relative_to("/")))
 
     def resumed(self, files: tuple[Placed, ...]) -> bool:
         """Take up a workspace that was kept; whether there is one."""
         if not is_real_folder(bytes(self.tree)):
             return False
-        self.ground.mkdir(parents=True, exist_ok=True)
+        self.rootfs.mkdir(parents=True, exist_ok=True)
         for file in files:
             self._where(file.target)
         if self.rooted:
-            make_logs(self.ground)
+            make_logs(self.rootfs)
         self.outside = {seen: real for seen, real in self.outside.items() if real.exists()}  # a later step's is not
         return True
 
@@ -100,7 +100,7 @@ class Workspace:
         for entry in os.scandir(bytes(self.scratch)) if self.scratch.is_dir() else ():
             if os.fsdecode(entry.name) not in (*LASTING, STEPS):
                 remove(entry.path)
-        remove_empty_logs(self.ground)
+        remove_empty_logs(self.rootfs)
         steps = (self.scratch / STEPS).is_dir()
         if not self.outside and not steps and not any(map(os.listdir, self._made_at_root())):
             remove(bytes(self.scratch))
@@ -137,7 +137,7 @@ class Workspace:
             network=network,
             tracing=tracing,
             at=self.workdir,
-            ground=self.ground,
+            rootfs=self.rootfs,
             mounts=(*mounts, *((Mount(self.logs, VERIFIER, writable=True),) if logs else ())),
         )
 
@@ -147,7 +147,7 @@ class Workspace:
 
     def fresh_logs(self) -> None:
         """Empty the place of the reward; what else lies below `/logs` stays."""
-        clear_verifier(self.ground)
+        clear_verifier(self.rootfs)
         remove(bytes(self.logs))
         self.logs.mkdir()
 
@@ -161,7 +161,7 @@ class Workspace:
 
     def _made_at_root(self) -> list[Path]:
         """What a command made beside this machine's entries, and where the workdir is mounted."""
-        return [top for top in self.ground.iterdir() if not _is_of_machine(top.name)] if self.ground.is_dir() else []
+        return [top for top in self.rootfs.iterdir() if not _is_of_machine(top.name)] if self.rootfs.is_dir() else []
 
     def _seen(self, target: str) -> Path:
         return Path(os.path.normpath(self.workdir / target))
@@ -174,7 +174,7 @@ class Workspace:
         if not self.rooted:
             raise AutoloopError(f"the task has a file at {seen}, which takes bubblewrap")
         if not _is_of_machine(seen.parts[1]):
-            return self.ground, seen.relative_to("/")
+            return self.rootfs, seen.relative_to("/")
         for known, real in self.outside.items():
             if seen.is_relative_to(known) and real.is_dir():
                 return real, seen.relative_to(known)
@@ -217,23 +217,23 @@ _TOP = VERIFIER.parent.relative_to("/")
 _ALL = [path.relative_to("/") for path in (VERIFIER, *BESIDE)]
 
 
-def make_logs(ground: Path) -> None:
+def make_logs(rootfs: Path) -> None:
     """Make the directories in a root, where they are not there."""
     for path in _ALL:
-        make_real(bytes(ground), bytes(path))
+        make_real(bytes(rootfs), bytes(path))
 
 
-def clear_verifier(ground: Path) -> None:
+def clear_verifier(rootfs: Path) -> None:
     """Remove what stands where a verifier leaves its reward."""
-    make_real(bytes(ground), bytes(_TOP))
-    open_up(bytes(ground / _TOP))
-    remove(bytes(ground / VERIFIER.relative_to("/")))
+    make_real(bytes(rootfs), bytes(_TOP))
+    open_up(bytes(rootfs / _TOP))
+    remove(bytes(rootfs / VERIFIER.relative_to("/")))
 
 
-def remove_empty_logs(ground: Path) -> None:
+def remove_empty_logs(rootfs: Path) -> None:
     """Remove the directories again, as far as nothing is in them."""
-    if not is_real_folder(bytes(ground / _TOP)):
+    if not is_real_folder(bytes(rootfs / _TOP)):
         return
     for path in (*_ALL, _TOP):
         with suppress(OSError):
-            (ground / path).rmdir()
+            (rootfs / path).rmdir()

@@ -56,7 +56,7 @@ def clean(
     """Free the disk that runs and benches hold.
 
     Removes trees and caches of runs that have ended, and what killed processes left over. Journals, results, refs and
-    branches stay, and so does what a run that goes or was killed needs. All that goes by default is made again by a
+    branches stay, and so does what a running or killed run needs. All that goes by default is made again by a
     resume. Your checkout is not touched.
     """
     from autoloop import api

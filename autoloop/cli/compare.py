@@ -47,7 +47,7 @@ Alpha = Annotated[
     float, typer.Option("--alpha", metavar="P", help="The probability of calling no difference better or worse.")
 ]
 Threshold = Annotated[
-    float, typer.Option("--threshold", metavar="F", help="The smallest gain or loss worth a word, as a fraction.")
+    float, typer.Option("--threshold", metavar="F", help="The smallest gain or loss to report, as a fraction.")
 ]
 Warmup = Annotated[int, typer.Option("--warmup", metavar="N", min=0, help="Executions in each tree to throw away.")]
 Timeout = Annotated[

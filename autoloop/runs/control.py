@@ -87,7 +87,7 @@ def check_limits(limits: dict[str, int | float], base: Limits) -> None:
     """Refuse limits that cannot be changed or are out of range."""
     for name, value in limits.items():
         if name not in CHANGEABLE:
-            raise AutoloopError(f"{name} cannot be changed while a run goes", f"These can: {', '.join(CHANGEABLE)}.")
+            raise AutoloopError(f"{name} cannot be changed during a run", f"These can: {', '.join(CHANGEABLE)}.")
         if not _good_limits({name: value}):
             allowed = type(base).model_fields[name].description
             raise AutoloopError(f"{name} is {value!r}; allowed: {allowed}")

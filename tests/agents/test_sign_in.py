@@ -1,4 +1,4 @@
-"""A sign-in that is borrowed to a session: both sides hear of a new token, and nothing else gets through."""
+"""A sign-in that is copied into a session: both sides hear of a new token, and nothing else gets through."""
 
 import os
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_a_pipe_in_its_place_blocks_nobody(borrowed: BorrowedSignIn) -> None:
     assert borrowed.own.read_bytes() == OLD
 
 
-def test_without_a_sign_in_nothing_is_lent(borrowed: BorrowedSignIn) -> None:
+def test_without_a_sign_in_nothing_is_copied(borrowed: BorrowedSignIn) -> None:
     borrowed.own.unlink()
     borrowed.copy_in()
     borrowed.take_back()

@@ -1,4 +1,4 @@
-"""The user's own sign-in: lent to a session, renewed by either side, with nothing else of the home."""
+"""The user's own sign-in: copied into a session, renewed by either side, with nothing else of the home."""
 
 import base64
 import json

@@ -77,7 +77,7 @@ def test_guidance_that_is_not_text_ends_no_run(directory: RunDirectory) -> None:
     ({"max_experiments": 0}, "max_experiments is 0; allowed: a whole number from 1"),
     ({"max_experiments": 2.5}, "max_experiments is 2.5; allowed: a whole number from 1"),
     ({"max_hours": -1}, "max_hours is -1; allowed: a number above 0"),
-    ({"agent_timeout": 5}, "agent_timeout cannot be changed while a run goes"),
+    ({"agent_timeout": 5}, "agent_timeout cannot be changed during a run"),
 ])  # fmt: skip
 def test_a_limit_that_cannot_be_is_refused_with_what_is_allowed(limits: dict[str, float], message: str) -> None:
     with pytest.raises(AutoloopError) as refused:

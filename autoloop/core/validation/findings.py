@@ -193,7 +193,7 @@ def _class(seen: Stability) -> str:
 
 
 def _findings(seen: Stability) -> list[str]:
-    """What is worth a word, one line each."""
+    """The findings to report, one line each."""
     if seen.kind is Class.DETERMINISTIC:
         return []
     modes, shift = seen.modes, f"{percent(abs(seen.trend))} {_way(seen.trend)}"

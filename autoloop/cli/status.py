@@ -155,7 +155,7 @@ def keeps_line(facts: Facts) -> str:
 
 
 def flagged_line(facts: Facts) -> str:
-    """What a person should look at before merging."""
+    """The line that names flagged keeps, to be looked at before merging."""
     found = facts.get("flagged")
     if not found:
         return ""
@@ -165,7 +165,7 @@ def flagged_line(facts: Facts) -> str:
 
 
 def verified_line(found: Facts | None) -> str:
-    """What a fresh measurement of original against head has shown."""
+    """The gain of a fresh measurement of the original against the head, in a line."""
     if not found:
         return ""
     problems = f"; {', '.join(found['problems'])}" if found["problems"] else ""

@@ -51,7 +51,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class Pair:
-    """What both revisions measured, and the gain of B as a fraction."""
+    """A pair of measurements, one of each revision, and the gain of B as a fraction."""
 
     a: float
     b: float

@@ -57,7 +57,7 @@ LASTING = frozenset({Part.SEALED, Part.JOURNAL, Part.SESSIONS, Part.TRANSCRIPTS,
 
 @dataclass(frozen=True)
 class CleanOptions:
-    """What may go beyond what can be made again of runs that have ended."""
+    """The options of `clean`: what may be removed beyond what a resume makes again."""
 
     killed: bool = False
     """Also of runs that were killed."""

@@ -222,7 +222,7 @@ class Pointer:
 
 
 def last_words(status: Status, seconds: float, interrupted: bool, pointers: Sequence[Pointer]) -> tuple[str, ...]:
-    """What to tell a person below the table of results."""
+    """The lines that a demo prints below its table of results."""
     own = Pointer(IN_YOUR_REPOSITORY, "writes a first program from what it finds there")
     width = max(len(pointer.command) for pointer in (*pointers, own))
     look = [f"  {pointer.command:{width}}  {pointer.shows}" for pointer in pointers]
@@ -244,7 +244,7 @@ def last_words(status: Status, seconds: float, interrupted: bool, pointers: Sequ
 def where_to_look(
     root: Path, tried: Sequence[Tried], status: Status, environ: Mapping[str, str]
 ) -> tuple[Pointer, ...]:
-    """What to type next, in the order in which to type it."""
+    """Commands to type next, in the order in which to type them."""
     pointers = [Pointer(f"cd {root}", "the demo's repository; delete it when you have seen enough")]
     if not shutil.which("autoloop", path=environ.get("PATH", "")):
         # As when the environment is not activated.

@@ -71,7 +71,7 @@ class DemoOutcome:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What to tell a person below the table of results."""
+        """The lines that a demo prints below its table of results."""
         return last_words(self.status, self.seconds, self.interrupted, self.where_to_look)
 
     def facts(self) -> Facts:

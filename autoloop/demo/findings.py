@@ -27,7 +27,7 @@ class Spread:
 
     @classmethod
     def of(cls, noise: Noise, criteria: Criteria) -> "Spread":
-        """What calibration says, which measured the same commit in both slots."""
+        """The spread of calibration's pairs, which measured the same commit in both slots."""
         gains = noise.calibration
         largest = max((abs(noise.fraction(-abs(gain), criteria)) for gain in gains), default=0.0)
         # Both halves of a pair vary, so a pair's variance is twice that of a sample.

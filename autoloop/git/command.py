@@ -135,7 +135,7 @@ class GitResult:
 
 
 def failed(name: str, code: int, errors: bytes) -> GitFailed:
-    """What git said, as one line and a hint."""
+    """The error of a git command: git's words in one line, and a hint."""
     said = errors.decode("utf-8", "backslashreplace")
     lines = [line for line in said.splitlines() if line.startswith(("fatal:", "error:"))] or said.splitlines()
     hint = next((hint for sign, hint in HINTS.items() if sign in said), "")

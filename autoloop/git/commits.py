@@ -84,7 +84,7 @@ def capture_files(
 
 
 def breaches_of(diff: Diff, tree: bytes, rules: Rules) -> Iterator[str]:
-    """What a diff holds that no candidate may."""
+    """The breaches in a diff: changes that no candidate may hold."""
     for entry in diff.entries:
         if entry.mode == SYMLINK and leads_out(tree, entry.path, rules.shared):
             yield f"{display(entry.path)}: symlink out of the tree"

@@ -44,7 +44,7 @@ class Rules:
 
 
 def ignored(layer: Layer, paths: list[bytes]) -> set[bytes]:
-    """Those that the tree's own ignore rules leave out."""
+    """The paths that the tree's own ignore rules leave out."""
     if not paths:
         return set()
     cut = len(layer.prefix)
@@ -56,7 +56,7 @@ def ignored(layer: Layer, paths: list[bytes]) -> set[bytes]:
 
 @dataclass
 class Findings:
-    """What an agent left, as paths from the tree's root."""
+    """The changes that an agent left, as paths from the tree's root."""
 
     present: dict[bytes, int] = field(default_factory=dict)
     """New or changed, to be taken; with sizes in bytes."""

@@ -59,7 +59,7 @@ def packed_tags(git: Git) -> bytes:
 
 
 def read_contents(git: Git, repository: Repository, commit: str, cone: tuple[bytes, ...]) -> Contents:
-    """What a commit puts into a tree, its submodules included."""
+    """The contents of a commit's tree, its submodules included."""
     tracked = [entry for entry in list_tree(git, commit) if in_cone(cone, entry.path)]
     gitlinks = {entry.path: entry.oid for entry in tracked if entry.mode == GITLINK}
     paths = [entry.path for entry in tracked if entry.mode != GITLINK]

@@ -81,7 +81,7 @@ def free_gb(place: Path) -> float:
 
 
 def free_memory_gb() -> float:
-    """What can be had without swapping."""
+    """Gigabytes of memory that can be had without swapping."""
     import psutil  # type: ignore[import-untyped]
 
     return float(psutil.virtual_memory().available) / 1e9

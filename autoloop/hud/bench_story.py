@@ -39,7 +39,7 @@ class BenchStory:
         self._due = True
 
     def tell(self, now: float) -> list[Message]:
-        """What is new since the last look."""
+        """The messages that are new since the last look."""
         sight = self._follower.look()
         if sight.anew:
             self._begin()
@@ -52,7 +52,7 @@ class BenchStory:
         return told
 
     def snapshot(self, now: float) -> Message:
-        """Everything that a new viewer needs."""
+        """A message with everything that a new viewer needs."""
         started = self._state.started
         return message(
             "snapshot",

@@ -27,10 +27,10 @@ class Story(Protocol):
     """What viewers are told of a run or a bench, as a protocol."""
 
     def tell(self, now: float) -> list[Message]:
-        """What is new since the last look."""
+        """The messages that are new since the last look."""
 
     def snapshot(self, now: float) -> Message:
-        """Everything that a new viewer needs."""
+        """A message with everything that a new viewer needs."""
 
 
 class Viewer:

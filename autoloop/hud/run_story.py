@@ -29,7 +29,7 @@ class RunStory:
         self._output: deque[Message] = deque(maxlen=_LINES)
 
     def tell(self, now: float) -> list[Message]:
-        """What is new since the last look."""
+        """The messages that are new since the last look."""
         sight = self._follower.look()
         if sight.anew:
             self._begin()
@@ -40,7 +40,7 @@ class RunStory:
         return [*told, message("summary", now, **self._figures(now))] if changed else told
 
     def snapshot(self, now: float) -> Message:
-        """Everything that a new viewer needs."""
+        """A message with everything that a new viewer needs."""
         rows, started = self._follower.rows, self._follower.state.started
         assert started is not None, "a journal begins with its run"
         return message(

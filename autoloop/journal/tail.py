@@ -95,7 +95,7 @@ def taken(events: Iterator[E], take: Callable[[E], None]) -> tuple[E, ...]:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `state.json` says is being done now; empty where it cannot be read."""
+    """The content of `state.json`, which says what is being done now; empty where it cannot be read."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

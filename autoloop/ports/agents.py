@@ -26,7 +26,7 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Left:
-    """What a run still allows when a session begins; None without a limit."""
+    """The budget that a run has left when a session begins; None without a limit."""
 
     cost_usd: float | None = None
     tokens: int | None = None
@@ -53,7 +53,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that one session is given."""
+    """The task of one session: its packet, its tree, its limits and its callbacks."""
 
     packet: str
     packet_path: Path

@@ -51,7 +51,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One sample that is wanted of one commit."""
+    """A request for one sample of a commit."""
 
     commit: str
     keep: str
@@ -70,7 +70,7 @@ class Request:
 
 
 class Sampler(Protocol):
-    """What takes samples: trees, build, checks and measuring."""
+    """The port for measuring: places trees, builds, checks and takes samples."""
 
     def sample(self, request: Request, on_progress: OnProgress) -> Sample | MeasurementFailure:
         """Place, check, build and warm up the commit where that is still to do, then measure once."""
@@ -134,7 +134,7 @@ class Steering(Protocol):
     """People's wishes, read for each experiment."""
 
     def wishes(self) -> Wishes:
-        """What is asked for now."""
+        """The wishes that are in force now."""
 
     def now(self) -> bool:
         """Whether the experiment in progress should be cut short."""
@@ -146,7 +146,7 @@ OnNews = Callable[[list[Row], Summary], None]
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that a loop is made of."""
+    """The parts that a loop is made of, each behind its port."""
 
     agent: Agent
     trees: Trees

@@ -14,7 +14,7 @@ Network = Literal["off", "loopback", "on"]
 
 @dataclass(frozen=True)
 class Mount:
-    """Something of this machine that a command finds at another path."""
+    """A path of this machine that a command finds at another path."""
 
     real: Path
     seen: Path

@@ -51,7 +51,7 @@ class Finished:
 
     @property
     def ok(self) -> bool:
-        """It ended by itself, with exit code 0."""
+        """Whether the command ended by itself, with exit code 0."""
         return self.exit_code == 0 and not (self.timed_out or self.idle or self.cancelled)
 
 

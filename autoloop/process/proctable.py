@@ -144,7 +144,7 @@ def ancestors(pid: int) -> set[int]:
 
 
 def descendants(pid: int) -> set[int]:
-    """What descends from a process, as long as all between are alive."""
+    """The processes that descend from one, as long as all between are alive."""
     return _below({pid}, list(_everyone()))
 
 

@@ -12,7 +12,7 @@ from autoloop.report.rendering import code, markdown, page
 
 
 def suite_page(material: SuiteMaterial) -> str:
-    """One HTML file that needs nothing beside it."""
+    """The report of a bench as one HTML file that needs nothing beside it."""
     pictures = {plot.name: (plot, drawn(plot)) for plot in _plots(material)} if can_draw() else {}
     anchors = {key: f"t{number}" for number, (key, _) in enumerate(material.results, 1)}
     return page("suite.html", **_values(material), plots=pictures, can_draw=can_draw(), anchors=anchors)

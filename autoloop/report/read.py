@@ -212,7 +212,7 @@ _TEXTS = ("output", "verification", "error")
 
 
 def suite_material(directory: BenchDirectory, *, traces: bool = True, files: str | None = None) -> SuiteMaterial:
-    """Everything that the report of a bench is made of."""
+    """The material of a bench's report, read from its files."""
     state = replay(read_bench(directory.journal))
     return SuiteMaterial(
         state=state,

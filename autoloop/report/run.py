@@ -15,7 +15,7 @@ from autoloop.report.run_text import bound, facts, headline, how_it_stands, next
 
 
 def run_page(material: RunMaterial) -> str:
-    """One HTML file that needs nothing beside it."""
+    """The report of a run as one HTML file that needs nothing beside it."""
     pictures = {plot.name: (plot, drawn(plot)) for plot in _plots(material)} if can_draw() else {}
     return page("run.html", **_values(material), plots=pictures, can_draw=can_draw())
 

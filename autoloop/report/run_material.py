@@ -52,7 +52,7 @@ class RunMaterial:
 
 @dataclass(frozen=True)
 class Bar:
-    """One name, how often it came, and how long its bar is."""
+    """A bar of a bar chart: a name, its count, and the bar's length."""
 
     name: str
     times: int

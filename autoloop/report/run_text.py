@@ -79,7 +79,7 @@ def how_it_stands(material: RunMaterial) -> str:
 
 
 def next_steps(material: RunMaterial) -> list[NextStep]:
-    """What a person should do now, the most urgent first."""
+    """Recommendations to a person, the most urgent first."""
     return [*_before_merging(material), *_merging(material), *_going_on(material), *_findings(material)]
 
 

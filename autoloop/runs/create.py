@@ -172,7 +172,7 @@ def _ignore_runs(repository: Repository) -> None:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a person chose for a run, beyond the program."""
+    """The options of a run that a person chose, beyond the program."""
 
     profile: str | None = None
     limits: Mapping[str, int | float] | None = None

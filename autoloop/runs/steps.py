@@ -141,7 +141,7 @@ class Steps:
         return bool(still)
 
     def patiently(self, step: Callable[[], _Result]) -> _Result:
-        """What a step that can be repeated gives, as soon as there is room for it."""
+        """The result of a step that can be repeated, as soon as there is room for it."""
         since, times, why = self.now(), 0, ""
         while True:
             try:

@@ -67,7 +67,7 @@ def is_carried(bench: BenchDirectory) -> bool:
 
 
 def first_kind(journal: Path) -> str:
-    """What a journal's first event is; empty where it has none."""
+    """The kind of a journal's first event; empty where it has none."""
     try:
         with journal.open("rb") as lines:
             found = json.loads(lines.readline())

@@ -30,7 +30,7 @@ SAMPLE_DIR = "AUTOLOOP_SAMPLE_DIR"
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What a person chose for a bench."""
+    """The options of a bench that a person chose."""
 
     suite: str
     arms: tuple[str, ...] = ()

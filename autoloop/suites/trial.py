@@ -75,7 +75,7 @@ class TrialPlace:
 
 
 class Trials:
-    """What the trials of one process share."""
+    """Takes trials one by one; settings and sandbox are read once for all."""
 
     def __init__(self, bench: Path, root: Path, environ: Mapping[str, str]) -> None:
         self.bench, self.root, self.environ = bench.resolve(), root.resolve(), environ

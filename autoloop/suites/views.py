@@ -175,7 +175,7 @@ class BenchViews:
 
 
 def record_of(key: TrialKey, result: TrialResult, name: str, place: Path, top: Path) -> dict[str, Any]:
-    """One trial, under the names that people know from such records."""
+    """The record of a trial, under the names that people know from such records."""
     return {
         "run_id": name,
         "test_id": key.task,

@@ -58,7 +58,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Traces:
-    """What runs along the pairs: entry i is what is known after pair i."""
+    """The quantities of the test along the pairs: entry i is what is known after pair i."""
 
     evidence: Floats
     """Log of the e-process for a gain."""

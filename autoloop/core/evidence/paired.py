@@ -36,7 +36,7 @@ Verdict = Literal["keep", "discard", "continue"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the pairs so far say, with what a sceptic needs to check it."""
+    """The verdict on the pairs so far, with every number that a sceptic needs to check it."""
 
     verdict: Verdict
     gain: float

@@ -50,7 +50,7 @@ def is_code_line(line: str) -> bool:
 
 @dataclass(frozen=True)
 class FilePatch:
-    """What a diff shows of one file."""
+    """The part of a diff that changes one file."""
 
     change: Change
     added: tuple[str, ...]

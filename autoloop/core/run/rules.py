@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def judge_median(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
-    """What the medians say, or the candidate's sample that is still wanted."""
+    """The verdict of the medians, or the candidate's sample that is still wanted."""
     samples = evidence.series.of(Arm.CANDIDATE)
     if len(samples) < criteria.repeats:
         return Wanted(arm=Arm.CANDIDATE, index=len(samples))
@@ -69,7 +69,7 @@ _SCREEN_PAIRS = (3, 6)
 
 
 def judge_paired(evidence: Evidence, criteria: Criteria) -> Verdict | Wanted:
-    """What the pairs say, or the sample that is still wanted."""
+    """The verdict of the pairs, or the sample that is still wanted."""
     screened = judge_screen(evidence, criteria) if evidence.has_screen else None
     if screened is not None:
         return screened

@@ -175,7 +175,7 @@ def rebaseline_due(state: RunState) -> BaselineWhy | None:
 
 
 def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False) -> Evidence:
-    """All that is known of the experiment in progress, for `decide`."""
+    """The evidence on the experiment in progress, for `decide`."""
     current = state.current
     assert current and current.session and current.captured
     assert state.started and state.baseline and state.original and state.noise

@@ -23,7 +23,7 @@ EXAMPLES = 3
 
 
 class FailureMode(Frozen):
-    """One way in which trials did not pass."""
+    """A way in which trials of one arm failed, with how often and examples."""
 
     outcome: Outcome
     """Fail, timeout, or error; what is unsupported did not fail."""
@@ -41,7 +41,7 @@ class FailureMode(Frozen):
 
 
 class Consistency(StrEnum):
-    """What a task's trials have in common."""
+    """The consistency of a task's trials: always, sometimes or never passed, or tried only once."""
 
     PASSES = "passes"
     FAILS = "fails"
@@ -58,7 +58,7 @@ def could_hide(trials: int) -> float:
 
 
 class TaskRecord(Frozen):
-    """What became of one task in one arm."""
+    """The record of one task in one arm: its trials, its rate, its failures."""
 
     task: str
     consistency: Consistency

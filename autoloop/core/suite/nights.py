@@ -221,7 +221,7 @@ class Alerts(Frozen):
     tasks: tuple[TaskAlert, ...]
 
     def sentences(self) -> tuple[str, ...]:
-        """One for each alert; none when all is well."""
+        """A sentence for each alert; none when nothing is worse."""
         whole = (self.suite.sentence(),) if self.suite else ()
         return (*whole, *(task.sentence() for task in self.tasks))
 

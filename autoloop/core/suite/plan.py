@@ -23,7 +23,7 @@ BUILT_IN = (ORACLE, NOP)
 
 
 class ArmPlan(Frozen):
-    """One profile in a bench."""
+    """An arm of a bench: a profile, and which share of the tasks it tries."""
 
     name: str
     profile: str
@@ -33,7 +33,7 @@ class ArmPlan(Frozen):
 
 
 class TaskPlan(Frozen):
-    """One task as far as the plan needs it."""
+    """The facts of a task that the plan of a bench needs."""
 
     id: str
     group: str = ""
@@ -43,7 +43,7 @@ class TaskPlan(Frozen):
 
 
 class BenchPlan(Frozen):
-    """Everything that decides which trials there are."""
+    """The plan of a bench: arms, tasks, iterations and attempts, which decide the trials."""
 
     arms: Annotated[tuple[ArmPlan, ...], Field(min_length=1)]
     tasks: Annotated[tuple[TaskPlan, ...], Field(min_length=1)]

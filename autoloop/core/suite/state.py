@@ -65,7 +65,7 @@ class AtWork:
         return replace(self, spans=_Spans((start, end), before, seconds))
 
     def resumed(self) -> "AtWork":
-        """As it is for the next process that takes the bench up."""
+        """The spans as the next process begins with them: one total of seconds."""
         return AtWork(earlier=self.seconds())
 
     def seconds(self, in_hand: Iterable[Span] = ()) -> float:

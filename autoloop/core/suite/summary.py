@@ -114,7 +114,7 @@ def cut_short(state: BenchState, trials: Iterable[Planned]) -> tuple[CutShort, .
 
 
 def cut_in(state: BenchState, arm: str, iteration: int) -> tuple[CutShort, ...]:
-    """What was cut short of one arm's iteration."""
+    """The groups that were cut short in one arm's iteration."""
     trials = planned_trials(state) if state.cut else []
     return cut_short(state, (one for one in trials if (one.key.arm, one.key.iteration) == (arm, iteration)))
 

@@ -85,12 +85,12 @@ class Solution(Frozen):
     env: dict[str, str] = {}
 
     def files_of(self, number: int) -> tuple[Placed, ...]:
-        """What the command of a step finds, counted from 1."""
+        """The files that the command of a step finds; steps count from 1."""
         return self.files[number - 1 : number] if self.by_step else self.files
 
 
 class Healthcheck(Frozen):
-    """What must succeed before anything is done in a container."""
+    """A command that must succeed before anything is done in a container."""
 
     command: str
     """A line for sh."""
@@ -172,12 +172,12 @@ class SuiteTask(Frozen):
 
     @property
     def found(self) -> tuple[Placed, ...]:
-        """All that an agent finds, whenever it comes."""
+        """The files that an agent finds, whenever they come."""
         return (*self.files, *(placed for step in self.steps for placed in step.files))
 
     @property
     def instruction(self) -> str:
-        """What is asked, all steps together."""
+        """The instructions of all steps together, as text."""
         return "\n\n".join(step.instruction for step in self.steps)
 
 

@@ -40,7 +40,7 @@ def advice(found: Sequence[tuple[str, str]], has_services: bool) -> str:
 
 
 def no_advice(failure: str) -> str:
-    """What to say where nothing was found."""
+    """The advice to a user when no permission was found that helps."""
     if _NESTED.search(failure):
         return (
             "It makes a sandbox of its own. In the tier bwrap that takes `measure_tracing = true`, "

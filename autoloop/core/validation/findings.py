@@ -138,7 +138,7 @@ def validated(
     warnings: tuple[str, ...] = (),
     cautions: tuple[str, ...] = (),
 ) -> Validation:
-    """Everything that follows from samples of one commit."""
+    """The validation of a program, from samples of one commit."""
     criteria, scale, seen = program.criteria, scale_of(reruns, program.criteria), stability(reruns, program.criteria)
     figures = outlook(seen, timing, program, scale)
     unresolved = outlooks.unresolved(seen, figures, program)

@@ -55,7 +55,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Night:
-    """What fits into `max_hours` of measuring alone."""
+    """The experiments that fit into `max_hours` of measuring alone."""
 
     experiments: int
     """No more than `max_experiments`."""
@@ -216,7 +216,7 @@ def unresolved(found: Stability, outlook: Outlook, program: Program) -> str | No
 
 
 def remedies(found: Stability, outlook: Outlook, timing: Timing, program: Program, has_cases: bool) -> tuple[str, ...]:
-    """What would make smaller gains visible, the most effective first."""
+    """Measures that would make smaller gains visible, the most effective first."""
     name = program.criteria.metric_field
     clock = is_clock(name)
     wall = clock and not _named(name, _PROCESSOR)

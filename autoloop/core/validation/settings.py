@@ -44,7 +44,7 @@ class Setting:
 
 
 def settings(found: Stability, outlook: Outlook, timing: Timing, program: Program, scale: Scale) -> tuple[Setting, ...]:
-    """What should stand in the program's config."""
+    """The settings that fit the measurement, each with its reason."""
     rule = _rule(found, outlook, program.criteria)
     by_pairs = rule.value == Rule.PAIRED.value
     size = _max_pairs(found, outlook, program, scale) if by_pairs else _repeats(outlook, program.criteria)

@@ -70,7 +70,7 @@ class Modes:
 
 @dataclass(frozen=True)
 class Stability:
-    """What the samples show. Shares are fractions of the median."""
+    """The stability of a measurement. Shares are fractions of the median."""
 
     kind: Class
     pairs: int
@@ -119,7 +119,7 @@ class Stability:
 
 
 def stability(reruns: Reruns, criteria: Criteria) -> Stability:
-    """Everything that these samples show."""
+    """The stability that these samples show."""
     values, scale = reruns.values, scale_of(reruns, criteria)
     centre, unit = median(values), abs(median(values)) or 1.0
     gains = [scale.gain(one, other) for one, other in zip(reruns.first, reruns.second, strict=True)]

@@ -68,7 +68,7 @@ class StepReading:
         return None if None in each else sum(seconds for seconds in each if seconds)
 
     def solution(self) -> Solution | None:
-        """None where a part of it, or a variable that it needs, is not there."""
+        """The reference solution; None where a part of it, or a variable that it needs, is missing."""
         shared = self.directory / "solution"
         own = [self._of(step) / "solution" for step in self.named]
         parts = [part if part.is_dir() else shared for part in own] or [shared]

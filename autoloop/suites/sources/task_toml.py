@@ -112,7 +112,7 @@ class EnvironmentTable(_Phase):
 
     @property
     def bounds(self) -> tuple[str, ...]:
-        """What it says of cores, memory and storage, as it says it."""
+        """The bounds on cores, memory and storage, in the file's own words."""
         numbers = {"cpus": self.cpus, "memory_mb": self.memory_mb, "storage_mb": self.storage_mb}
         sizes = {"memory": self.memory, "storage": self.storage}
         whole = {name: int(value) if value == int(value) else value for name, value in numbers.items() if value}
@@ -120,7 +120,7 @@ class EnvironmentTable(_Phase):
 
     @property
     def megabytes(self) -> float | None:
-        """Of memory, in either form; None where nothing is said."""
+        """Megabytes of memory, from either form; None where nothing is said."""
         if self.memory_mb is not None or self.memory is None:
             return self.memory_mb
         number, unit = re.fullmatch(r"([\d.]+)\s*([a-z]?).*", self.memory.lower()).groups()  # type: ignore[union-attr]
@@ -164,7 +164,7 @@ class TaskToml(_Table):
 
     @property
     def networks(self) -> set[Network]:
-        """Those of all agents and verifiers; more than one cannot be had."""
+        """The networks of all agents and verifiers; a trial can have only one."""
         environment = self.environment
         common = environment.network_mode or ("public" if environment.allow_internet else "no-network")
         agents = {step.agent.network_mode or self.agent.network_mode or common for step in self.all_steps}

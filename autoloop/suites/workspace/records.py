@@ -133,7 +133,7 @@ def counted(trajectory: dict[str, Any]) -> Counts:
 
 
 def as_text(trajectory: dict[str, Any]) -> str:
-    """What an agent said and did, for people."""
+    """A trajectory as text: what an agent said and did."""
     return "".join(line + "\n" for step in trajectory["steps"] if step["source"] == "agent" for line in _lines(step))
 
 

@@ -50,7 +50,7 @@ class Sessions:
         return self.workspace.scratch / "sessions" / str(number)
 
     def task(self, number: int, packet: str, spent: Spent) -> Task:
-        """Everything that the session on a step is given."""
+        """The task of the session on a step."""
         order, folder = self.order, self.folder(number)
         folder.mkdir(parents=True)
         path = folder / "packet.md"

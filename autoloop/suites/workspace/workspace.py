@@ -53,7 +53,7 @@ class Workspace:
 
     @property
     def scratch(self) -> Path:
-        """What goes with the trial: homes, logs, the record of sessions in progress."""
+        """The directory that goes with the trial: homes, logs, the record of sessions in progress."""
         return self.directory / _SCRATCH
 
     @property
@@ -127,7 +127,7 @@ class Workspace:
                 copy_files.unlink(base, below)
 
     def cell(self, home: str, *, network: Network, logs: bool = False, tracing: bool = True) -> Cell:
-        """What one command of the trial may reach, with an empty home."""
+        """The cell of one command of the trial, with an empty home."""
         if not self.rooted:
             return Cell(tree=self.tree, home=self.home(home), network=network, tracing=tracing)
         mounts = [Mount(real, seen, writable=True) for seen, real in self.outside.items()]

@@ -18,7 +18,7 @@ class Price(Frozen):
     input: float
     output: float
     cache_read: float | None = None
-    """As input where nothing is said."""
+    """The price of tokens read from a cache; that of input where none is given."""
     cache_write: float | None = None
 
     def of(self, usage: Usage) -> float:

@@ -33,7 +33,7 @@ REFRESHES_PER_SECOND = 1
 _SHARE = 20
 """A table is drawn for at most one part in so many of the time, however long the history is."""
 _FRAME_LINES = 6
-"""Of a terminal that are not rows of experiments."""
+"""Lines of a terminal that are not rows of experiments."""
 
 
 class BenchWatch(Screen):

@@ -42,9 +42,9 @@ class Part(StrEnum):
     LITTER = "litter"
     """Half-written files of processes that are dead."""
     WORKSPACES = "workspaces"
-    """Of a bench: what trials left, kept for people to look at and for another grade."""
+    """The workspaces of a bench's trials, kept for people to look at and for another grade."""
     RECORDS = "records"
-    """Of a bench: journal, results, transcripts, reports."""
+    """The records of a bench: journal, results, transcripts, reports."""
     REFS = "refs"
     BRANCH = "branch"
 

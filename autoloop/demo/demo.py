@@ -63,11 +63,11 @@ class DemoOutcome:
     kill: Killed | None
     """The kill and the resume; None when there was none."""
     status: dict[str, Any]
-    """Of the run; empty when none began."""
+    """The status of the run; empty when none began."""
     seconds: float
     interrupted: bool
     where_to_look: tuple[Pointer, ...]
-    """In the order in which to type them."""
+    """Commands in the order in which to type them."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class DemoRun:
     pace: float
     experiment: int = 0
     samples: int = 0
-    """Of that experiment, so far."""
+    """Samples of that experiment so far."""
     taken: int = 0
     """Samples of the whole run."""
     sampling_since: float = 0.0

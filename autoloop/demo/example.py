@@ -157,13 +157,13 @@ _AROUND = 0.06
 _STARTS = 5.0
 """Seconds to set up, to start and to start again."""
 _PAIRS, _FEWER_PAIRS = 10, 5
-"""Of calibration."""
+"""Pairs of calibration, and fewer of them on a slow machine."""
 _SLOW = 0.5
 """Seconds of a sample that ask for fewer."""
 _NOTHING = 13
 """Samples' time that an edit that does nothing takes, with its checks and its warm-up."""
 _OTHERS = 60
-"""The same for everything else but calibration."""
+"""Samples' time of everything else but calibration."""
 
 
 def others_begin_by(each: float) -> float:

@@ -81,15 +81,15 @@ class TwoRules:
     """Edits that do nothing, judged in two ways from the same samples."""
 
     edits: int
-    """Those that could be measured."""
+    """The number of edits that could be measured."""
     would_keep: int
     would_claim: float
     """What keep-if-better adds up to, as a fraction."""
     kept: int
-    """By autoloop."""
+    """The number of edits that autoloop kept."""
     claimed: float
     pairs: float
-    """That autoloop took of each, on average."""
+    """Pairs that autoloop took of each, on average."""
 
     @classmethod
     def of(cls, tried: list[Tried], noise: Noise, criteria: Criteria) -> "TwoRules":

@@ -40,11 +40,11 @@ class Submodule:
     """A commit of another repository that is placed as plain files."""
 
     path: bytes
-    """From the root of the outermost tree."""
+    """The path from the root of the outermost tree."""
     commit: str
     objects: Path
     home: Path
-    """Its git directory in the user's repository: only read."""
+    """The submodule's git directory in the user's repository: only read."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Contents:
     gitlinks: Mapping[bytes, str]
     """Paths of submodules, and the commit each is at; a folder whether it is populated or not."""
     submodules: tuple[Submodule, ...] = ()
-    """Those of the gitlinks that can be populated."""
+    """The gitlinks that can be populated."""
     absent: tuple[bytes, ...] = ()
     """Paths of submodules that the user never initialised; their folders stay empty."""
     bytes_on_disk: int = 0

@@ -18,7 +18,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 ATTRIBUTES = b"* -filter -text -eol -ident -working-tree-encoding !diff\n"
 _EMPTY = Contents({}, {}, {})
 _FOLDERS = Spared.of(b"objects/info/", b"refs/heads/", b"info/")
-"""Those of every git directory: they stay when it is emptied."""
+"""Folders of every git directory: they stay when it is emptied."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Likeness:
     """`core.sharedRepository`, so that others can still read what we add."""
     shallow: bytes | None
     tags: bytes
-    """As lines of a packed-refs file."""
+    """The tags as lines of a packed-refs file."""
 
 
 def own_config(like: Likeness, *, sparse: bool) -> str:

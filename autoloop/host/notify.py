@@ -30,7 +30,7 @@ class Notifier:
     """Sends messages from a thread of its own, so that nobody waits for them."""
 
     ways: dict[str, Way]
-    """By a name that may be shown."""
+    """The ways to tell people, by a name that may be shown."""
     each: bool
     """Whether each experiment or trial is worth a message; otherwise the end alone."""
     on_problem: Callable[[str], None]

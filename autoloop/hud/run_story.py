@@ -11,7 +11,7 @@ from autoloop.journal.tail import Doing, Sight
 from autoloop.runs.follow import RunFollower
 
 _LINES = 200
-"""Of output that a new viewer is shown."""
+"""Lines of output that a new viewer is shown."""
 _ROWS = 1000
 """The newest results that a new viewer is shown, the baseline aside."""
 

@@ -78,7 +78,7 @@ class Sight(Generic[E]):
     alive: bool
     """Whether a process is working on the run or the bench."""
     rows: tuple[Row, ...] = ()
-    """Of a run: those that the events finished."""
+    """The rows of a run that the events finished."""
 
 
 def taken(events: Iterator[E], take: Callable[[E], None]) -> tuple[E, ...]:

@@ -18,7 +18,7 @@ from autoloop.sandbox.none import NoSandbox, emptied
 PREPARE = "prepare.sh"
 _MEASURING = (MEASURE, SCREEN, HOLDOUT)
 BASH = next((path for path in ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash") if os.path.exists(path)), "bash")
-"""By its path: what PATH has first may lie in the tree."""
+"""Bash by its path: what PATH has first may lie in the tree."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Confined:
     run_id: str
     environ: Mapping[str, str]
     homes: Path
-    """Where the private homes are, one for each tree."""
+    """The directory of private homes, one for each tree."""
     holdout_paths: tuple[Path, ...] = ()
     """What only `holdout.sh` can see, beside its part of the program."""
     sandbox: Sandbox = field(default_factory=NoSandbox)

@@ -49,12 +49,12 @@ class SlotSampler:
     trees: Trees
     sealed: SealedProgram
     scratch: Path
-    """Where sample directories live until the sample is taken."""
+    """The directory of sample directories until their sample is taken."""
     run_id: str
     environ: Mapping[str, str]
     cancelled: Callable[[], bool] = lambda: False
     homes: Path = Path("/nonexistent")
-    """Where private homes are; without a sandbox there are none."""
+    """The directory of private homes; without a sandbox there are none."""
     sandbox: Sandbox = field(default_factory=NoSandbox)
     holdout_paths: tuple[Path, ...] = ()
     """What only `holdout.sh` can see."""

@@ -67,7 +67,7 @@ class Task:
     history: Callable[[], Iterable[Trial]]
     """Earlier trials of this run, oldest first; read from the journal when asked for."""
     transcript: Path
-    """Where the session is recorded as it happens."""
+    """The file that records the session as it happens."""
     cancelled: Callable[[], bool]
     sandbox: Sandbox
     cell: Cell

@@ -158,7 +158,7 @@ class Parts:
     files: Files
     sandbox: Sandbox
     cell: Cell
-    """Of the agent; each session adds its packet."""
+    """The cell of the agent; each session adds its packet."""
     prompt: str
     """The template of the context packet."""
     on_progress: OnProgress

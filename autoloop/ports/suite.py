@@ -16,7 +16,7 @@ class Suite:
 
     name: str
     version: str
-    """Its own, or a digest of its tasks."""
+    """The suite's own version, or a digest of its tasks."""
     root: Path
     """What the paths of its tasks are relative to."""
     tasks: tuple[SuiteTask, ...]

@@ -40,7 +40,7 @@ class SuiteMaterial:
     alive: bool
     made_at: float
     episodes: Sequence[EpisodeRecord] = ()
-    """Of all benches beside this one, this one included."""
+    """The episodes of all benches beside this one, this one included."""
     kept: Mapping[TrialKey, TrialTraces] = field(default_factory=dict)
     """Empty where traces are not wanted."""
     files: str | None = None

@@ -57,7 +57,7 @@ class Bar:
     name: str
     times: int
     part: float
-    """Of all, as a fraction."""
+    """The count as a fraction of all."""
     length: float
     """Against the longest one, as a fraction."""
     kind: str = ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
-"""Of `run.json`."""
+"""The format of `run.json` that this version writes."""
 _LONGEST_PATCH = 200_000
 """Characters of a diff that are saved."""
 

@@ -45,7 +45,7 @@ class Differing:
 
     repository: Repository
     sampler: SlotSampler
-    """Of the validation, with the sandbox in force."""
+    """The sampler of the validation, with the sandbox in force."""
     home: Path
     environ: Mapping[str, str]
     on_progress: OnProgress

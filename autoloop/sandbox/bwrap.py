@@ -18,14 +18,14 @@ from autoloop.sandbox.places import RESOLVER, Places
 from autoloop.sandbox.rootfs import anchors, bind, held, lies_in, masked, matching, mounted
 
 OWN = Path("/run/autoloop")
-"""Where a command finds what a cell names."""
+"""The directory in which a command finds what its cell names."""
 OBJECTS = OWN / "objects"
 """Where the git of a tree finds the repository's objects: their own path lies under the tree."""
 PROGRAM = "bwrap"
 _FILTER = 9
 """The file from which bubblewrap reads the filter of tracing."""
 _UID = 1000
-"""For root, which cannot nest user namespaces as itself."""
+"""The user and group of root's commands: root cannot nest user namespaces as itself."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal.jsonl"
 EPISODES = "episodes.jsonl"
-"""Beside the directories of all benches."""
+"""The file of episodes, beside the directories of all benches."""
 
 
 @dataclass(frozen=True)

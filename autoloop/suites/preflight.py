@@ -29,7 +29,7 @@ class Preflight:
     config: BenchConfig
     arms: Sequence[ArmPlan]
     place: Path
-    """Where results go."""
+    """The directory of the results."""
     context: Context
 
     def require(self, asked: Sequence[ArmPlan], patience: float = PATIENCE) -> dict[str, Profile]:

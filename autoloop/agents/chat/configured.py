@@ -15,7 +15,7 @@ from autoloop.config.fields import did_you_mean, quoted
 from autoloop.errors import AutoloopError
 
 MODEL = "claude-sonnet-5-5"
-"""Of the agent `anthropic`, unless the profile says another."""
+"""The model of the agent `anthropic`, unless the profile names another."""
 OPENAI = "https://api.openai.com/v1"
 OLLAMA = "http://127.0.0.1:11434"
 EFFORTS: Mapping[str, bool | str | None] = {

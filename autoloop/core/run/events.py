@@ -153,7 +153,7 @@ class VerificationStarted(JournalEvent):
 
 
 class Verified(JournalEvent):
-    """What original against head has shown."""
+    """The original was measured against the head, with this result."""
 
     kind: Literal["verified"] = "verified"
     verification: Verification

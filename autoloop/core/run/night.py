@@ -18,7 +18,7 @@ from autoloop.core.run.verdict import Keep, Verification
 from autoloop.core.seeds import coin
 
 MOST_PAIRS = 60
-"""Of one keep, continuation included."""
+"""Pairs of one keep at most, continuation included."""
 _SHARE_WITHOUT_LIMIT = 0.1
 """Of the run's time that a verification may take when no `max_hours` was set, beside a minute."""
 _FEWEST = 4

@@ -96,7 +96,7 @@ class Verification(Frozen):
     original: str
     head: str
     gain: float | None = None
-    """As a fraction; None when it could not be measured."""
+    """The gain as a fraction; None when it could not be measured."""
     low: float | None = None
     high: float | None = None
     """The 95 % interval."""

@@ -52,7 +52,7 @@ class Contrast(Frozen):
     a_name: str
     b_name: str
     verdict: Difference
-    """Of B; noise when nothing can be said."""
+    """The verdict on B; noise when nothing can be said."""
     pairs: int
     tasks: int
     a: Rate
@@ -293,7 +293,7 @@ class Delta(Frozen):
     not_compared: tuple[str, ...]
     """Tasks with trials of one of them alone that count."""
     verdict: Difference
-    """Of the iteration as a whole."""
+    """The verdict on the iteration as a whole."""
     sentence: str
     contrast: Contrast
 

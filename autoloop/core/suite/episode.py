@@ -42,7 +42,7 @@ class EpisodeSummary(Frozen):
     timeout: int
     error: int
     passRate: float | None
-    """Of the trials that count; None when none does."""
+    """The pass rate over trials that count; None when none does."""
     avgTurns: float | None
     avgTokens: float | None
     totalDurationMs: int

@@ -34,7 +34,7 @@ class BenchStarted(JournalEvent):
     version: int = VERSION
     bench_id: str
     suite: str
-    """Its name."""
+    """The name of the suite."""
     suite_path: str
     suite_version: str
     """The suite's own version, or a digest of its tasks."""
@@ -89,7 +89,7 @@ class GroupCut(JournalEvent):
     kind: Literal["group_cut"] = "group_cut"
     group: str
     hours: float
-    """Those that it had."""
+    """The hours that the group had."""
 
 
 class BenchStopped(JournalEvent):

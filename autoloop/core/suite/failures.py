@@ -33,7 +33,7 @@ class FailureMode(Frozen):
     share: float
     """Of the trials with the same claim to count: of all that failed or ran out of time, or of all errors."""
     tasks: tuple[str, ...]
-    """Those that it hit most often first."""
+    """The tasks, those that it hit most often first."""
     examples: tuple[TrialKey, ...]
     """One of each task, as far as there is room."""
     detail: str
@@ -73,7 +73,7 @@ class TaskRecord(Frozen):
     """Trials that reached their turn limit."""
     unsupported: int
     modes: dict[str, int]
-    """Of what failed or ran out of time, the commonest first."""
+    """The modes of trials that failed or ran out of time, the commonest first."""
     mean_seconds: float | None
 
 

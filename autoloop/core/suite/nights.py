@@ -47,11 +47,11 @@ class Trend(Frozen):
     direction: TrendDirection
     points: int
     tau: float
-    """From -1, always falling, to 1, always rising."""
+    """Kendall's tau, from -1, always falling, to 1, always rising."""
     p: float
     """How often values without a trend show as much, either way."""
     slope: float
-    """From one point to the next."""
+    """The median change from one point to the next."""
 
     def sentence(self, point: str = "night") -> str:
         """The trend and its numbers in one sentence."""
@@ -217,7 +217,7 @@ class Alerts(Frozen):
     """The alerts of one night: the suite as a whole, and single tasks."""
 
     suite: Contrast | None
-    """Of tonight against the nights before, when it is worse."""
+    """The contrast of tonight with the nights before, when tonight is worse."""
     tasks: tuple[TaskAlert, ...]
 
     def sentences(self) -> tuple[str, ...]:

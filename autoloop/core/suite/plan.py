@@ -47,7 +47,7 @@ class BenchPlan(Frozen):
 
     arms: Annotated[tuple[ArmPlan, ...], Field(min_length=1)]
     tasks: Annotated[tuple[TaskPlan, ...], Field(min_length=1)]
-    """Those that were chosen, which are what a rate is a part of."""
+    """The tasks that were chosen; a rate is a part of these."""
     iterations: Count = 1
     attempts: Count = 1
     """How often each task is tried in one iteration, where the task does not say it itself."""
@@ -100,14 +100,14 @@ class BenchConfig(Frozen):
     """Path of the suite."""
     arms: Annotated[tuple[ArmPlan, ...], Field(min_length=1)]
     tasks: tuple[str, ...] = ()
-    """Those that were asked for; empty for all."""
+    """The tasks that were asked for; empty for all."""
     groups: tuple[str, ...] = ()
     iterations: Count = 10
     attempts: Count = 1
     timeout: Seconds = 3600.0
     """Seconds for the agent, where a task does not say it itself."""
     max_turns: Count = 300
-    """Likewise."""
+    """Turns for the agent, where a task does not say it itself."""
     idle_timeout: Annotated[float, Field(ge=0)] = 600.0
     """Seconds that an agent may be silent; 0 is none."""
     keep: Literal["failed", "all", "none"] = "failed"
@@ -117,9 +117,9 @@ class BenchConfig(Frozen):
     workers: Count | None = None
     """None for as many as cores and memory carry."""
     max_hours: Positive | None = None
-    """Of work in one process's life."""
+    """Hours of work in one process's life."""
     group_hours: dict[str, Positive] = {}
-    """Of some groups: how long trials of theirs may run in all, over all processes' lives."""
+    """Hours of some groups: how long their trials may run in all, over all processes' lives."""
     max_cost_usd: Positive | None = None
     max_tokens: Count | None = None
     max_rpm: Positive | None = None

@@ -33,7 +33,7 @@ MOST_TRIES = 3
 """How often a trial that errors is tried in one process's life; a resume begins to count anew."""
 
 Span = tuple[float, float]
-"""From when to when, in Unix seconds."""
+"""Start and end in Unix seconds."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,9 +84,9 @@ class BenchState:
     results: PersistentMap[TrialKey, TrialResult] = field(default_factory=PersistentMap)
     """The latest of each trial; an error only while nothing better came."""
     errors: PersistentMap[TrialKey, int] = field(default_factory=PersistentMap)
-    """Of each trial, since the last resume."""
+    """The errors of each trial since the last resume."""
     all_errors: PersistentMap[TrialKey, int] = field(default_factory=PersistentMap)
-    """Of each trial, over all processes."""
+    """The errors of each trial over all processes."""
     rounds: Mapping[str, Rounds] = field(default_factory=dict)
     """Of each arm, since the last resume: how often its service turned trials away since it last answered."""
     answered: frozenset[str] = frozenset()
@@ -99,7 +99,7 @@ class BenchState:
     open: PersistentSet[TrialKey] = field(default_factory=PersistentSet)
     """The trials that are not settled, in the order of the plan."""
     groups: Mapping[str, str] = field(default_factory=dict)
-    """Of each task."""
+    """The group of each task."""
     at_work: Mapping[str, AtWork] = field(default_factory=dict)
     """How long trials of each group ran."""
     cut: Mapping[str, float] = field(default_factory=dict)

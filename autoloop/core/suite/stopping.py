@@ -20,7 +20,7 @@ class BenchLimits(Frozen):
 
     max_hours: float | None = None
     group_hours: Mapping[str, float] = {}
-    """Of some groups."""
+    """The hours of each group that has a limit."""
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     min_free_gb: float = 5.0

@@ -34,7 +34,7 @@ class BenchSummary(Frozen):
     worked_seconds: float
     """Seconds in which a process worked on the bench."""
     waited_seconds: float
-    """Of these, for something outside."""
+    """Seconds of the worked ones in which it waited for something outside."""
     eta_seconds: float | None
     """What the outstanding trials will take; None while nothing is known of trials, 0 when there is nothing to do."""
     stop_reason: str | None
@@ -44,9 +44,9 @@ class BenchSummary(Frozen):
     replaced_workers: int
     arms: tuple[ArmSummary, ...]
     totals: Tally
-    """Over all arms; its rate mixes them."""
+    """The tally over all arms; its rate mixes them."""
     cost_usd: float | None
-    """Of every try, errors included; None when nothing is known."""
+    """The cost of every try, errors included; None when nothing is known."""
     tokens: int | None
 
 

@@ -20,17 +20,17 @@ class Tally(Frozen):
 
     planned: int
     done: int
-    """Those about which nothing more is to be done."""
+    """Trials about which nothing more is to be done."""
     passed: int
     failed: int
     timeout: int
     error: int
-    """Those that stand as an error: not counted, and tried again by a resume."""
+    """Trials that stand as an error: not counted, and tried again by a resume."""
     unsupported: int
     retries: int
     """How often a trial was tried once more because it errored."""
     rate: Rate
-    """Over the trials that count: passed, failed and timeout."""
+    """The pass rate over the trials that count: passed, failed and timeout."""
     pass_at: dict[int, float]
     """The mean pass@k over tasks, for every k that all of them have counting trials for."""
     mean_reward: float | None

@@ -112,11 +112,11 @@ class Container(Frozen):
     context: str = ""
     """The directory of the suite that it is built from, with a Dockerfile."""
     digest: str = ""
-    """Of that directory."""
+    """The digest of that directory."""
     workdir: str = ""
     """Empty for the image's own."""
     env: dict[str, str] = {}
-    """Over those of the image."""
+    """Variables that come over those of the image."""
     cpus: float | None = None
     memory_mb: float | None = None
     healthcheck: Healthcheck | None = None
@@ -160,7 +160,7 @@ class SuiteTask(Frozen):
     contained: str = ""
     """Why it can be tried in its container alone; empty when its files and lines of setup will do."""
     digest: str = ""
-    """Of everything that it consists of."""
+    """The digest of everything that the task consists of."""
 
     @model_validator(mode="after")
     def _can_be_named(self) -> "SuiteTask":
@@ -204,10 +204,10 @@ class TrialKey(Frozen):
 
     arm: str
     iteration: int
-    """From 1."""
+    """The number of the iteration, from 1."""
     task: str
     attempt: int = 1
-    """From 1, within the iteration."""
+    """The number of the attempt within the iteration, from 1."""
 
     def __hash__(self) -> int:
         return hash((self.arm, self.iteration, self.task, self.attempt))
@@ -228,7 +228,7 @@ class TrialResult(Frozen):
     started: float
     """Unix seconds."""
     seconds: float
-    """From staging to verdict."""
+    """Seconds from staging to verdict."""
     agent_seconds: float | None = None
     verifier_seconds: float | None = None
     turns: int | None = None
@@ -265,7 +265,7 @@ class TrialOrder(Frozen):
     profile: str
     """A profile's name, an agent and a model, or `oracle` or `nop`."""
     bench_id: str
-    """In the environment of every process as `AUTOLOOP_RUN`."""
+    """The id of the bench, in the environment of every process as `AUTOLOOP_RUN`."""
     directory: str
     """Where the trial's records go; whatever an earlier try left there is removed first."""
     seed: int
@@ -281,7 +281,7 @@ class TrialOrder(Frozen):
     paid_calls: int = 1
     """How many calls the pace has been charged for already; none where whoever makes them asks before each."""
     network: str = "on"
-    """Of the verifier and the setup: `on` or `off`."""
+    """The network of the verifier and the setup: `on` or `off`."""
     regrade: bool = False
     """Whether the workspace that is there is verified once more, and no agent works."""
     containers: Containers = "needed"

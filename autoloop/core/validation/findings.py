@@ -23,7 +23,7 @@ class Validation:
     values: tuple[float, ...]
     """The metric in one tree, in the order taken."""
     others: tuple[float, ...]
-    """The same seeds in the other tree."""
+    """The metric in the other tree, with the same seeds."""
     seconds_per_sample: float
     spread: float
     """Relative standard deviation of one sample."""

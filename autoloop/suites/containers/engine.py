@@ -26,7 +26,7 @@ _ANSWERING = 15.0
 """Seconds for an engine to say that it is there."""
 _ADVICE = ("Run 'docker", "See 'docker")
 _LINES = 40
-"""Of what an engine said before it failed."""
+"""Lines of an engine's output before it failed that a message quotes."""
 NETWORK = "bridge"
 """The network of a container when none is named."""
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 ENGINE = "OF_THE_ENGINE_"
-"""Before the name of a variable for the engine's program."""
+"""The prefix of variables for the engine's program."""
 _OF_THE_MACHINE = frozenset({
     "HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "SHELL", "USER", "LOGNAME", "MAIL", "TMPDIR", "TMP", "TEMP", "LANG",
     "LANGUAGE", "TERM", "TZ", "_", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
@@ -28,7 +28,7 @@ _OF_THE_MACHINE = frozenset({
 })  # fmt: skip
 _KINDS = ("LC_", "LD_", "DYLD_", "DOCKER_", "CONTAINER_", "BUILDKIT_", "XDG_", "SSH_", ENGINE)
 _TOLD = ".told"
-"""Behind the name of a command's file: it was told to end."""
+"""The suffix of the file that says that a command was told to end."""
 _BEGIN = f'echo "$$" > "$0"; [ ! -e "$0{_TOLD}" ] || exit 143; exec "$@"'
 """Says in a file which process it is, so that it can be ended from outside; one that is to end does not begin."""
 _TELL = "kill -{number} -- -{process} 2>/dev/null || kill -{number} {process}"

@@ -36,9 +36,9 @@ class Attempt:
     commands: Commands
     sessions: Sessions
     agent: Callable[[int], Agent]
-    """Of a step, by its number."""
+    """The agent of a step, by its number."""
     name: str
-    """Of the agent, for its trajectory."""
+    """The agent's name, for its trajectory."""
     packet: Callable[[Step], str]
     say: Callable[[str, str], None]
     worked: list[Session] = field(default_factory=list)

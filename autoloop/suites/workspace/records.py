@@ -18,7 +18,7 @@ TRANSCRIPT = "session.jsonl"
 SAID = "said.txt"
 """What the oracle's command printed."""
 MADE = "made_of_output"
-"""In `extra`: the agent itself wrote no trajectory."""
+"""The mark in `extra` of a trajectory that the agent itself did not write."""
 LARGEST = 1 << 20
 """Characters of `output.txt`; the middle of a longer one is left out."""
 _SHOWN = 2000

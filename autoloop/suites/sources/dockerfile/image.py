@@ -13,7 +13,7 @@ from autoloop.suites.sources.dockerfile.commands import OWN, SYSTEM, leaving_own
 from autoloop.suites.sources.dockerfile.parse import BuildContext, Instruction, fill_bare, instructions
 
 WORKDIR = "/app"
-"""Where nothing else is said."""
+"""The workdir where nothing names another."""
 _PASSED_OVER = frozenset({"CMD", "LABEL", "MAINTAINER", "EXPOSE", "STOPSIGNAL", "VOLUME", "USER"})
 _SHELLS = frozenset({"sh", "bash"})
 _IN_EVERY_IMAGE = frozenset({"/", "/tmp", "/root", "/home", "/opt", "/srv", "/var", "/mnt", "/media"})

@@ -29,7 +29,7 @@ class Instruction:
 
     line: int
     word: str
-    """In capitals."""
+    """The instruction's name in capitals."""
     flags: dict[str, str]
     rest: str
     """What follows the flags, continued lines joined."""

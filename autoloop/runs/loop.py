@@ -16,7 +16,7 @@ from autoloop.core.run.measurement import HOLDOUT, SCREEN, MeasurementFailure, W
 from autoloop.core.run.notes import parse_notes
 from autoloop.core.run.reasons import StopReason
 from autoloop.core.run.rebaseline import next_baseline
-from autoloop.core.run.state import CALIBRATION, Current, RunState, evidence_of, rebaseline_due
+from autoloop.core.run.state import CALIBRATION, RunState, evidence_of, rebaseline_due
 from autoloop.core.run.stopping import stop_reason
 from autoloop.core.run.verdict import Decision
 from autoloop.core.session import Session
@@ -63,7 +63,7 @@ class Loop(Steps):
     def experiment(self) -> None:
         """One pass: from the packet to the settled tree. What the journal has of it is not done again."""
         self._begin()
-        while self._current.captured is None:
+        while self.state.in_progress.captured is None:
             self._propose()
             self._capture()
         self._record(self._judge())
@@ -118,7 +118,7 @@ class Loop(Steps):
         return not self.is_to_end()
 
     def _propose(self) -> None:
-        current = self._current
+        current = self.state.in_progress
         if current.session is not None:
             return
         session = self.patiently(self._session)
@@ -134,12 +134,12 @@ class Loop(Steps):
         self.append(events.SessionEnded(at=self.now(), experiment=current.experiment, session=session, notes=notes))
 
     def _session(self) -> Session:
-        task = brief(self.program, self.state, self._current, self.limits, self.parts, self._wait)
+        task = brief(self.program, self.state, self.state.in_progress, self.limits, self.parts, self._wait)
         self.progress("agent")
         return self.parts.agent.run(task, self.parts.on_progress)
 
     def _capture(self) -> None:
-        current = self._current
+        current = self.state.in_progress
         if current.session is None:
             return
         self.progress("capture")
@@ -156,7 +156,7 @@ class Loop(Steps):
 
     def _judge(self) -> Decision:
         while isinstance(step := self._decided(), Wanted):
-            current = self._current
+            current = self.state.in_progress
             commit = current.commit_of(step.arm)
             if self.sample(current.experiment, step, commit=commit, base=self.state.head) is None:
                 self._rebaseline()
@@ -167,7 +167,7 @@ class Loop(Steps):
         return decide(evidence_of(self.state, has_holdout=holdout, has_screen=screen), self.program.criteria)
 
     def _record(self, decision: Decision) -> None:
-        current = self._current
+        current = self.state.in_progress
         description = describe(current.notes, current.candidate)
         self.append(
             events.Decided(at=self.now(), experiment=current.experiment, decision=decision, description=description)
@@ -190,8 +190,3 @@ class Loop(Steps):
                 raise AutoloopError(f"the code as it is cannot be measured: {step.detail}", hint)
             else:
                 self.append(events.Baselined(at=self.now(), why=why, **vars(step)))
-
-    @property
-    def _current(self) -> Current:
-        assert self.state.current is not None, "an experiment is in progress"
-        return self.state.current

@@ -36,7 +36,7 @@ def verify(carrier: Steps, pairs: int) -> None:
     """Measure the original against the head, as many pairs as asked for."""
     state = carrier.state
     if state.verifying is None or state.verifying.head != state.head:
-        original = carrier.started.start
+        original = carrier.state.begun.start
         carrier.append(events.VerificationStarted(at=carrier.now(), original=original, head=state.head, pairs=pairs))
     has_holdout = carrier.program.has("holdout.sh")
     while isinstance(step := next_verification(carrier.state, has_holdout), Wanted):

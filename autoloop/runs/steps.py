@@ -85,7 +85,7 @@ class Steps:
             keep=base,
             arm=wanted.arm,
             script=wanted.script,
-            seed=seed_for(self.started.seed, seeded_by, wanted.index + _FRESH_SEEDS * wanted.fresh),
+            seed=seed_for(self.state.begun.seed, seeded_by, wanted.index + _FRESH_SEEDS * wanted.fresh),
             key=f"{experiment}-{wanted.arm}-{wanted.index}-{wanted.script}{'-fresh' if wanted.fresh else ''}",
             fresh=wanted.fresh or (experiment == VERIFICATION and bool(self.program.scope.cache_paths)),
             alone=wanted.fresh,
@@ -191,12 +191,6 @@ class Steps:
     def limits(self) -> Limits:
         """The limits in force, with changes made by people."""
         return limits_in_force(self.state, self.program.limits)
-
-    @property
-    def started(self) -> events.RunStarted:
-        """The run's first event, which says what it is."""
-        assert self.state.started is not None, "a journal begins with its run"
-        return self.state.started
 
 
 class RunEnded(Exception):

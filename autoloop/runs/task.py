@@ -26,7 +26,6 @@ def brief(
     wait: Callable[[str, float], bool],
 ) -> Task:
     """The task of the experiment in progress, with the agent's tree made equal to its parent."""
-    assert state.started is not None, "a journal begins with its run"
     packet, files, number = packet_text(program, state, limits, parts), parts.files, current.experiment
     totals = state.totals
     packet_path = files.packet(number, packet)
@@ -34,10 +33,10 @@ def brief(
         packet=packet,
         packet_path=packet_path,
         tree=parts.trees.place("agent", current.parent),
-        run_id=state.started.run_id,
+        run_id=state.begun.run_id,
         goal=Goal.of(program),
         experiment=number,
-        seed=seed_for(state.started.seed, number, _SESSION),
+        seed=seed_for(state.begun.seed, number, _SESSION),
         limits=limits,
         history=lambda: trials(parts.journal.read(), program.criteria.direction),
         transcript=files.transcript(number),

@@ -7,7 +7,7 @@ import pytest
 
 from autoloop.core.run.candidate import Candidate, Capture, Change
 from autoloop.core.run.disturbance import MOST_TIMES
-from autoloop.core.run.events import Disturbed, Event, RunStopped, Sampled, SessionEnded, Waited
+from autoloop.core.run.events import Disturbed, Event, Guided, RunStopped, Sampled, SessionEnded, Waited
 from autoloop.core.run.measurement import MeasurementFailure
 from autoloop.core.run.program import Criteria, Direction, Rule
 from autoloop.core.run.reasons import Reason, StopReason
@@ -313,3 +313,23 @@ def test_a_place_that_became_read_only_ends_the_run_before_anybody_is_blamed() -
     world.machine.read_only, world.sampler.value = "", slower
     world.run()
     assert [row.reason for row in world.state().recent[1:]] == ["within_noise"]
+
+
+def test_an_event_that_could_not_be_written_is_not_in_the_state() -> None:
+    class Refusing(MemoryJournal):
+        refuses = False
+
+        def append(self, event: Event, state: RunState) -> None:
+            if self.refuses:
+                raise AutoloopError("journal.jsonl was changed from outside")
+            super().append(event, state)
+
+    journal = Refusing()
+    loop = World(program(), FakeSampler(slower), journal=journal).loop()
+    before, journal.refuses = loop.state, True
+    with pytest.raises(AutoloopError, match="changed from outside"):
+        loop.append(Guided(at=loop.now(), text="try the cache"))
+    assert loop.state is before
+    journal.refuses = False
+    loop.append(Guided(at=loop.now(), text="try the cache"))
+    assert loop.state.guidance == "try the cache" and loop.state.events == before.events + 1

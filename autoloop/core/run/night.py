@@ -82,11 +82,10 @@ def _spent(keep: Keep) -> int:
 
 def next_continuation(state: RunState, keep: Keep) -> Wanted | None:
     """The sample that the keep's next pair still wants; None when the pair is complete."""
-    assert state.started is not None
     index = len(keep.pairs)
     if state.series.failure or (state.series.of(Arm.BASELINE) and state.series.of(Arm.CANDIDATE)):
         return None
-    first = Arm.BASELINE if coin(state.started.seed, keep.experiment, index) else Arm.CANDIDATE
+    first = Arm.BASELINE if coin(state.begun.seed, keep.experiment, index) else Arm.CANDIDATE
     other = Arm.CANDIDATE if first is Arm.BASELINE else Arm.BASELINE
     return Wanted(arm=other if state.series.of(first) else first, index=index)
 
@@ -129,8 +128,8 @@ def verification_pairs(state: RunState, limits: Limits, now: float) -> int | Non
 
 def next_verification(state: RunState, has_holdout: bool) -> Wanted | Verification:
     """The sample that is still wanted, or what original against head has shown."""
-    assert state.started and state.verifying and state.noise and state.original
-    series, criteria, seed = state.series, state.criteria, state.started.seed
+    assert state.verifying and state.noise and state.original
+    series, criteria, seed = state.series, state.criteria, state.begun.seed
     scale = state.noise.scale(criteria)
     if series.failure is None:
         unfinished = open_pair(series, seed, VERIFICATION)

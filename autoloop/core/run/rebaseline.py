@@ -53,15 +53,14 @@ def _implausible(state: RunState) -> MeasurementFailure | None:
 
 def _calibration_by_pairs(state: RunState) -> Wanted | MeasurementFailure | Spoken:
     """Calibration under `paired`: the start measured against itself, in both slots."""
-    assert state.started is not None, "a journal begins with its run"
     series, criteria = state.series, state.criteria
-    wanted = open_pair(series, state.started.seed, CALIBRATION)
+    wanted = open_pair(series, state.begun.seed, CALIBRATION)
     if wanted is not None:
         return wanted
     first, second = series.of(Arm.BASELINE), series.of(Arm.CANDIDATE)
     seconds = [one.seconds + other.seconds for one, other in zip(first, second, strict=True)]
     if calibration_wanted(seconds, pairs=criteria.calibration_pairs, repeats=1, threshold_given=False):
-        return next_pair(series, state.started.seed, CALIBRATION)
+        return next_pair(series, state.begun.seed, CALIBRATION)
     record = record_of((*first, *second), state.head, criteria)
     noise = calibrate_pairs(record.values, criteria)
     gains = pair_gains(series, criteria, noise.scale(criteria))

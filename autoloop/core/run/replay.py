@@ -94,7 +94,7 @@ def _applied(state: RunState, event: Event) -> RunState:
         case SessionEnded():
             return _session_ended(state, event)
         case Captured():
-            current = replace(_current(state), captured=event)
+            current = replace(state.in_progress, captured=event)
             return replace(state, current=current, ignored=event.ignored, disturbed=0)
         case Sampled():
             return _sampled(state, event)
@@ -113,16 +113,10 @@ def _applied(state: RunState, event: Event) -> RunState:
             return replace(state, stopped=event)
 
 
-def _current(state: RunState) -> Current:
-    if state.current is None:
-        raise ValueError("an event of an experiment stands outside any experiment")
-    return state.current
-
-
 def _session_ended(state: RunState, event: SessionEnded) -> RunState:
     session = event.session
     totals = state.totals.charged(session.cost_usd, session.tokens, unknown=session.cost_usd is None)
-    return replace(state, totals=totals, current=replace(_current(state), session=session, notes=event.notes))
+    return replace(state, totals=totals, current=replace(state.in_progress, session=session, notes=event.notes))
 
 
 def _sampled(state: RunState, event: Sampled) -> RunState:
@@ -156,7 +150,7 @@ def _said(state: RunState, event: Sampled) -> str:
 
 
 def _decided(state: RunState, event: Decided) -> RunState:
-    current, decision = _current(state), event.decision
+    current, decision = state.in_progress, event.decision
     row = _row(state, current, event)
     kept = decision.reason.status is Status.KEEP
     candidate = current.candidate

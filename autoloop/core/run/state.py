@@ -110,6 +110,20 @@ class RunState:
     stopped: RunStopped | None = None
     best_experiment: int | None = None
 
+    @property
+    def begun(self) -> RunStarted:
+        """The first event of the run; only a program that never ran has a state without one."""
+        if self.started is None:
+            raise ValueError("a journal begins with its run")
+        return self.started
+
+    @property
+    def in_progress(self) -> Current:
+        """The experiment in progress, where there must be one."""
+        if self.current is None:
+            raise ValueError("an event of an experiment stands outside any experiment")
+        return self.current
+
     def seconds_at(self, now: float) -> float:
         """How long the run has been active by `now`, pauses between processes left out."""
         return self.active_seconds + max(0.0, now - self.last_at)
@@ -176,9 +190,9 @@ def rebaseline_due(state: RunState) -> BaselineWhy | None:
 
 def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False) -> Evidence:
     """The evidence on the experiment in progress, for `decide`."""
-    current = state.current
-    assert current and current.session and current.captured
-    assert state.started and state.baseline and state.original and state.noise
+    current = state.in_progress
+    assert current.session and current.captured
+    assert state.baseline and state.original and state.noise
     return Evidence(
         session=current.session,
         candidate=current.candidate,
@@ -193,7 +207,7 @@ def evidence_of(state: RunState, *, has_holdout: bool, has_screen: bool = False)
         largest_kept=max((row.gain for row in state.kept if row.gain is not None), default=None),
         series=current.series,
         has_holdout=has_holdout,
-        run_seed=state.started.seed,
+        run_seed=state.begun.seed,
         experiment=current.experiment,
         pool=state.pool,
         simplified=state.simplified,

@@ -71,8 +71,7 @@ class Summary(Frozen):
 
 def summarise(state: RunState, limits: Limits, *, phase: str, sandbox: str) -> Summary:
     """The summary of a run's state."""
-    started, totals, limits = state.started, state.totals, limits_in_force(state, limits)
-    assert started is not None, "a journal begins with its run"
+    started, totals, limits = state.begun, state.totals, limits_in_force(state, limits)
     by_pairs = state.criteria.rule is Rule.PAIRED
     counted = Counter(label.confidence for label in labels(state))
     return Summary(

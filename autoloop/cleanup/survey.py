@@ -34,7 +34,7 @@ from autoloop.runs.directory import RunDirectory
 from autoloop.runs.find import RUNS, all_runs, is_alive
 from autoloop.runs.record import read_events, read_record
 from autoloop.suites.directory import BenchDirectory
-from autoloop.suites.find import bench_at, benches_in, is_carried
+from autoloop.suites.find import bench_at, benches_in, is_bench_alive
 from autoloop.suites.record import read_bench
 from autoloop.suites.workspace.workspace import PLACES
 
@@ -231,7 +231,7 @@ def bench_state(bench: BenchDirectory, *, held: bool = False) -> State:
 
     `held` is whether it is this process that has its lock.
     """
-    if not held and is_carried(bench):
+    if not held and is_bench_alive(bench):
         return State.ALIVE
     try:
         state = replay(read_bench(bench.journal))

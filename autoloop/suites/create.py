@@ -74,9 +74,9 @@ def begin(directory: BenchDirectory, config: BenchConfig, context: BenchContext)
 
 
 def take_up(
-    directory: BenchDirectory, changes: Mapping[str, Any], context: BenchContext, *, mended: bool = False
+    directory: BenchDirectory, changes: Mapping[str, Any], context: BenchContext, *, tasks_may_differ: bool = False
 ) -> ReadyBench:
-    """A bench that was begun before, with the same suite; `mended` lets its tasks differ from what they were."""
+    """A bench that was begun before, with the same suite; `tasks_may_differ` lets these differ from what they were."""
     stored = directory.read_config()
     try:
         BenchConfig.model_validate(stored)
@@ -90,10 +90,10 @@ def take_up(
         state = replay(journal.read()) if directory.has_begun else None
     suite = load_suite(Path(config.suite))
     plan = state.started.plan if state else plan_of(config, suite)
-    _refuse_another(suite, plan, mended=mended)
+    _refuse_another(suite, plan, tasks_may_differ=tasks_may_differ)
     require_groups(config, suite, plan)
     left = {key.arm for key in state.to_take()} if state else {arm.name for arm in plan.arms}
-    asked = [arm for arm in plan.arms if arm.name in left and not mended]
+    asked = [arm for arm in plan.arms if arm.name in left and not tasks_may_differ]
     unpaid = _require_fit(config, plan.arms, directory, context, asked)
     tasks = {task.id: task for task in suite.tasks}
     return ReadyBench(directory, config, suite, plan, is_new=state is None, tasks=tasks, unpaid=unpaid)
@@ -125,11 +125,11 @@ def order_of(ready: ReadyBench, key: TrialKey, *, regrade: bool = False) -> Tria
     return order.model_copy(update={"regrade": regrade, "keep": "all" if regrade else order.keep, "paid_calls": paid})
 
 
-def _refuse_another(suite: Suite, plan: BenchPlan, *, mended: bool) -> None:
+def _refuse_another(suite: Suite, plan: BenchPlan, *, tasks_may_differ: bool) -> None:
     """Refuse a resume with other tasks than those that the bench began with."""
     now = {task.id: task.digest for task in suite.tasks}
     for task in plan.tasks:
-        if task.id not in now or (now[task.id] != task.digest and not mended):
+        if task.id not in now or (now[task.id] != task.digest and not tasks_may_differ):
             how = "was changed" if task.id in now else "is gone"
             said = f"task {task.id} {how} since the bench began, so its results would not compare"
             raise AutoloopError(said, "Put it back as it was, or begin a new bench.")

@@ -34,7 +34,7 @@ def to_tell(*places: Path) -> list[BenchDirectory]:
     found = {journal.parent.resolve() for place in places for journal in (place / RESULTS).glob(f"*/{JOURNAL}")}
     newest = sorted(map(BenchDirectory, found), key=_worked_on, reverse=True)
     benches = (bench for bench in newest if first_kind(bench.journal) == "bench_started")
-    return [bench for bench in newest if is_carried(bench)] or list(islice(benches, 1))
+    return [bench for bench in newest if is_bench_alive(bench)] or list(islice(benches, 1))
 
 
 def looked_at(bench: BenchDirectory) -> dict[str, Any] | None:
@@ -49,7 +49,7 @@ def looked_at(bench: BenchDirectory) -> dict[str, Any] | None:
         counts = {name: state["totals"][name] for name in ("done", "planned")}
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return {"path": str(bench.path), "alive": is_carried(bench), **facts, **counts, "arms": arms}
+    return {"path": str(bench.path), "alive": is_bench_alive(bench), **facts, **counts, "arms": arms}
 
 
 _TOLD = ("bench_id", "suite", "stop_reason", "stop_detail", "eta_seconds", "cost_usd")
@@ -61,7 +61,7 @@ def _arm(arm: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "pass_rate": share(passed, of)}
 
 
-def is_carried(bench: BenchDirectory) -> bool:
+def is_bench_alive(bench: BenchDirectory) -> bool:
     """Whether a process is working on a bench."""
     return is_held(bench.lock)
 

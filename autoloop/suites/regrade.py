@@ -11,7 +11,7 @@ from autoloop.suites.loop import SuiteLoop
 
 
 @dataclass
-class Regrading(SuiteLoop):
+class RegradeLoop(SuiteLoop):
     """The loop of a bench that regrades every trial that has a workspace."""
 
     left: dict[TrialKey, None] = field(default_factory=dict)

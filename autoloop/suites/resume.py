@@ -20,7 +20,7 @@ from autoloop.suites.pace import NAME as PACE
 from autoloop.suites.pace import SharedPace
 from autoloop.suites.pool import Pool
 from autoloop.suites.record import BenchJournal
-from autoloop.suites.regrade import Regrading, regradable
+from autoloop.suites.regrade import RegradeLoop, regradable
 from autoloop.suites.reuse import Reuse, SharedResults
 from autoloop.suites.views import BenchViews
 
@@ -80,7 +80,7 @@ def _loop(ready: ReadyBench, context: BenchContext, parts: _Parts, state: BenchS
         on_worker=on_worker,
         say=lambda text: context.on_progress(Progress("waiting", text=text)),
     )
-    return Regrading(**vars(loop), left=regradable(state.results.items())) if regrading else loop
+    return RegradeLoop(**vars(loop), left=regradable(state.results.items())) if regrading else loop
 
 
 def _journal(ready: ReadyBench, context: BenchContext, views: BenchViews, reuse: Reuse | None) -> BenchJournal:

@@ -91,7 +91,7 @@ def bench(
     context = _context(root, environ, followed, asks=asks)
     directory = BenchDirectory(output_of(path, options.output, environ))
     if directory.exists and options.output is None and environ.get(SAMPLE_DIR):
-        return _carried(take_up(directory, options.fields, context), context, followed)
+        return _run(take_up(directory, options.fields, context), context, followed)
     arms = arms_of(options.arms or (default_arm(context),), options.validation_rate)
     config = validated(
         BenchConfig,
@@ -99,7 +99,7 @@ def bench(
          "arms": [arm.model_dump() for arm in arms], **options.fields},
         "bench",
     )  # fmt: skip
-    return _carried(begin(directory, config, context), context, followed)
+    return _run(begin(directory, config, context), context, followed)
 
 
 def resume_bench(
@@ -117,7 +117,7 @@ def resume_bench(
     root = root_or_here(path)
     context = _context(root, environ, followed, asks=asks)
     ready = take_up(directory_of(path / where.expanduser()), changes, context)
-    return _carried(ready, context, followed)
+    return _run(ready, context, followed)
 
 
 def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str, str] = os.environ) -> BenchOutcome:
@@ -126,8 +126,8 @@ def regrade(path: Path, where: Path, followed: Followed, *, environ: Mapping[str
 
     root = root_or_here(path)
     context = _context(root, environ, followed)
-    ready = take_up(directory_of(path / where.expanduser()), {}, context, mended=True)
-    return _carried(ready, context, followed, regrading=True)
+    ready = take_up(directory_of(path / where.expanduser()), {}, context, tasks_may_differ=True)
+    return _run(ready, context, followed, regrading=True)
 
 
 def _context(root: Path, environ: Mapping[str, str], followed: Followed, *, asks: bool = True) -> BenchContext:
@@ -138,7 +138,7 @@ def _context(root: Path, environ: Mapping[str, str], followed: Followed, *, asks
     )
 
 
-def _carried(ready: ReadyBench, context: BenchContext, followed: Followed, *, regrading: bool = False) -> BenchOutcome:
+def _run(ready: ReadyBench, context: BenchContext, followed: Followed, *, regrading: bool = False) -> BenchOutcome:
     from autoloop.core.suite.summary import summarise
     from autoloop.suites.resume import run_bench
 

@@ -161,7 +161,7 @@ class Trials:
             workspace,
             sandbox,
             cancelled,
-            _Telling(on_phase),
+            _AgentLines(on_phase),
             network="on" if task.network or (profile and profile.agent in CLIENTS) else "off",
             shows=self._shown(profile, order) if profile else (),
             root=str(self.root),
@@ -224,7 +224,7 @@ class Trials:
         return tuple(shown)
 
 
-class _Telling:
+class _AgentLines:
     """Passes on what an agent says, a few lines a second."""
 
     def __init__(self, on_phase: OnPhase) -> None:

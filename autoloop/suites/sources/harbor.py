@@ -18,7 +18,7 @@ from autoloop.suites.sources.contents import digest, refuse_escapes, text_of
 from autoloop.suites.sources.dockerfile.commands import without_it
 from autoloop.suites.sources.dockerfile.image import WORKDIR, Image, read_image, why_no_place
 from autoloop.suites.sources.dockerfile.parse import context_of, fill, missing
-from autoloop.suites.sources.steps import StepReading
+from autoloop.suites.sources.steps import StepReader
 from autoloop.suites.sources.task_toml import needs, other_verifier, read_task_toml
 
 FILE = "task.toml"
@@ -40,7 +40,7 @@ class HarborTasks:
 
     def load(self, path: Path) -> Suite:
         """Read every task; hidden directories and those without a `task.toml` are none."""
-        tasks = [_Reading(path, directory, self).task() for directory in _directories(path)]
+        tasks = [_TaskReader(path, directory, self).task() for directory in _directories(path)]
         return assemble(path.name, "", path, tasks, str(path))
 
 
@@ -50,7 +50,7 @@ def _directories(path: Path) -> list[Path]:
     return sorted(file.parent for file in path.glob(f"*/{FILE}") if not file.parent.name.startswith("."))
 
 
-class _Reading:
+class _TaskReader:
     """One task directory on its way to a task."""
 
     def __init__(self, root: Path, directory: Path, source: HarborTasks) -> None:
@@ -61,7 +61,7 @@ class _Reading:
         self.source = str(directory / FILE)
         refuse_escapes(root, directory)
         self.table = read_task_toml(read_values(directory / FILE, self.source), self.source)
-        self.steps = StepReading(root, directory, self.table, self.environ, self.source)
+        self.steps = StepReader(root, directory, self.table, self.environ, self.source)
 
     def task(self) -> SuiteTask:
         """The task that its files make, all parts together."""

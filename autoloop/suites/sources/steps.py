@@ -29,7 +29,7 @@ _LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
-class StepReading:
+class StepReader:
     """The steps of one task directory on their way."""
 
     root: Path

@@ -34,18 +34,18 @@ class Image:
 
 def read_image(text: str, context: BuildContext, environ: Mapping[str, str], has: Has, source: str) -> Image:
     """Apply a Dockerfile's instructions, up to the first that needs a container."""
-    building = _Building(context, has, source, search_path=environ.get("PATH", "/usr/bin:/bin"))
+    builder = _ImageBuilder(context, has, source, search_path=environ.get("PATH", "/usr/bin:/bin"))
     for instruction in instructions(text, source):
-        why = building.apply(instruction)
+        why = builder.apply(instruction)
         if why:
-            building.image.contained = why
-            return building.image
-    if not building.bases:
+            builder.image.contained = why
+            return builder.image
+    if not builder.bases:
         raise AutoloopError(f"{source}: there is no FROM")
-    return building.image
+    return builder.image
 
 
-class _Building:
+class _ImageBuilder:
     def __init__(self, context: BuildContext, has: Has, source: str, search_path: str) -> None:
         self.image = Image()
         self.context = context

@@ -165,6 +165,14 @@ def at_top(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("autoloop.api", "autoloop.cli.app")])
+def test_imports_stand_at_the_top_unless_they_load_something_heavy(module: str) -> None:
+    for function in functions(module):
+        for node in ast.walk(function):
+            for name in targets(node):
+                assert loads(name) - loads(module), f"{function.name} imports {name}"
+
+
 # Rooms and files
 
 

@@ -1,13 +1,13 @@
 """The command line: parse, one call of `api`, render. What a user can fix is one line and a hint, never a traceback.
 
 One file a verb, or a few that belong together:
-- `app`: registers the verbs
-- `run`, `bench`, `compare` (with `audit`), `clean`, `demo`, `hud`, `report`, `agents`
-- `status`, `show`
-- `look`: the bare command, `results`, `ideas`, `packet`, `init`
+- `app`: the table of the verbs, each with its file, which is imported when the verb is typed
+- `run`, `validate`, `verify`, `bench`, `compare` (with `audit`), `clean`, `show`, `demo`, `hud`, `report`, `agents`
+- `look`: the bare command, `init`, `status`, `results`, `ideas`, `packet`
 - `steer`: `guide`, `limit`, `stop`
 
 What they share:
+- `status`: what is printed of a run and its benches, loading no typer
 - `options`: arguments and options, each described once
 - `bench_options`: those of `bench`
 - `render`: tables, JSON, colours, exit codes
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoloop.cli.render import DONE, FIXABLE, complain
+from autoloop.cli.status import print_status
 from autoloop.errors import AutoloopError, as_fixable
 
 
@@ -64,9 +65,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
         app(prog_name="autoloop")
     else:
-        from autoloop.cli.status import status
-
-        status(plain.path.resolve(), plain.run, plain.json)
+        print_status(plain.path.resolve(), plain.run, plain.json)
 
 
 @dataclass(frozen=True)

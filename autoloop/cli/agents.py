@@ -1,11 +1,15 @@
-"""`autoloop agents`: which agents can be used, and one tiny real call."""
+"""`agents`: which agents can be used here, and one tiny real call."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from autoloop import api
 from autoloop.cli import options
+from autoloop.cli.render import FIXABLE, on_terminal, say, say_json, table
+from autoloop.core.text import duration, money
+from autoloop.ports import Progress
 
 _WITHOUT_ERRANDS = ("tuner", "scripted")
 """Agents that do what they are made for, and nothing that they are told."""
@@ -28,9 +32,6 @@ def agents(
 
 
 def _list(path: Path, name: str | None, as_json: bool) -> None:
-    from autoloop import api
-    from autoloop.cli.render import say, say_json, table
-
     found = api.agents_at_hand(path, name)
     if as_json:
         say_json([{**vars(one), "usable": one.usable} for one in found])
@@ -58,11 +59,6 @@ def _list(path: Path, name: str | None, as_json: bool) -> None:
 
 
 def _check(path: Path, name: str | None, as_json: bool) -> None:
-    from autoloop import api
-    from autoloop.cli.render import on_terminal, say, say_json
-    from autoloop.core.text import duration, money
-    from autoloop.ports import Progress
-
     def show(sign: Progress) -> None:
         if sign.text and not as_json and on_terminal():
             say(f"  {sign.text}")
@@ -81,4 +77,4 @@ def _check(path: Path, name: str | None, as_json: bool) -> None:
             said = f"{session.failure}: {session.detail}" if session.failure else "it ended without doing its errand"
             say(f"{checked.profile} does not work: {said} ({about})")
     if not checked.done:
-        raise typer.Exit(2)
+        raise typer.Exit(FIXABLE)

@@ -1,8 +1,6 @@
-"""The verbs. Each one parses and hands over; what it needs is imported when it is called.
+"""The verbs of the command line in one table. A verb's file is imported once the verb is typed, or its help."""
 
-Only typer and the standard library are loaded here: who types `results` does not wait for what a run imports.
-"""
-
+from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,37 +9,72 @@ import typer
 from typer.core import TyperGroup
 
 from autoloop.cli import options
-from autoloop.cli.agents import agents
-from autoloop.cli.demo import demo
-from autoloop.cli.hud import hud
-from autoloop.cli.report import report
 
-LARGE = {"run": "run", "compare": "compare", "audit": "compare", "bench": "bench", "clean": "clean"}
-"""Verbs that are described where they work, and their files, which load much."""
+VERBS = {
+    "init": ("look", "init import-time"),
+    "validate": ("validate", "validate import-time --runs 10"),
+    "run": ("run", "run import-time --max-hours 8 --detach"),
+    "status": ("look", "status import-time --json"),
+    "results": ("look", "results | cut -f 1,3,4,7"),
+    "show": ("show", "show 7"),
+    "ideas": ("look", "ideas import-time"),
+    "packet": ("look", "packet import-time | less"),
+    "guide": ("steer", 'guide "Leave the parser alone; look at the cache."'),
+    "stop": ("steer", "stop import-time"),
+    "limit": ("steer", "limit 100 --max-hours 12"),
+    "verify": ("verify", "verify import-time"),
+    "compare": ("compare", "compare main HEAD -- python bench.py"),
+    "audit": ("compare", "audit main..feature --measure cpu -- python bench.py"),
+    "bench": ("bench", "bench suites/terminal -m claude-code -i 3 --workers 4"),
+    "clean": ("clean", "clean --killed"),
+    "agents": ("agents", "agents claude --check"),
+    "report": ("report", "report import-time --open"),
+    "demo": ("demo", "demo"),
+    "hud": ("hud", "hud import-time --open"),
+}
+"""Each verb in the order of the help, with the file of this room that defines it and the example below its help."""
 
 
-class Verbs(TyperGroup):
-    """Loads the file of a large verb when that is typed, or when the help describes it."""
+class _Commands(MutableMapping[str, Any]):
+    """The commands by their verbs, each made by typer when it is first asked for."""
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb with its options."""
-        placeholder = self.commands.get(cmd_name)
-        if placeholder is None or cmd_name not in LARGE:
-            return placeholder
-        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-        home = import_module(f"autoloop.cli.{LARGE[cmd_name]}")
-        alone.command(cmd_name, epilog=placeholder.epilog)(getattr(home, cmd_name))
-        return typer.main.get_command(alone)
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, verb: str) -> Any:
+        if verb not in self._made:
+            module, example = VERBS[verb]
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(verb, epilog=f"Example: autoloop {example}")(
+                getattr(import_module(f"autoloop.cli.{module}"), verb)
+            )
+            self._made[verb] = typer.main.get_command(alone)
+        return self._made[verb]
+
+    def __setitem__(self, verb: str, command: Any) -> None:
+        self._made[verb] = command
+
+    def __delitem__(self, verb: str) -> None:
+        del self._made[verb]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
 
 
-def _large(name: str, epilog: str) -> None:
-    """Keep a verb's place in the help."""
-    app.command(name, epilog=epilog)(lambda: None)
+class _LazyGroup(TyperGroup):
+    """A group whose commands are imported one by one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
 
 
 app = typer.Typer(
     name="autoloop",
-    cls=Verbs,
+    cls=_LazyGroup,
     help="Leave it overnight on a git repository with one number to move; wake up to improvements that are real.",
     epilog="Without a verb: what is here, and the next command to type.",
     rich_markup_mode=None,
@@ -74,156 +107,3 @@ def _root(
         from autoloop.cli.look import overview
 
         overview(context.obj)
-
-
-@app.command(epilog="Example: autoloop init import-time")
-def init(
-    context: typer.Context,
-    slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="What to call it.", show_default=False)] = None,
-    json: options.Json = False,
-) -> None:
-    """Write a first program, made for this repository. Nothing that exists is overwritten."""
-    from autoloop.cli.look import init
-
-    init(context.obj, slug, json)
-
-
-@app.command(epilog="Example: autoloop validate import-time --runs 10")
-def validate(
-    context: typer.Context,
-    slug: options.Slug,
-    runs: Annotated[int, typer.Option("--runs", metavar="N", min=3, help="How many pairs; fewer when slow.")] = 10,
-    json: options.Json = False,
-) -> None:
-    """Try a measurement as a run would. Says what it can resolve, and what an experiment costs."""
-    from autoloop.cli.run import validate
-
-    validate(context.obj, slug, runs, json)
-
-
-_large("run", "Example: autoloop run import-time --max-hours 8 --detach")
-
-
-@app.command(epilog="Example: autoloop status import-time --json")
-def status(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
-    """Say how a run is doing, and what is left of it."""
-    from autoloop.cli.status import status
-
-    status(context.obj, run, json)
-
-
-@app.command(epilog="Example: autoloop results | cut -f 1,3,4,7")
-def results(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
-    """List every experiment of a run. A table for people, tab-separated values when piped."""
-    from autoloop.cli.look import results
-
-    results(context.obj, run, json)
-
-
-@app.command(epilog="Example: autoloop show 7")
-def show(
-    context: typer.Context,
-    experiment: Annotated[int, typer.Argument(metavar="N", min=0, help="The experiment's number; 0 is the baseline.")],
-    run: options.Run = None,
-    json: options.Json = False,
-) -> None:
-    """Show one experiment: verdict, samples, gates, diff."""
-    from autoloop.cli.show import show
-
-    show(context.obj, experiment, run, json)
-
-
-@app.command(epilog="Example: autoloop ideas import-time")
-def ideas(context: typer.Context, run: options.Run = None) -> None:
-    """Print what was tried, what to avoid, what to try next."""
-    from autoloop.cli.look import ideas
-
-    ideas(context.obj, run)
-
-
-@app.command(epilog="Example: autoloop packet import-time | less")
-def packet(context: typer.Context, slug: options.Slug) -> None:
-    """Preview what an agent would be told next."""
-    from autoloop.cli.look import packet
-
-    packet(context.obj, slug)
-
-
-@app.command(epilog='Example: autoloop guide "Leave the parser alone; look at the cache."')
-def guide(
-    context: typer.Context,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The steer; an empty text withdraws it.")],
-    run: options.RunOption = None,
-    json: options.Json = False,
-) -> None:
-    """Steer the next experiments of a run."""
-    from autoloop.cli.steer import guide
-
-    guide(context.obj, text, run, json)
-
-
-@app.command(epilog="Example: autoloop stop import-time")
-def stop(
-    context: typer.Context,
-    run: options.Run = None,
-    now: Annotated[bool, typer.Option("--now", help="Cut the experiment in progress short.")] = False,
-    json: options.Json = False,
-) -> None:
-    """Ask a run to stop after its experiment. It can be resumed."""
-    from autoloop.cli.steer import stop
-
-    stop(context.obj, run, now, json)
-
-
-@app.command(epilog="Example: autoloop limit 100 --max-hours 12")
-def limit(
-    context: typer.Context,
-    number: Annotated[
-        str | None, typer.Argument(metavar="N", help="Stop after N experiments in all.", show_default=False)
-    ] = None,
-    run: options.Run = None,
-    max_hours: options.MaxHours = None,
-    max_cost_usd: options.MaxCost = None,
-    max_tokens: options.MaxTokens = None,
-    target: options.Target = None,
-    json: options.Json = False,
-) -> None:
-    """Change the limits of a run, from its next experiment on."""
-    from autoloop.cli.run import limits_given
-    from autoloop.cli.steer import limit
-
-    if number is not None and not number.isdecimal():
-        if run is not None:
-            raise typer.BadParameter(f"N is {number!r}, and not a number of experiments")
-        number, run = None, number
-    given = limits_given(int(number) if number else None, max_hours, max_cost_usd, max_tokens, target)
-    if not given:
-        raise typer.BadParameter("name at least one limit: N, --max-hours, --max-cost-usd, --max-tokens or --target")
-    limit(context.obj, given, run, json)
-
-
-@app.command(epilog="Example: autoloop verify import-time")
-def verify(
-    context: typer.Context,
-    run: options.Run = None,
-    pairs: Annotated[
-        int | None,
-        typer.Option("--pairs", metavar="N", min=2, help="How many pairs, if not max_pairs.", show_default=False),
-    ] = None,
-    json: options.Json = False,
-) -> None:
-    """Measure a run's gain afresh. Original against head, in pairs."""
-    from autoloop.cli.run import verify
-
-    raise typer.Exit(verify(context.obj, run, pairs, json))
-
-
-_large("compare", "Example: autoloop compare main HEAD -- python bench.py")
-_large("audit", "Example: autoloop audit main..feature --measure cpu -- python bench.py")
-_large("bench", "Example: autoloop bench suites/terminal -m claude-code -i 3 --workers 4")
-_large("clean", "Example: autoloop clean --killed")
-app.command(epilog="Example: autoloop agents claude --check")(agents)
-app.command(epilog="Example: autoloop report import-time --open")(report)
-
-app.command(epilog="Example: autoloop demo")(demo)
-app.command(epilog="Example: autoloop hud import-time --open")(hud)

@@ -1,12 +1,10 @@
-"""`bench`: a suite of tasks tried by one or more profiles. Parse, one call of `api`, follow it, an exit code.
-
-Only typer and the standard library are loaded here.
-"""
+"""`bench`: a suite of tasks tried by one or more profiles, shown while it works, then its result and exit code."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from json import dumps
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
@@ -14,11 +12,12 @@ from typing import Any, TypeVar
 import typer
 
 from autoloop import api
-from autoloop.cli import bench_options as words
-from autoloop.cli import options
+from autoloop.cli import bench_options, options
 from autoloop.cli.notify import Notify
 from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, complain, say, say_json
 from autoloop.cli.watch import BenchWatch
+from autoloop.config.dotenv import parse
+from autoloop.core.suite.plan import RESUMABLE
 from autoloop.core.suite.state import BenchState
 from autoloop.core.suite.summary import ArmSummary, BenchSummary
 from autoloop.core.text import count, duration, percent, percent_range
@@ -32,47 +31,69 @@ _AS_TYPED = (
     "min_free_gb", "keep", "containers", "seed", "limit",
 )  # fmt: skip
 """Fields of `config.json` that are what was typed."""
+_ENFORCED = "a container enforces the first two, nothing the last"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What a person typed after `bench`."""
+
+    suite: str | None
+    output: Path | None
+    arms: tuple[str, ...]
+    validation_rate: float
+    fields: Mapping[str, Any]
+    failing_first: Path | None
+    env_file: Path | None
+    resume: Path | None
+    regrade: bool
+    asks: bool
+    check: bool
+    list_tasks: bool
+    watch: bool
+    json: bool
 
 
 def bench(
     context: typer.Context,
-    suite: words.Suite = None,
-    suite_option: words.SuiteOption = None,
-    output: words.Output = None,
-    model: words.Model = None,
-    arms: words.Arms = None,
-    iterations: words.Iterations = None,
-    attempts: words.Attempts = None,
-    tasks: words.Tasks = None,
-    group: words.Group = None,
-    timeout: words.Timeout = None,
-    max_turns: words.MaxTurns = None,
-    workers: words.WorkersOption = "auto",
+    suite: bench_options.Suite = None,
+    suite_option: bench_options.SuiteOption = None,
+    output: bench_options.Output = None,
+    model: bench_options.Model = None,
+    arms: bench_options.Arms = None,
+    iterations: bench_options.Iterations = None,
+    attempts: bench_options.Attempts = None,
+    tasks: bench_options.Tasks = None,
+    group: bench_options.Group = None,
+    timeout: bench_options.Timeout = None,
+    max_turns: bench_options.MaxTurns = None,
+    workers: bench_options.WorkersOption = "auto",
     max_hours: options.MaxHours = None,
-    group_hours: words.GroupHours = None,
+    group_hours: bench_options.GroupHours = None,
     max_cost_usd: options.MaxCost = None,
     max_tokens: options.MaxTokens = None,
-    max_rpm: words.MaxRpm = None,
-    min_free_gb: words.MinFree = None,
-    validation_rate: words.Validation = 0.0,
+    max_rpm: bench_options.MaxRpm = None,
+    min_free_gb: bench_options.MinFree = None,
+    validation_rate: bench_options.Validation = 0.0,
     ollama_endpoint: options.OllamaEndpoint = None,
-    keep: words.Keep = None,
-    containers: words.Containers = None,
+    keep: bench_options.Keep = None,
+    containers: bench_options.Containers = None,
     seed: options.Seed = None,
-    limit: words.Limit = None,
-    failing_first: words.FailingFirst = None,
-    reuse: words.Reuse = None,
-    depends_on: words.DependsOn = None,
-    env_file: words.EnvFile = None,
-    resume: words.Resume = None,
-    regrade: words.Regrade = False,
-    no_preflight: words.NoPreflight = False,
-    list_tasks: words.List = False,
-    check: words.Check = False,
-    watch: words.Watch = False,
+    limit: bench_options.Limit = None,
+    failing_first: bench_options.FailingFirst = None,
+    reuse: bench_options.Reuse = None,
+    depends_on: bench_options.DependsOn = None,
+    env_file: bench_options.EnvFile = None,
+    resume: bench_options.Resume = None,
+    regrade: bench_options.Regrade = False,
+    no_preflight: bench_options.NoPreflight = False,
+    list_tasks: bench_options.List = False,
+    check: bench_options.Check = False,
+    watch: bench_options.Watch = False,
     notify: options.Notify = None,
     notify_each: options.NotifyEach = False,
-    json: words.Json = False,
+    json: bench_options.Json = False,
 ) -> None:
     """Try a suite of tasks with one profile or several.
 
@@ -81,20 +102,17 @@ def bench(
 
     Exit codes: 0 done, 2 something you can fix, 3 --check found a task that is not as it should be, 130 interrupted.
     """
-    from autoloop.cli.notify import Notify
-
     # The signature is there for typer, which makes the help of it: what was typed stands in the context as well.
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
-    asked = _asked(context.params, context.obj)
+    asked = _request(context.params, context.obj)
     raise typer.Exit(run_bench(context.obj, asked, Notify(notify, notify_each)))
 
 
-def _asked(typed: Typed, place: Path) -> "BenchRequest":
-
+def _request(typed: Typed, place: Path) -> BenchRequest:
     model = typed["model"]
     return BenchRequest(
-        suite=_only(typed["suite"], typed["suite_option"]),
+        suite=_one_suite(typed["suite"], typed["suite_option"]),
         output=typed["output"],
         arms=(*(_names(typed["arms"]) or ()), *([model] if model else ())),
         validation_rate=typed["validation_rate"],
@@ -120,18 +138,18 @@ def _fields(typed: Typed, place: Path) -> dict[str, Any]:
         "groups": _names(typed["group"]),
         "group_hours": _hours(typed["group_hours"]),
         "workers": _worker_number(typed["workers"]),
-        "reuse": None if reuse is None else _placed(place, reuse),
-        "depends_on": None if files is None else [_placed(place, Path(name)) for name in files],
+        "reuse": None if reuse is None else _absolute(place, reuse),
+        "depends_on": None if files is None else [_absolute(place, Path(name)) for name in files],
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _placed(place: Path, path: Path) -> str:
+def _absolute(place: Path, path: Path) -> str:
     """A path counts from the directory that was named with -C."""
     return str((place / path.expanduser()).resolve())
 
 
-def _only(suite: str | None, suite_option: str | None) -> str | None:
+def _one_suite(suite: str | None, suite_option: str | None) -> str | None:
     if suite and suite_option:
         raise typer.BadParameter(f"two suites are named: {suite} and {suite_option}", param_hint="--suite")
     return suite or suite_option
@@ -174,32 +192,6 @@ def _worker_number(text: str) -> Any:
     return int(text) if text.isdecimal() else text
 
 
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """The request that a person typed after `bench`."""
-
-    suite: str | None
-    output: Path | None
-    arms: tuple[str, ...]
-    validation_rate: float
-    fields: Mapping[str, Any]
-    failing_first: Path | None
-    env_file: Path | None
-    resume: Path | None
-    regrade: bool
-    asks: bool
-    check: bool
-    list_tasks: bool
-    watch: bool
-    json: bool
-
-
-_ENFORCED = "a container enforces the first two, nothing the last"
-
-
 def run_bench(path: Path, asked: BenchRequest, notify: Notify) -> int:
     """Run the request; the exit code."""
     _refuse_contradictions(asked)
@@ -217,18 +209,18 @@ def _run(path: Path, asked: BenchRequest, notify: Notify) -> int:
             found = _followed(
                 asked, signals, notify, lambda by: api.check_suite(path, _options(path, asked), by, environ=environ)
             )
-            return _tell_check(found, asked.json)
-        outcome = _followed(asked, signals, notify, lambda by: _carried(path, asked, by, environ))
+            return _print_check(found, asked.json)
+        outcome = _followed(asked, signals, notify, lambda by: _start_or_resume(path, asked, by, environ))
     except AutoloopError as error:
         if signals.received is None:
             raise
         complain(f"interrupted: {error.message}", error.hint)
         return INTERRUPTED
     notify.bench_ended(outcome)
-    return _tell(outcome, asked, interrupted=signals.received is not None)
+    return _print_outcome(outcome, asked, interrupted=signals.received is not None)
 
 
-def _carried(path: Path, asked: BenchRequest, by: api.Followed, environ: Mapping[str, str]) -> api.BenchOutcome:
+def _start_or_resume(path: Path, asked: BenchRequest, by: api.Followed, environ: Mapping[str, str]) -> api.BenchOutcome:
     if asked.resume is None:
         return api.bench(path, _options(path, asked), by, environ=environ)
     if asked.regrade:
@@ -275,8 +267,6 @@ def _refuse_contradictions(asked: BenchRequest) -> None:
 
 
 def _refuse_for_a_resume(asked: BenchRequest) -> None:
-    from autoloop.core.suite.plan import RESUMABLE
-
     for flag, given in (("--list", asked.list_tasks), ("--check", asked.check)):
         if given:
             raise AutoloopError(f"{flag} is for a suite, not for a resume", f"Try `autoloop bench SUITE {flag}`.")
@@ -296,8 +286,6 @@ def _environment(path: Path, file: Path | None) -> Mapping[str, str]:
     """The environment, and under it the variables of a file."""
     if file is None:
         return os.environ
-    from autoloop.config.dotenv import parse
-
     try:
         text = (path / file.expanduser()).read_text("utf-8-sig", "replace")
     except OSError as error:
@@ -332,7 +320,7 @@ def _list(path: Path, asked: BenchRequest) -> int:
     return DONE
 
 
-def _tell_check(found: api.SuiteCheck, as_json: bool) -> int:
+def _print_check(found: api.SuiteCheck, as_json: bool) -> int:
     totals = found.outcome.summary.totals
     if as_json:
         say_json({"wrong": list(found.wrong), "unsupported": list(found.unsupported), "trials": totals.done})
@@ -346,20 +334,18 @@ def _tell_check(found: api.SuiteCheck, as_json: bool) -> int:
     return NOTHING_KEPT if found.wrong or not found.outcome.is_complete else DONE
 
 
-def _tell(outcome: api.BenchOutcome, asked: BenchRequest, *, interrupted: bool) -> int:
-    """Print the end of a bench; the exit code."""
+def _print_outcome(outcome: api.BenchOutcome, asked: BenchRequest, *, interrupted: bool) -> int:
+    """The end of a bench."""
     summary = outcome.summary
     out = sys.stderr if asked.json else sys.stdout
     for arm in summary.arms:
         say(arm_line(arm), out)
-    for line in _last_words(outcome, summary):
+    for line in _end_lines(outcome, summary):
         say(line, out)
     if interrupted and not outcome.is_complete:
         return INTERRUPTED
     if asked.json:
-        import json
-
-        print(json.dumps(outcome.metrics()), flush=True)
+        print(dumps(outcome.metrics()), flush=True)
         return DONE
     return DONE if outcome.is_complete else FIXABLE
 
@@ -375,7 +361,7 @@ def arm_line(arm: ArmSummary) -> str:
     return f"{arm.arm}: {share}; {counts}{more}, of {arm.planned}"
 
 
-def _last_words(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
+def _end_lines(outcome: api.BenchOutcome, summary: BenchSummary) -> list[str]:
     place = outcome.directory
     lines = [f"{duration(summary.worked_seconds)} of work; {place}/summary.md, `autoloop report {place}`"]
     lines.append(

@@ -1,7 +1,4 @@
-"""`clean`: what is held on the disk, and removing it once a person has seen it. Parse, two calls of `api`, render.
-
-Only typer and the standard library are loaded here.
-"""
+"""`clean`: what runs and benches hold on the disk, what of it would go, and removing that once a person agrees."""
 
 import shlex
 import sys
@@ -11,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autoloop import api
 from autoloop.cleanup.remove import Cleaned
 from autoloop.cleanup.survey import Holdings
 from autoloop.cli import options
@@ -59,9 +57,6 @@ def clean(
     branches stay, and so does what a running or killed run needs. All that goes by default is made again by a
     resume. Your checkout is not touched.
     """
-    from autoloop import api
-    from autoloop.core.holdings import CleanOptions
-
     if branches and not runs:
         raise typer.BadParameter("--branches goes with --runs")
     chosen = CleanOptions(killed or all_, everywhere or all_, transcripts, runs, branches, workspaces)
@@ -77,7 +72,7 @@ def clean(
                 say_how(_command(context.obj, run, chosen))
             elif found.to_go:
                 done = api.clean(found, show_entry)
-                conclude(done)
+                print_end(done)
     except KeyboardInterrupt:
         say_interrupted()
         raise typer.Exit(INTERRUPTED) from None
@@ -94,8 +89,8 @@ def _agreed() -> bool:
         return False
 
 
-def _command(path: Path, run: str | None, chosen: "CleanOptions") -> str:
-    """The command that removes the same without a question."""
+def _command(path: Path, run: str | None, chosen: CleanOptions) -> str:
+    """What does it without a question."""
     flags = [f"--{name}" for name, wanted in vars(chosen).items() if wanted]
     there = [] if path == Path.cwd() else ["-C", str(path)]
     return shlex.join(["autoloop", *there, "clean", *([run] if run else []), *flags, "--yes"])
@@ -112,7 +107,7 @@ _COLUMNS = {
     "records": (Part.RECORDS,),
 }
 _REBUILT = frozenset({Part.TREES, Part.CACHES, Part.SCRATCH})
-_TELLING = _REBUILT | {Part.WORKSPACES}
+_WORTH_A_ROW = _REBUILT | {Part.WORKSPACES}
 
 
 def show(found: Holdings) -> None:
@@ -140,8 +135,8 @@ def say_interrupted() -> None:
     complain("interrupted", "What was left half-way goes with the next `autoloop clean`.")
 
 
-def conclude(done: Cleaned) -> None:
-    """Print what was removed, and what could not be."""
+def print_end(done: Cleaned) -> None:
+    """What has become of all of it."""
     say(f"{size(done.freed)} freed")
     for branch in done.branches:
         name, _, commit = branch.partition(" ")
@@ -172,7 +167,7 @@ def size(amount: int) -> str:
 
 def _is_worth_a_row(entry: Holding, options: CleanOptions) -> bool:
     """What holds nothing but what stays is only counted."""
-    holds = any(entry.sizes.get(part, 0) for part in _TELLING)
+    holds = any(entry.sizes.get(part, 0) for part in _WORTH_A_ROW)
     return holds or entry.state is State.ALIVE or entry.has_something_to_go(options)
 
 

@@ -1,28 +1,29 @@
-"""`compare` and `audit`: revisions of any tool's making, without a program. Parse, one call of `api`, an exit code.
+"""`compare` and `audit`: revisions of any tool's making, without a program, and two results of a bench.
 
-Only typer and the standard library are loaded here. What is printed is one sentence, a table, or JSON; also for two
-results of a bench against each other.
+Each answers in one sentence, a table or JSON, and an exit code.
 """
 
 import sys
 from collections.abc import Callable
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from autoloop import api
 from autoloop.cli import options
+from autoloop.cli.live import Watcher
 from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, aligned, complain, say, say_json, table
-from autoloop.core.evidence.comparison import Comparison, Difference
+from autoloop.comparison.arena import Compared, CompareOptions
+from autoloop.comparison.compare import Audit, Audited, OnCommit
+from autoloop.comparison.stopwatch import Measure
+from autoloop.core.evidence.comparison import Comparison, Difference, TwoSided
+from autoloop.core.run.program import Direction
 from autoloop.core.suite.contrast import Contrast
 from autoloop.core.text import count, duration, number, odds, signed_percent
+from autoloop.errors import AutoloopError
+from autoloop.host.signals import Signals
 from autoloop.ports import OnProgress, Progress
-
-if TYPE_CHECKING:
-    from autoloop.comparison.arena import Compared, CompareOptions
-    from autoloop.comparison.compare import Audit, Audited, OnCommit
-    from autoloop.host.signals import Signals
-
 
 WORSE = 1
 """The exit code for a loss, as tools of comparison have it."""
@@ -97,9 +98,6 @@ def compare(
 
     Exit codes: 0 better, 1 worse, 2 something you can fix, 3 noise, 130 interrupted.
     """
-    from autoloop import api
-    from autoloop.core.evidence.comparison import Difference
-
     codes = {Difference.BETTER: DONE, Difference.WORSE: WORSE, Difference.NOISE: NOTHING_KEPT}
     if not command:
         found = api.contrast_results(context.obj, a, b, alpha=alpha)
@@ -109,7 +107,7 @@ def compare(
         measure, metric, direction, max_pairs, alpha, threshold, warmup, timeout, prepare, share, env, seed
     )
 
-    def ask(signals: "Signals", on_progress: "OnProgress") -> "Compared":
+    def ask(signals: Signals, on_progress: OnProgress) -> Compared:
         return api.compare(context.obj, a, b, command, chosen, signals=signals, on_progress=on_progress)
 
     compared = _followed(ask)
@@ -144,25 +142,20 @@ def audit(
     Exit codes: 0 the whole is better and so is a commit, 1 the whole is worse, 2 something you can fix, 3 neither,
     130 interrupted.
     """
-    from autoloop import api
-
     chosen = _options(
         measure, metric, direction, max_pairs, alpha, threshold, warmup, timeout, prepare, share, env, seed
     )
 
-    def ask(signals: "Signals", on_progress: "OnProgress") -> "Audit":
-        told = telling(on_progress)
-        return api.audit(context.obj, span, command, chosen, signals=signals, on_progress=on_progress, on_commit=told)
+    def ask(signals: Signals, on_progress: OnProgress) -> Audit:
+        report = commit_printer(on_progress)
+        return api.audit(context.obj, span, command, chosen, signals=signals, on_progress=on_progress, on_commit=report)
 
     found = _followed(ask)
     show_audit(found, chosen, verbose=verbose, as_json=json)
     raise typer.Exit(_exit_code(found))
 
 
-def _exit_code(found: "Audit") -> int:
-    from autoloop.cli.render import complain
-    from autoloop.core.evidence.comparison import Difference
-
+def _exit_code(found: Audit) -> int:
     if found.whole is None:
         complain(f"the branch as a whole cannot be measured: {found.failure}")
         return FIXABLE
@@ -174,13 +167,8 @@ def _exit_code(found: "Audit") -> int:
     return DONE if better else NOTHING_KEPT
 
 
-def _followed(ask: "Callable[[Signals, OnProgress], Result]") -> Result:
+def _followed(ask: Callable[[Signals, OnProgress], Result]) -> Result:
     """What `ask` answers, its progress shown on standard error. A first Ctrl-C ends it: there is nothing to resume."""
-    from autoloop.cli.live import Watcher
-    from autoloop.cli.render import complain
-    from autoloop.errors import AutoloopError
-    from autoloop.host.signals import Signals
-
     signals = Signals()
     try:
         with Watcher(sys.stderr) as watcher:
@@ -206,12 +194,7 @@ def _options(
     share: list[str] | None,
     env: list[str] | None,
     seed: int | None,
-) -> "CompareOptions":
-    from autoloop.comparison.arena import CompareOptions
-    from autoloop.comparison.stopwatch import Measure
-    from autoloop.core.evidence.comparison import TwoSided
-    from autoloop.core.run.program import Direction
-
+) -> CompareOptions:
     return CompareOptions(
         measure=Measure(_one_of("--measure", measure, [kind.value for kind in Measure])),
         metric=metric,
@@ -239,8 +222,8 @@ _STYLES = {Difference.BETTER: "keep", Difference.WORSE: "crash", Difference.NOIS
 _SHORT = 10
 
 
-def show_comparison(compared: "Compared", options: "CompareOptions", *, verbose: bool, as_json: bool) -> None:
-    """Print the comparison of two revisions."""
+def show_comparison(compared: Compared, options: CompareOptions, *, verbose: bool, as_json: bool) -> None:
+    """Print what two revisions are to each other."""
     if as_json:
         say_json({**facts(compared), "alpha": options.rule.alpha, "warnings": list(compared.warnings)})
         return
@@ -250,8 +233,8 @@ def show_comparison(compared: "Compared", options: "CompareOptions", *, verbose:
         complain(f"warning: {warning}")
 
 
-def show_audit(found: "Audit", options: "CompareOptions", *, verbose: bool, as_json: bool) -> None:
-    """Print the result of each commit, and of the branch as a whole."""
+def show_audit(found: Audit, options: CompareOptions, *, verbose: bool, as_json: bool) -> None:
+    """Print what became of each commit, and of them all."""
     if as_json:
         say_json({**_audit_facts(found), "alpha": options.rule.alpha, "warnings": list(found.warnings)})
         return
@@ -272,17 +255,17 @@ def show_audit(found: "Audit", options: "CompareOptions", *, verbose: bool, as_j
         complain(f"warning: {warning}")
 
 
-def telling(on_progress: OnProgress) -> "OnCommit":
-    """Tells of each commit as soon as it is done: an audit may take hours."""
+def commit_printer(on_progress: OnProgress) -> OnCommit:
+    """Prints each commit as soon as it is done: an audit may take hours."""
 
-    def told(number: int, of: int, found: "Audited") -> None:
-        said = found.failure if found.compared is None else headline(found.compared)
-        on_progress(Progress("notice", text=f"{number} of {of}: {said}"))
+    def on_commit(number: int, of: int, found: Audited) -> None:
+        result = found.failure if found.compared is None else headline(found.compared)
+        on_progress(Progress("notice", text=f"{number} of {of}: {result}"))
 
-    return told
+    return on_commit
 
 
-def headline(compared: "Compared") -> str:
+def headline(compared: Compared) -> str:
     """The answer in one sentence."""
     found, a, b = compared.comparison, compared.a.name, compared.b.name
     taken = f"{count(len(compared.pairs), 'pair')}, evidence {odds(found.log_evidence)}"
@@ -296,7 +279,7 @@ def headline(compared: "Compared") -> str:
             return f"{b} against {a} is noise: a gain of {_plain(found.gain)}{_between(found, 1)}, {taken}"
 
 
-def facts(compared: "Compared") -> Facts:
+def facts(compared: Compared) -> Facts:
     """A comparison for programs. Gains are fractions, evidence is its natural logarithm."""
     found = compared.comparison
     return {
@@ -317,7 +300,7 @@ def facts(compared: "Compared") -> Facts:
     }
 
 
-def _audit_facts(found: "Audit") -> Facts:
+def _audit_facts(found: Audit) -> Facts:
     commits = [
         {
             "commit": entry.commit,
@@ -331,7 +314,7 @@ def _audit_facts(found: "Audit") -> Facts:
     return {"commits": commits, "whole": whole, "sum_of_gains": found.sum_of_gains}
 
 
-def _row(entry: "Audited") -> tuple[str, ...]:
+def _row(entry: Audited) -> tuple[str, ...]:
     if entry.compared is None:
         return (entry.commit[:_SHORT], "failed", "", "", "", "", entry.subject)
     found = entry.compared.comparison
@@ -351,7 +334,7 @@ def _row(entry: "Audited") -> tuple[str, ...]:
     )
 
 
-def _details(compared: "Compared", verbose: bool) -> None:
+def _details(compared: Compared, verbose: bool) -> None:
     a, b = (median(values) for values in zip(*((pair.a, pair.b) for pair in compared.pairs), strict=True))
     better = f"{compared.direction.value} is better"
     say(f"  {compared.metric} {number(a)} -> {number(b)} ({better}), measured in {duration(compared.seconds)}")

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from autoloop import api
 from autoloop.cli import options
-from autoloop.cli.render import DONE, INTERRUPTED
+from autoloop.cli.live import Watcher
+from autoloop.cli.look import results_table
+from autoloop.cli.render import DONE, INTERRUPTED, say, say_json
+from autoloop.host.signals import Signals
 
 
 def demo(
@@ -19,12 +23,6 @@ def demo(
     json: options.Json = False,
 ) -> None:
     """Try what autoloop promises on a shipped example. All of it live, in under 90 seconds; no key, no network."""
-    from autoloop import api
-    from autoloop.cli.live import Watcher
-    from autoloop.cli.look import results_table
-    from autoloop.cli.render import say, say_json
-    from autoloop.host.signals import Signals
-
     signals = Signals()
     with Watcher(sys.stderr if json else sys.stdout) as watcher:
         signals.install()

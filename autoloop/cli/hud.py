@@ -1,9 +1,13 @@
-"""`autoloop hud`: a live page of a run or a bench."""
+"""`hud`: a live page of a run or a bench."""
 
-from pathlib import Path
+import webbrowser
+from threading import Event
 from typing import Annotated
 
 import typer
+
+from autoloop.cli.render import complain, say
+from autoloop.errors import AutoloopError
 
 
 def hud(
@@ -24,15 +28,6 @@ def hud(
 
     It may be started before, while and after the run or the bench goes, and ended at any time.
     """
-    _serve(context.obj, run, port, host, browse)
-
-
-def _serve(path: Path, run: str | None, port: int, host: str, browse: bool) -> None:
-    from threading import Event
-
-    from autoloop.cli.render import complain, say
-    from autoloop.errors import AutoloopError
-
     try:
         from autoloop.hud.server import is_loopback, keep_looking, shown
     except ModuleNotFoundError as error:
@@ -45,11 +40,9 @@ def _serve(path: Path, run: str | None, port: int, host: str, browse: bool) -> N
             f"warning: whoever reaches {host} can read this run, without a password and in plain text",
             "From elsewhere, better: ssh -L 4242:127.0.0.1:4242 THIS-MACHINE, and no --host.",
         )
-    with shown(path, run, host, port) as page:
+    with shown(context.obj, run, host, port) as page:
         say(f"{page.about} {page.directory}\n{page.url}   Ctrl-C ends the page, not the {page.about}")
         if browse:
-            import webbrowser
-
             webbrowser.open(page.url)
         try:
             keep_looking(page.hub, Event())

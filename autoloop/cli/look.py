@@ -1,17 +1,17 @@
-"""The verbs that only look, and `init`: an overview, results, ideas, the packet, a first program."""
+"""`init`, `status`, `results`, `ideas`, `packet`, and the bare command: what is here, printed."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import Annotated, TextIO
+
+import typer
 
 from autoloop import api
+from autoloop.cli import options
 from autoloop.cli.render import on_terminal, say, say_json, table
-from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
+from autoloop.cli.status import flagged_line, keeps_line, print_status, sandbox_line, verified_line
+from autoloop.core.run.results import HEADER, Row
 from autoloop.core.text import count, duration, money, number, resume_command, signed_percent
-
-if TYPE_CHECKING:
-    from autoloop.core.run.results import Row
-
 
 _LATEST = 5
 
@@ -28,10 +28,14 @@ def overview(path: Path) -> None:
     say("All commands: autoloop --help")
 
 
-def init(path: Path, slug: str | None, as_json: bool) -> None:
-    """Write a first program, and print what was written."""
-    made = api.init(path, slug)
-    if as_json:
+def init(
+    context: typer.Context,
+    slug: Annotated[str | None, typer.Argument(metavar="SLUG", help="What to call it.", show_default=False)] = None,
+    json: options.Json = False,
+) -> None:
+    """Write a first program, made for this repository. Nothing that exists is overwritten."""
+    made = api.init(context.obj, slug)
+    if json:
         facts = {"slug": made.slug, "directory": str(made.directory)}
         say_json({**facts, "written": list(made.written), "notes": list(made.notes)})
         return
@@ -41,16 +45,19 @@ def init(path: Path, slug: str | None, as_json: bool) -> None:
         say(note)
 
 
-def results(path: Path, run: str | None, as_json: bool) -> None:
-    """Print every row: a table on a terminal, `results.tsv` when piped."""
-    from autoloop.core.run.results import HEADER
+def status(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
+    """Say how a run is doing, and what is left of it."""
+    print_status(context.obj, run, json)
 
-    rows = api.results(path, run)
-    if as_json:
+
+def results(context: typer.Context, run: options.Run = None, json: options.Json = False) -> None:
+    """List every experiment of a run. A table for people, tab-separated values when piped."""
+    rows = api.results(context.obj, run)
+    if json:
         say_json([row.facts() for row in rows])
     elif on_terminal():
         results_table(rows)
-        facts = api.status(path, run)
+        facts = api.status(context.obj, run)
         verified = verified_line(facts.get("verified"))
         for name, text in (("keeps", keeps_line(facts)), ("flagged", flagged_line(facts)), ("verified", verified)):
             if text:
@@ -60,8 +67,8 @@ def results(path: Path, run: str | None, as_json: bool) -> None:
         say((HEADER + "".join(row.to_tsv() for row in rows)).rstrip("\n"))
 
 
-def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
-    """Print rows as a table; columns that say nothing are left out."""
+def results_table(rows: Sequence[Row], file: TextIO | None = None) -> None:
+    """Rows as people want to read them; columns that say nothing are left out."""
     if not rows:
         say("no results: the baseline has not been measured", file)
         return
@@ -72,17 +79,17 @@ def results_table(rows: Sequence["Row"], file: TextIO | None = None) -> None:
     table(tuple(header[i] for i in shown), cells, [row.status.value for row in rows], file)
 
 
-def ideas(path: Path, run: str | None) -> None:
-    """Print the ideas backlog of a run."""
-    say(api.ideas(path, run).rstrip("\n"))
+def ideas(context: typer.Context, run: options.Run = None) -> None:
+    """Print what was tried, what to avoid, what to try next."""
+    say(api.ideas(context.obj, run).rstrip("\n"))
 
 
-def packet(path: Path, slug: str) -> None:
-    """Print the packet that an agent would be given."""
-    say(api.packet(path, slug).rstrip("\n"))
+def packet(context: typer.Context, slug: options.Slug) -> None:
+    """Preview what an agent would be told next."""
+    say(api.packet(context.obj, slug).rstrip("\n"))
 
 
-def _cells(row: "Row") -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     lines = "" if row.lines_added is None else f"+{row.lines_added} -{row.lines_removed or 0}"
     return (
         str(row.experiment),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoloop import api
 from autoloop.agents.profiles import load_settings
+from autoloop.cli.render import complain
 from autoloop.config.dotenv import variables
 from autoloop.config.places import FILE, user_config
 from autoloop.core import notices
@@ -32,7 +33,7 @@ class Notify:
     @contextmanager
     def opened(self, path: Path) -> Iterator[None]:
         """Make ready, so that a way that cannot work is refused before anything starts."""
-        self._notifier = Notifier({}, self.each, _say)
+        self._notifier = Notifier({}, self.each, complain)
         root = api.root_or_here(path)
         known = variables(root, os.environ)
         self._notifier.ways = ways_of(self._wanted(root), known, root)
@@ -81,9 +82,3 @@ class Notify:
 def _last(results: PersistentMap[TrialKey, TrialResult]) -> tuple[TrialKey, TrialResult]:
     key = next(reversed(results))
     return key, results[key]
-
-
-def _say(text: str) -> None:
-    from autoloop.cli.render import complain
-
-    complain(text)

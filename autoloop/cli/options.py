@@ -1,4 +1,4 @@
-"""The arguments and options that verbs share, each described once."""
+"""The arguments and options that verbs share, each described once, and the limits among them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -71,3 +71,14 @@ Notify = Annotated[
     ),
 ]
 NotifyEach = Annotated[bool, typer.Option("--notify-each", help="Tell of each experiment or trial as well.")]
+
+
+def limits_given(
+    max_experiments: int | None,
+    max_hours: float | None,
+    max_cost_usd: float | None,
+    max_tokens: int | None,
+    target: float | None,
+) -> dict[str, int | float]:
+    """The limits that were typed, by the names that a program gives them."""
+    return {name: value for name, value in locals().items() if value is not None}

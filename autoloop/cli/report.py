@@ -1,9 +1,13 @@
 """`report`: what came of a run or of a bench, as a page or as Markdown."""
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from autoloop import api
+from autoloop.cli.render import FIXABLE, complain, say
 
 Target = Annotated[
     str | None,
@@ -37,9 +41,6 @@ def report(
 
     Without --html and --markdown the page is written beside what it is about, as report.html.
     """
-    from autoloop import api
-    from autoloop.cli.render import complain, say
-
     wanted = api.ReportOptions(html=html, markdown=markdown, traces=traces)
     made = api.report(context.obj, target, wanted)
     if made.printed:
@@ -52,11 +53,9 @@ def report(
         say("  without plots, which matplotlib would draw: pip install 'autoloop-engine[plots]'")
     if show and not _opened(made.written):
         complain("no browser could be started here", "Open the page by hand, or leave --open out.")
-        raise typer.Exit(2)
+        raise typer.Exit(FIXABLE)
 
 
 def _opened(written: tuple[Path, ...]) -> bool:
-    import webbrowser
-
     pages = [path for path in written if path.suffix.lower() in (".html", ".htm")]
     return bool(pages) and webbrowser.open(pages[0].resolve().as_uri())

@@ -1,7 +1,4 @@
-"""`run`, `validate` and `verify`: parse, one call of `api` that is followed while it runs, an exit code.
-
-Only typer and the standard library are loaded here.
-"""
+"""`run`: the loop, started or resumed, shown while it works, and what came of it as lines and an exit code."""
 
 import os
 import sys
@@ -19,6 +16,7 @@ from autoloop.cli.look import results_table
 from autoloop.cli.notify import Notify
 from autoloop.cli.render import DONE, FIXABLE, INTERRUPTED, NOTHING_KEPT, complain, say, say_json
 from autoloop.cli.status import flagged_line, keeps_line, sandbox_line, verified_line
+from autoloop.cli.watch import RunWatch
 from autoloop.core.run.program import Rule
 from autoloop.core.run.reasons import StopReason
 from autoloop.core.run.results import Row
@@ -58,25 +56,14 @@ def run(
     """
     if ollama_endpoint:
         os.environ["OLLAMA_ENDPOINT"] = ollama_endpoint
-    given = limits_given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
+    given = options.limits_given(max_experiments, max_hours, max_cost_usd, max_tokens, target)
     chosen = api.RunOptions(agent, given, rule, seed)
     wanted = RunRequest(slug, chosen, resume=resume, run=run, detach=detach, json=json, watch=watch)
     raise typer.Exit(run_loop(context.obj, wanted, Notify(notify, notify_each)))
 
 
-def limits_given(
-    max_experiments: int | None,
-    max_hours: float | None,
-    max_cost_usd: float | None,
-    max_tokens: int | None,
-    target: float | None,
-) -> dict[str, int | float]:
-    """The limits that were typed, by the names that a program gives them."""
-    return {name: value for name, value in locals().items() if value is not None}
-
-
 _PATIENCE_SECONDS = 10.0
-_WORTH_SAYING = 1e9
+_WORTH_A_LINE = 1e9
 """Bytes of trees that are left for a resume."""
 
 
@@ -113,45 +100,17 @@ def _run(path: Path, wanted: RunRequest, notify: Notify) -> int:
                 run_id = api.detach(path, wanted.slug, wanted.options, signals=signals, on_progress=watcher.on_progress)
                 outcome = None
             else:
-                outcome = _carried(path, wanted, signals, watcher, notify)
+                outcome = _start_or_resume(path, wanted, signals, watcher, notify)
     except AutoloopError as error:
         if signals.received is None:
             raise
         complain(f"interrupted: {error.message}", error.hint)
         return INTERRUPTED
     if outcome is None:
-        return _left_in_background(path, run_id, wanted.json)
+        return _print_background_run(path, run_id, wanted.json)
     notify.run_ended(outcome.summary)
-    _report(path, outcome, wanted.json)
+    _print_outcome(path, outcome, wanted.json)
     return _exit_code(outcome.summary, interrupted=signals.received is not None)
-
-
-def validate(path: Path, slug: str, runs: int, as_json: bool) -> None:
-    """Validate a program's measurement, and print what it resolves."""
-    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
-        found = api.validate(path, slug, runs=runs, on_progress=watcher.on_progress, environ=os.environ)
-    if as_json:
-        say_json(found.as_dict())
-    else:
-        for line in found.lines():
-            say(line)
-
-
-def verify(path: Path, run: str | None, pairs: int | None, as_json: bool) -> int:
-    """Measure the original against the head; 0 when it is better, 3 when that could not be shown."""
-    signals = Signals()
-    with Watcher(sys.stderr if as_json else sys.stdout) as watcher:
-        signals.on_first = watcher.on_first_interrupt
-        signals.install()
-        found = api.verify(path, run, pairs=pairs, signals=signals, on_progress=watcher.on_progress, environ=os.environ)
-    facts = found.model_dump(mode="json")
-    if as_json:
-        say_json(facts)
-    else:
-        say(f"verified: {verified_line(facts)}")
-    if signals.received is not None:
-        return INTERRUPTED
-    return DONE if found.low is not None and found.low > 0 and not found.problems else NOTHING_KEPT
 
 
 def _refuse_contradictions(wanted: RunRequest) -> None:
@@ -174,21 +133,19 @@ def _watcher(path: Path, wanted: RunRequest) -> Watcher:
     file = sys.stderr if wanted.json else sys.stdout
     if not wanted.watch:
         return Watcher(file)
-    from autoloop.cli.watch import RunWatch
-
     return RunWatch(file, lambda run_id: api.results(path, run_id))
 
 
-def _carried(path: Path, wanted: RunRequest, signals: Signals, watcher: Watcher, notify: Notify) -> RunEnd:
+def _start_or_resume(path: Path, wanted: RunRequest, signals: Signals, watcher: Watcher, notify: Notify) -> RunEnd:
     def on_news(rows: list[Row], summary: Summary) -> None:
         watcher.on_news(rows, summary)
         notify.on_news(rows, summary)
 
-    carry = partial(api.resume, path, wanted.slug, wanted.run) if wanted.resume else partial(api.run, path, wanted.slug)
-    return carry(wanted.options, signals=signals, on_progress=watcher.on_progress, on_news=on_news)
+    start = partial(api.resume, path, wanted.slug, wanted.run) if wanted.resume else partial(api.run, path, wanted.slug)
+    return start(wanted.options, signals=signals, on_progress=watcher.on_progress, on_news=on_news)
 
 
-def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:
+def _print_background_run(path: Path, run_id: str, as_json: bool) -> int:
     """Report once the background process has taken the run up, so that a look at it right after finds it alive."""
     until = time.monotonic() + _PATIENCE_SECONDS
     status = api.status(path, run_id)
@@ -207,18 +164,18 @@ def _left_in_background(path: Path, run_id: str, as_json: bool) -> int:
     return DONE
 
 
-def _report(path: Path, outcome: RunEnd, as_json: bool) -> None:
+def _print_outcome(path: Path, outcome: RunEnd, as_json: bool) -> None:
     summary = outcome.summary
     if as_json:
         facts = api.status(path, summary.run_id)
         say_json({**facts, "alive": False, "why_nothing_kept": list(outcome.why_nothing_kept)})
     else:
-        _tell(path, outcome)
+        _print_summary(path, outcome)
     if summary.stop_reason == StopReason.AGENT_UNAVAILABLE:
         complain(f"the agent cannot be reached: {summary.detail}", f"Fix it, then go on: `{_resume(summary)}`.")
 
 
-def _tell(path: Path, outcome: RunEnd) -> None:
+def _print_summary(path: Path, outcome: RunEnd) -> None:
     summary = outcome.summary
     say()
     rows = api.results(path, summary.run_id)
@@ -247,7 +204,7 @@ def _tell(path: Path, outcome: RunEnd) -> None:
     if summary.stop_reason in (StopReason.STOPPED, StopReason.ABORTED):
         say(f"go on: {_resume(summary)}")
     held = api.holdings(path, summary.run_id).frees
-    if held > _WORTH_SAYING:
+    if held > _WORTH_A_LINE:
         say(f"its trees hold {held / 1e9:.1f} GB, for a quick resume; to free them: autoloop clean {summary.run_id}")
 
 

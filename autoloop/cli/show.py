@@ -1,10 +1,12 @@
 """`show N`: one experiment in full."""
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from autoloop import api
+from autoloop.cli import options
 from autoloop.cli.render import clean, on_terminal, say, say_json
 from autoloop.core.run.events import Decided, Event, Sampled, SessionEnded
 from autoloop.core.run.measurement import MEASURE, MeasurementFailure
@@ -16,10 +18,15 @@ CALLS = "model_calls"
 """What `bench --json` says of a sample."""
 
 
-def show(path: Path, experiment: int, run: str | None, as_json: bool) -> None:
-    """Print one experiment in full."""
-    shown = api.show(path, experiment, run)
-    if as_json:
+def show(
+    context: typer.Context,
+    experiment: Annotated[int, typer.Argument(metavar="N", min=0, help="The experiment's number; 0 is the baseline.")],
+    run: options.Run = None,
+    json: options.Json = False,
+) -> None:
+    """Show one experiment: verdict, samples, gates, diff."""
+    shown = api.show(context.obj, experiment, run)
+    if json:
         say_json(_facts(shown))
         return
     say("\n".join([*_verdict(shown.row, shown.criteria), *_session(shown.events)]))

@@ -1,4 +1,7 @@
-"""`status`: the state of a run and of its benches. Reads small files, and loads neither models nor tables for it."""
+"""What `status` prints of a run and its benches, and the lines of it that other verbs print too.
+
+Reads small files, and loads neither typer nor models nor tables for it. The verb itself stands in `look`.
+"""
 
 import time
 from pathlib import Path
@@ -20,7 +23,7 @@ _OPEN = {
 """What a tier leaves open, for those that leave much open."""
 
 
-def status(path: Path, run: str | None, as_json: bool) -> None:
+def print_status(path: Path, run: str | None, as_json: bool) -> None:
     """Print the status of a run, and of the benches beside it; or of a bench that is named."""
     benches = api.benches(path, run)
     facts = _of_run(path, run, benches)

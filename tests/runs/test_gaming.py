@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable
 
 import pytest
 
 from autoloop import api
-from autoloop.cli import look, show, status
+from autoloop.cli.app import app
 from autoloop.core.run.events import Captured, Decided, Event, Sampled
 from autoloop.core.run.flags import Sign
 from autoloop.core.run.measurement import Arm, MeasurementFailure, Sample
@@ -80,19 +79,19 @@ def test_strict_discards_what_is_flagged(checkout: Checkout) -> None:
 def test_flags_are_shown_wherever_people_and_agents_look(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def said(verb: Callable[..., object], *words: object) -> str:
+    def printed(*words: str) -> str:
         capsys.readouterr()
-        verb(checkout.root, *words)
+        app(["-C", str(checkout.root), *words], standalone_mode=False)
         return capsys.readouterr().out
 
     working(checkout, "SEED=7; echo 90", "echo 80").run()
     captured = next(event for event in checkout.events if isinstance(event, Captured))
     flag = {"sign": "seed_changed", "detail": "work.sh: SEED=7; echo 90"}
     assert [one.model_dump(mode="json") for one in captured.flags] == [flag]
-    assert json.loads(said(look.results, None, True))[1]["flags"] == [flag]
-    assert json.loads(said(show.show, 1, None, True))["flags"] == [flag]
-    assert "  flagged   seed_changed: work.sh: SEED=7; echo 90\n" in said(show.show, 1, None, False)
-    assert "1 keep is flagged: look at `autoloop show 1 " in said(status.status, None, False)
+    assert json.loads(printed("results", "--json"))[1]["flags"] == [flag]
+    assert json.loads(printed("show", "1", "--json"))["flags"] == [flag]
+    assert "  flagged   seed_changed: work.sh: SEED=7; echo 90\n" in printed("show", "1")
+    assert "1 keep is flagged: look at `autoloop show 1 " in printed("status")
     table = (checkout.directory.path / "results.tsv").read_text().splitlines()
     assert "\t[seed_changed] " in table[2] and "[" not in table[3].split("\t")[13]
     packet = (checkout.directory.path / "experiments/0002/packet.md").read_text()

@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What a person typed after `bench`."""
+    """The request that a person typed after `bench`."""
 
     suite: str | None
     output: Path | None
@@ -335,7 +335,7 @@ def _print_check(found: api.SuiteCheck, as_json: bool) -> int:
 
 
 def _print_outcome(outcome: api.BenchOutcome, asked: BenchRequest, *, interrupted: bool) -> int:
-    """The end of a bench."""
+    """Print the end of a bench; the exit code."""
     summary = outcome.summary
     out = sys.stderr if asked.json else sys.stdout
     for arm in summary.arms:

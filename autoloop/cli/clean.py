@@ -90,7 +90,7 @@ def _agreed() -> bool:
 
 
 def _command(path: Path, run: str | None, chosen: CleanOptions) -> str:
-    """What does it without a question."""
+    """The command that removes the same without a question."""
     flags = [f"--{name}" for name, wanted in vars(chosen).items() if wanted]
     there = [] if path == Path.cwd() else ["-C", str(path)]
     return shlex.join(["autoloop", *there, "clean", *([run] if run else []), *flags, "--yes"])
@@ -136,7 +136,7 @@ def say_interrupted() -> None:
 
 
 def print_end(done: Cleaned) -> None:
-    """What has become of all of it."""
+    """Print what was removed, and what could not be."""
     say(f"{size(done.freed)} freed")
     for branch in done.branches:
         name, _, commit = branch.partition(" ")

@@ -223,7 +223,7 @@ _SHORT = 10
 
 
 def show_comparison(compared: Compared, options: CompareOptions, *, verbose: bool, as_json: bool) -> None:
-    """Print what two revisions are to each other."""
+    """Print the comparison of two revisions."""
     if as_json:
         say_json({**facts(compared), "alpha": options.rule.alpha, "warnings": list(compared.warnings)})
         return
@@ -234,7 +234,7 @@ def show_comparison(compared: Compared, options: CompareOptions, *, verbose: boo
 
 
 def show_audit(found: Audit, options: CompareOptions, *, verbose: bool, as_json: bool) -> None:
-    """Print what became of each commit, and of them all."""
+    """Print the result of each commit, and of the branch as a whole."""
     if as_json:
         say_json({**_audit_facts(found), "alpha": options.rule.alpha, "warnings": list(found.warnings)})
         return

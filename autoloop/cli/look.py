@@ -68,7 +68,7 @@ def results(context: typer.Context, run: options.Run = None, json: options.Json 
 
 
 def results_table(rows: Sequence[Row], file: TextIO | None = None) -> None:
-    """Rows as people want to read them; columns that say nothing are left out."""
+    """Print rows as a table; columns that say nothing are left out."""
     if not rows:
         say("no results: the baseline has not been measured", file)
         return

@@ -1,5 +1,6 @@
 """The command line as people and scripts meet it: real processes in small real repositories."""
 
+import importlib
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autoloop.cli import plain_status
+from autoloop.cli.app import VERBS as TABLE
 from autoloop.cli.app import app
 from autoloop.cli.look import results_table
 from autoloop.cli.render import clean
@@ -539,3 +541,9 @@ def test_what_is_started_again_and_again_loads_nothing_heavy(module: str, heavy:
     look = f"import sys, {module}; print({heavy!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=PACKAGE)
     assert done.stdout == "False\n", f"{module} loads {heavy}"
+
+
+def test_the_list_of_verbs_says_the_first_sentence_of_each() -> None:
+    for verb, known in TABLE.items():
+        text = getattr(importlib.import_module(f"autoloop.cli.{known.module}"), verb).__doc__.split("\n")[0]
+        assert known.sentence == text.split(". ")[0].removesuffix(".") + ".", verb

@@ -1,5 +1,6 @@
 """The port for sandboxes: what each command may reach, and how it is started there."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -55,6 +56,12 @@ class Cell:
     mounts: tuple[Mount, ...] = ()
     user: str = ""
     """As whom a command runs in a container; empty for the image's own user."""
+
+    @property
+    def ground(self) -> Path | None:
+        """The former name of `rootfs`, which agents of people may read for one more version."""
+        warnings.warn("Cell.ground is now called Cell.rootfs", DeprecationWarning, stacklevel=2)
+        return self.rootfs
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Names of ports that agents of people use."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,9 @@ def test_a_task_without_a_run_has_a_program_that_says_what_its_goal_says() -> No
         stand_in = task.program
     assert (stand_in.slug, stand_in.text, stand_in.tuning.knobs) == ("fix-git", task.packet, (knob,))
     assert Goal.of(stand_in) == task.goal
+
+
+def test_the_former_name_of_a_cells_root_is_read_for_one_more_version(tmp_path: Path) -> None:
+    cell = ports.Cell(tree=tmp_path, home=tmp_path, rootfs=tmp_path / "root")
+    with pytest.warns(DeprecationWarning, match="now called Cell.rootfs"):
+        assert cell.ground == cell.rootfs

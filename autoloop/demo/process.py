@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from autoloop import process
-from autoloop.core.run.events import Event, from_line
+from autoloop.core.run.events import RUN_EVENTS, Event
 from autoloop.errors import AutoloopError
+from autoloop.journal.tail import Tail
 from autoloop.runs.directory import RunDirectory
 from autoloop.runs.find import all_runs
 
@@ -38,8 +39,8 @@ class Carried:
     _process: subprocess.Popen[bytes] | None = None
     _said: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     """What the processes print."""
-    _read: int = 0
-    """Bytes of the journal that were followed."""
+    _tail: Tail[Event] | None = None
+    """How far the journal was followed."""
 
     def start(self, *options: str) -> str:
         """Start the verb `run` with these options; what a person would have typed."""
@@ -95,15 +96,11 @@ class Carried:
 
     def _new_events(self) -> Iterator[Event]:
         directory = self.directory
-        if directory is None or not directory.journal.exists():
+        if directory is None:
             return
-        with directory.journal.open("rb") as file:
-            file.seek(self._read)
-            for line in file:
-                # A line without an end is still being written, or was never finished.
-                if line.endswith(b"\n"):
-                    self._read += len(line)
-                    yield from_line(line)
+        if self._tail is None:
+            self._tail = Tail(directory.journal, RUN_EVENTS)
+        yield from self._tail.new()
 
     def _require_success(self) -> None:
         code = self._process.returncode if self._process else 0

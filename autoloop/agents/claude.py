@@ -76,7 +76,7 @@ class ClaudeAgent(ClientAgent):
         chosen = {name: self.env.get(name, value) for name, value in mine.items()}
         return chosen if task.sandbox.tier == "none" else {**chosen, "IS_SANDBOX": "1"}
 
-    def furnish(self, home: Path) -> None:
+    def copy_settings(self, home: Path) -> None:
         """Write the part of `~/.claude.json` that belongs to the sign-in."""
         if self.has_key(self.env):
             return

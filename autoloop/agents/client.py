@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 from autoloop import process
 from autoloop.agents.client_programs import ClientProgram, Located, located
-from autoloop.agents.environment import agents_environment, kept_at_home, session_room
+from autoloop.agents.environment import agents_environment, kept_paths, session_room
 from autoloop.agents.error_texts import failure_of
 from autoloop.agents.events import LONGEST_EVENT, PATIENCE, Reader, SessionLog
 from autoloop.agents.prices import Price
@@ -77,7 +77,7 @@ class ClientAgent(ABC):
             effort=profile.effort,
             args=_args(cls, profile),
             env=env,
-            kept=kept_at_home(profile, environ),
+            kept=kept_paths(profile, environ),
             store=store if store.is_file() and not cls.has_key(env) else None,
             prices=profile.prices,
             secrets=(*secrets_of({**known, **env}), *secrets_in(store)),
@@ -96,7 +96,7 @@ class ClientAgent(ABC):
         """Variables of the environment that this client needs in addition."""
         return {}
 
-    def furnish(self, home: Path) -> None:  # noqa: B027 - most need nothing
+    def copy_settings(self, home: Path) -> None:  # noqa: B027 - most need nothing
         """Put those of the user's settings into a private home that the client cannot do without."""
 
     @abstractmethod
@@ -110,7 +110,7 @@ class ClientAgent(ABC):
             detail = f"{self.program.name} is not installed; `npm install -g {self.program.package}`"
             return Session(seconds=0.0, failure=SessionFailure.NOT_INSTALLED, detail=detail)
         with (
-            self._at_home(task, place) as (room, sign_in),
+            self._signed_in_room(task, place) as (room, sign_in),
             Transcript(task, on_progress, secrets=self.secrets) as transcript,
             Trajectory(task, self.program.name, secrets=self.secrets) as trajectory,
         ):
@@ -136,7 +136,7 @@ class ClientAgent(ABC):
         )
 
     @contextmanager
-    def _at_home(self, task: Task, place: Located) -> Iterator[tuple[Room, BorrowedSignIn | None]]:
+    def _signed_in_room(self, task: Task, place: Located) -> Iterator[tuple[Room, BorrowedSignIn | None]]:
         """The room of a session, with a copy of the user's sign-in in its home."""
         sign_in, confined = None, task.sandbox.tier != "none"
         if self.store and confined:
@@ -146,7 +146,7 @@ class ClientAgent(ABC):
             sign_in.rescue()
         room = session_room(task, self.kept, (place.needs,))
         if confined:
-            self.furnish(task.cell.home)
+            self.copy_settings(task.cell.home)
         try:
             if sign_in:
                 sign_in.copy_in()

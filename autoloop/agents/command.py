@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from autoloop import process
-from autoloop.agents.environment import agents_environment, kept_at_home, session_room
+from autoloop.agents.environment import agents_environment, kept_paths, session_room
 from autoloop.agents.profiles import Profile
 from autoloop.agents.redaction import secrets_of
 from autoloop.agents.transcript import Transcript, reported
@@ -60,7 +60,7 @@ class CommandAgent:
                 "Set it in the environment, or in .env at the repository's root.",
             )
         own = {name: known[name] for name in profile.env}
-        return cls(profile.command, {**agents_environment(environ), **own}, kept_at_home(profile, environ))
+        return cls(profile.command, {**agents_environment(environ), **own}, kept_paths(profile, environ))
 
     def run(self, task: Task, on_progress: OnProgress) -> Session:
         """Run the command until it exits or a limit ends it."""

@@ -58,7 +58,7 @@ def session_room(task: Task, kept: Iterable[Path] = (), shows: Iterable[Path] = 
     return task.sandbox.enter(cell)
 
 
-def kept_at_home(profile: Profile, environ: Mapping[str, str]) -> tuple[Path, ...]:
+def kept_paths(profile: Profile, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The profile's parts of the home; AutoloopError for one that is not in it, or is all of it."""
     home = Path(environ.get("HOME") or Path.home())
     found = []

@@ -70,7 +70,7 @@ class OpencodeAgent(ClientAgent):
             raise AutoloopError(f"{_GIVEN} holds no JSON object", "Write its settings into opencode.json instead.")
         return found
 
-    def furnish(self, home: Path) -> None:
+    def copy_settings(self, home: Path) -> None:
         """Write the user's settings: without them a service that they describe is unknown."""
         for name in self.program.settings:
             with suppress(OSError):

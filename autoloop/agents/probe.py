@@ -87,7 +87,7 @@ def _probe_client(profile: Profile, client: ClientProgram, known: Mapping[str, s
     version = _version(path)
     store = client.signed_in(home, known)
     by = next((name for name in client.keys if known.get(name)), "")
-    copied = "" if by or not store.is_file() else _at_home(store, home)
+    copied = "" if by or not store.is_file() else _spelled(store, home)
     by = by or copied or _made_key(client, home, known) or _described(client, home)
     if not by and not profile.options.get("args"):  # which may name a service without a sign-in
         found = _missing(profile, "not signed in", client.sign_in)
@@ -101,16 +101,16 @@ def _made_key(client: ClientProgram, home: Path, known: Mapping[str, str]) -> st
     settings = claude_settings(home, known)
     with suppress(OSError):
         if client is CLIENTS["claude"] and b'"primaryApiKey"' in settings.read_bytes():
-            return _at_home(settings, home)
+            return _spelled(settings, home)
     return ""
 
 
 def _described(client: ClientProgram, home: Path) -> str:
     """The settings in which a client finds its services, where there are some."""
-    return next((_at_home(home / name, home) for name in client.settings if (home / name).is_file()), "")
+    return next((_spelled(home / name, home) for name in client.settings if (home / name).is_file()), "")
 
 
-def _at_home(path: Path, home: Path) -> str:
+def _spelled(path: Path, home: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 

@@ -58,8 +58,8 @@ def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
     tier, network = choice.sandbox.tier, program.measuring.measure_network
     said = [choice.warning] if choice.warning else []
     if (tier, network) == ("landlock", "off") or (tier != "bwrap" and network == "loopback"):
-        open_door = "measured code has the network of this machine"
-        said.append(f'measure_network = "{network}" is not enforced with sandbox {tier}: {open_door}')
+        unenforced = "measured code has the network of this machine"
+        said.append(f'measure_network = "{network}" is not enforced with sandbox {tier}: {unenforced}')
     return tuple(said)
 
 

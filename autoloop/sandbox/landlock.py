@@ -44,7 +44,7 @@ class LandlockSandbox:
 
     def enter(self, cell: Cell) -> Room:
         """How to start one command in the cell; its home is given links to tools and to what it shows and keeps."""
-        _furnish(cell.home, self.places.home, (*self.places.tools, *cell.shows, *cell.kept))
+        _link_into_home(cell.home, self.places.home, (*self.places.tools, *cell.shows, *cell.kept))
         hides = tuple(path.resolve() for path in cell.hides)
         rules = (
             *_system(self.places, hides),
@@ -109,7 +109,7 @@ class _Walk:
                 yield from self._below(child)
 
 
-def _furnish(home: Path, users_home: Path, wanted: Iterable[Path]) -> None:
+def _link_into_home(home: Path, users_home: Path, wanted: Iterable[Path]) -> None:
     """A place for temporary files, and links to parts of the user's home.
 
     Commands can write here, so nothing that they left is followed or replaced.

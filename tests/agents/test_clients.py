@@ -349,6 +349,6 @@ def test_when_a_limit_is_over_is_read_from_the_words() -> None:
     assert failure_of(429, "usage limit reached|1790000000", 0.0) == (
         SessionFailure.OUT_OF_QUOTA, "usage limit reached|1790000000", 1790000000.0,
     )  # fmt: skip
-    clue = failure_of(None, "Rate limit reached. Please try again in 20s.", 100.0)
-    assert clue is not None and clue[2] == 120.0
+    known = failure_of(None, "Rate limit reached. Please try again in 20s.", 100.0)
+    assert known is not None and known[2] == 120.0
     assert failure_of(None, "something else altogether") is None

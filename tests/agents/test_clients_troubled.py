@@ -201,7 +201,7 @@ def test_an_hour_of_the_day_is_when_to_come_back() -> None:
         (f"{said} 7:30 AM.", 19.5),
         (f"{said} Mar 6th, 2026 1:00 PM.", 49.0),
     ):
-        clue = failure_of(None, words, noon)
-        assert clue is not None and clue[0] is SessionFailure.OUT_OF_QUOTA
-        assert clue[2] == noon + 3600 * hours, words
+        known = failure_of(None, words, noon)
+        assert known is not None and known[0] is SessionFailure.OUT_OF_QUOTA
+        assert known[2] == noon + 3600 * hours, words
     assert failure_of(None, f"{said} 99:99 PM.", noon) == (SessionFailure.OUT_OF_QUOTA, f"{said} 99:99 PM.", None)

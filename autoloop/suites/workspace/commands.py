@@ -72,7 +72,7 @@ class Commands:
         cell = replace(self.workspace.cell(home, network=self.network, logs=logs, tracing=False), user=user)
         entered = self.sandbox.enter(cell)
         own = {"HOME": str(cell.home), **entered.env, "AUTOLOOP_RUN": self.bench_id}
-        room = furnished(replace(entered, env=own), {**self.task_env, **(env or {})})
+        room = with_variables(replace(entered, env=own), {**self.task_env, **(env or {})})
         done = process.run(
             [*room.prefix, BASH, "-c", _START, BASH, line],
             cwd=room.cwd,
@@ -96,7 +96,7 @@ CARRIED = "INTO_THE_ROOM_"
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def furnished(room: Room, variables: Mapping[str, str]) -> Room:
+def with_variables(room: Room, variables: Mapping[str, str]) -> Room:
     """The room with more variables; those of the room itself come first."""
     said = {name: value for name, value in variables.items() if name not in room.env}
     if not room.prefix or not said:

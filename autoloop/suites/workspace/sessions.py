@@ -13,7 +13,7 @@ from autoloop.core.suite.tasks import TrialOrder
 from autoloop.ports import Cell, Goal, Left, Network, OnProgress, Room, Sandbox, Task, Tier
 from autoloop.suites.pace import TrialPace
 from autoloop.suites.workspace import records
-from autoloop.suites.workspace.commands import Commands, furnished
+from autoloop.suites.workspace.commands import Commands, with_variables
 from autoloop.suites.workspace.workspace import Workspace
 
 _RESERVED = ("AUTOLOOP_", *CLIENTS)
@@ -69,7 +69,7 @@ class Sessions:
             history=lambda: [],
             transcript=folder / records.TRANSCRIPT,
             cancelled=self.cancelled,
-            sandbox=Furnished(self.sandbox, allowed(order.task.env), self.root),
+            sandbox=SandboxWithVariables(self.sandbox, allowed(order.task.env), self.root),
             cell=replace(cell, reads=(path,), shows=self.shows),
             left=Left(
                 cost_usd=None if order.max_cost_usd is None else max(0.0, order.max_cost_usd - spent.cost_usd),
@@ -85,7 +85,7 @@ class Sessions:
 
 
 @dataclass(frozen=True)
-class Furnished:
+class SandboxWithVariables:
     """A sandbox whose commands find the variables of a task."""
 
     sandbox: Sandbox
@@ -101,7 +101,7 @@ class Furnished:
     def enter(self, cell: Cell) -> Room:
         """The room with more variables; its own come first."""
         room = self.sandbox.enter(cell)
-        return furnished(replace(room, env={"AUTOLOOP_ROOT": self.root, **room.env}), self.env)
+        return with_variables(replace(room, env={"AUTOLOOP_ROOT": self.root, **room.env}), self.env)
 
 
 @dataclass(frozen=True)

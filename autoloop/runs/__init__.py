@@ -8,6 +8,7 @@ The loop, which knows protocols alone:
 
 From a verb to the loop:
 - `start`: `run`: the person's choices checked; `--detach`
+- `context`: the repository and what a process is given from outside
 - `create`: the directory, the seal, the first line of the journal
 - `resume`: the parts put together around a journal, whether empty or long
 - `control`: `guide`, `limit`, `stop`, as files

@@ -11,12 +11,13 @@ from pathlib import Path
 from autoloop.agents.make import bare_agent
 from autoloop.agents.probe import first_usable
 from autoloop.agents.profiles import Profile, choose, load_settings
-from autoloop.config.places import cache_directory, user_config
+from autoloop.config.places import user_config
 from autoloop.core.run.program import Direction, Limits
 from autoloop.core.session import Session
-from autoloop.git.repository import find
+from autoloop.host.context import Context
 from autoloop.ports import Cell, Goal, OnProgress, Sandbox, Task
 from autoloop.runs.confine import sandbox_for
+from autoloop.runs.context import RunContext
 
 FILE_WANTED = "answer.txt"
 WORD = "ready"
@@ -24,18 +25,18 @@ ERRAND = f"Write the word `{WORD}` into a new file `{FILE_WANTED}` in the curren
 _LIMITS = Limits(max_turns=6, agent_timeout=180_000, agent_idle_timeout=120_000)
 
 
-def one_session(
-    profile: Profile, root: Path, environ: Mapping[str, str], sandbox: Sandbox, on_progress: OnProgress
-) -> tuple[Session, bool]:
+def one_session(profile: Profile, context: Context, sandbox: Sandbox) -> tuple[Session, bool]:
     """A session with an errand that takes seconds and costs next to nothing, and whether the errand was done."""
-    agent = bare_agent(profile, root, environ)
+    agent = bare_agent(profile, context.root, context.environ)
     with tempfile.TemporaryDirectory(prefix="autoloop-check-") as folder:
         place = Path(folder).resolve()
         tree, packet = place / "tree", place / "packet.md"
         tree.mkdir()
         packet.write_text(ERRAND)
         cell = Cell(tree=tree, home=place / "home", reads=(packet,), network="on")
-        session = agent.run(_task(tree, packet, place / "session" / "session.jsonl", sandbox, cell), on_progress)
+        session = agent.run(
+            _task(tree, packet, place / "session" / "session.jsonl", sandbox, cell), context.on_progress
+        )
         answer = tree / FILE_WANTED
         done = answer.is_file() and not os.path.islink(answer) and WORD in answer.read_text(errors="replace")
     return session, done
@@ -74,13 +75,13 @@ def check_agent(
     path: Path, name: str | None, *, on_progress: OnProgress, environ: Mapping[str, str] = os.environ
 ) -> Checked:
     """Have one agent do a tiny errand, in the sandbox that a run would have."""
-    repository = find(path)
-    root = repository.root
+    context = RunContext.at(path, environ, on_progress)
+    root = context.root
     settings = load_settings(root, environ, user_config(environ))
     if name is None and settings.default_profile is None:
         profile, _ = first_usable(settings, root, environ, has_knobs=False)
     else:
         profile = choose(settings, name)
-    choice = sandbox_for(settings.sandbox, repository, None, cache_directory(environ), environ)
-    session, done = one_session(profile, root, environ, choice.sandbox, on_progress)
+    choice = sandbox_for(settings.sandbox, context, None)
+    session, done = one_session(profile, context, choice.sandbox)
     return Checked(profile.name, done, session, choice.sandbox.tier)

@@ -9,9 +9,10 @@ from autoloop.core.run.measurement import HOLDOUT, HOLDOUT_DATA
 from autoloop.core.run.program import Measuring, Program, Scope
 from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees, TreeOptions
-from autoloop.git.repository import Repository, is_tracked
+from autoloop.git.repository import is_tracked
 from autoloop.measure.sampler import AUTOAUTO_DIAGNOSTICS
-from autoloop.ports import Cell, OnProgress, Progress, Sandbox, Tier
+from autoloop.ports import Cell, Progress, Sandbox, Tier
+from autoloop.runs.context import RunContext
 from autoloop.runs.find import RUNS
 from autoloop.runs.record import RunRecord
 from autoloop.sandbox.bwrap import OBJECTS
@@ -24,32 +25,28 @@ HOMES = "homes"
 AGENT = "agent"
 
 
-def sandbox_for(
-    wanted: str, repository: Repository, program: Program | None, cache: Path, environ: Mapping[str, str]
-) -> Choice:
+def sandbox_for(wanted: str, context: RunContext, program: Program | None) -> Choice:
     """The sandbox in force: the one that was chosen, or the best that passes its trial. An errand has no program."""
-    cache.mkdir(parents=True, exist_ok=True)
-    return choose(wanted, places_of(repository, program, cache, environ), cache)
+    context.cache.mkdir(parents=True, exist_ok=True)
+    return choose(wanted, places_of(context, program), context.cache)
 
 
-def sandbox_of_run(
-    record: RunRecord, repository: Repository, cache: Path, environ: Mapping[str, str], on_progress: OnProgress
-) -> Sandbox:
+def sandbox_of_run(record: RunRecord, context: RunContext) -> Sandbox:
     """The sandbox that a run began with: with another its results would not compare. What it leaves open is said."""
-    wanted = load_settings(repository.root, environ, user_config(environ)).sandbox
+    wanted = load_settings(context.root, context.environ, user_config(context.environ)).sandbox
     if wanted not in ("auto", record.sandbox):
         raise AutoloopError(
             f"run {record.run_id} began with sandbox {record.sandbox}, and the setting `sandbox` is {wanted} now",
             "Set it to what the run began with, or to auto; a new run takes the new setting.",
         )
-    choice = sandbox_for(wanted, repository, record.program, cache, environ)  # which knows why it is not a better one
+    choice = sandbox_for(wanted, context, record.program)  # which knows why it is not a better one
     if record.sandbox == "none" != choice.sandbox.tier:
         better = f"{WARNING}. The run began so; a new one would have the sandbox {choice.sandbox.tier}"
         choice = Choice(NoSandbox(), better)
     elif choice.sandbox.tier != record.sandbox:
-        choice = sandbox_for(record.sandbox, repository, record.program, cache, environ)
+        choice = sandbox_for(record.sandbox, context, record.program)
     for text in cautions(choice, record.program):
-        on_progress(Progress("warning", text=text))
+        context.on_progress(Progress("warning", text=text))
     return choice.sandbox
 
 
@@ -63,11 +60,12 @@ def cautions(choice: Choice, program: Program) -> tuple[str, ...]:
     return tuple(said)
 
 
-def places_of(repository: Repository, program: Program | None, cache: Path, environ: Mapping[str, str]) -> Places:
+def places_of(context: RunContext, program: Program | None) -> Places:
     """The places of this machine that commands of this program find."""
     measuring, scope = (program.measuring, program.scope) if program else (Measuring(), Scope())
+    repository = context.repository
     for text in measuring.read_paths:
-        _require_apart(text, repository, cache, environ)
+        _require_apart(text, context)
 
     def in_trees(path: Path) -> bool:
         kept = any(path.is_relative_to(cached) for cached in scope.cache_paths)
@@ -76,20 +74,20 @@ def places_of(repository: Repository, program: Program | None, cache: Path, envi
     return survey(
         repository.root,
         repository.common_dir / "objects",
-        cache,
-        environ,
+        context.cache,
+        context.environ,
         share_paths=scope.share_paths,
         read_paths=measuring.read_paths,
-        secret_paths=(*(_hidden(repository, program, environ) if program else ()), repository.root / RUNS),
+        secret_paths=(*(_hidden(context, program) if program else ()), repository.root / RUNS),
         in_trees=in_trees,
     )
 
 
-def _require_apart(text: str, repository: Repository, cache: Path, environ: Mapping[str, str]) -> None:
+def _require_apart(text: str, context: RunContext) -> None:
     """Refuse to show paths that a sandbox is there to hide."""
-    home, root = _home(environ).resolve(), repository.root.resolve()
+    home, root = _home(context.environ).resolve(), context.root.resolve()
     path = chosen_path(root, home, text).resolve()
-    if any(place.is_relative_to(path) for place in (root, home, cache.resolve())):
+    if any(place.is_relative_to(path) for place in (root, home, context.cache.resolve())):
         said = f'read_paths has "{text}", which would show all that a sandbox hides'
         raise AutoloopError(said, "Name the parts that are needed.")
     if path.is_relative_to(root):
@@ -101,15 +99,15 @@ def _home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or Path.home())
 
 
-def _hidden(repository: Repository, program: Program, environ: Mapping[str, str]) -> Iterator[Path]:
-    yield from withheld(repository, program, environ)
-    yield from (repository.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
+def _hidden(context: RunContext, program: Program) -> Iterator[Path]:
+    yield from withheld(context, program)
+    yield from (context.root / program.directory / name for name in (HOLDOUT, HOLDOUT_DATA))
 
 
-def withheld(repository: Repository, program: Program, environ: Mapping[str, str]) -> tuple[Path, ...]:
+def withheld(context: RunContext, program: Program) -> tuple[Path, ...]:
     """The paths that only `holdout.sh` may read."""
-    home = _home(environ)
-    return tuple(chosen_path(repository.root, home, path) for path in program.measuring.holdout_paths)
+    home = _home(context.environ)
+    return tuple(chosen_path(context.root, home, path) for path in program.measuring.holdout_paths)
 
 
 def tree_options(program: Program, tier: Tier) -> TreeOptions:

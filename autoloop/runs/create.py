@@ -29,13 +29,14 @@ from autoloop.measure.seal import seal
 from autoloop.ports import Tier
 from autoloop.runs.calibrations import Calibrations
 from autoloop.runs.confine import tree_options
+from autoloop.runs.context import RunContext
 from autoloop.runs.directory import RunDirectory
 from autoloop.runs.find import RUNS, all_runs, is_alive
 from autoloop.runs.record import FileJournal, RunRecord, read_record, write_record
 
 
 def create_run(
-    repository: Repository,
+    context: RunContext,
     program: Program,
     source: Path,
     profile: Profile,
@@ -43,9 +44,9 @@ def create_run(
     *,
     seed: int | None,
     sandbox: Tier,
-    cache: Path,
 ) -> RunDirectory:
     """Make the run's directory, seal the program, and write the journal's first line."""
+    repository = context.repository
     refuse_second_run(repository.root, program.slug)
     directory = _new_directory(repository.root, program.slug)
     directory.path.mkdir(parents=True)
@@ -54,7 +55,9 @@ def create_run(
         digests = seal(source, directory.sealed)
         if seed is None:
             # A remembered calibration speaks for the seeds that it was taken with.
-            known = Calibrations(cache, program, digests, tree_of(repository, repository.head)).recall(time.time())
+            known = Calibrations(context.cache, program, digests, tree_of(repository, repository.head)).recall(
+                time.time()
+            )
             seed = known.seed if known else secrets.randbits(31)
         record = RunRecord(
             run_id=directory.run_id,
@@ -125,10 +128,12 @@ def has_ended(run: RunDirectory) -> bool:
     return bool(lines) and b'"kind":"run_stopped"' in lines[-1]
 
 
-def trees_of(repository: Repository, record: RunRecord, cache: Path) -> GitTrees:
+def trees_of(context: RunContext, record: RunRecord) -> GitTrees:
     """The trees of a run, in the user's cache directory."""
-    home = home_of(record.run_id, cache)
-    return GitTrees(repository, home, record.run_id, record.branch, tree_options(record.program, record.sandbox))
+    home = home_of(record.run_id, context.cache)
+    return GitTrees(
+        context.repository, home, record.run_id, record.branch, tree_options(record.program, record.sandbox)
+    )
 
 
 def home_of(run_id: str, cache: Path) -> Path:

@@ -6,23 +6,23 @@ takes are named with their fields.
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoloop.config.places import cache_directory
 from autoloop.core.run.measurement import MEASURE, Arm, Sample
 from autoloop.core.text import listed
 from autoloop.core.validation.bisect import advice, fewest, no_advice
 from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees
-from autoloop.git.repository import Repository, untracked_places
+from autoloop.git.repository import untracked_places
 from autoloop.measure.prepare import prepare_trees
 from autoloop.measure.sampler import SlotSampler
-from autoloop.ports import OnProgress, Progress, Request
+from autoloop.ports import Progress, Request
 from autoloop.runs.confine import places_of, tree_options, withheld
+from autoloop.runs.context import RunContext
 from autoloop.sandbox import permissions
 from autoloop.sandbox.none import NoSandbox
 from autoloop.sandbox.permissions import Permission, WiderSandbox
@@ -43,22 +43,20 @@ Result = Sample | str
 class Differing:
     """Trials of the start commit, with the sandbox, without it, and with parts of it."""
 
-    repository: Repository
+    context: RunContext
     sampler: SlotSampler
     """The sampler of the validation, with the sandbox in force."""
     home: Path
-    environ: Mapping[str, str]
-    on_progress: OnProgress
     trials: int = 0
 
     def in_checkout(self) -> Sample | None:
         """One sample in the checkout. None when it cannot be measured there but may be in a tree that is built."""
-        sampler, root = self.sampler, self.repository.root
-        self.on_progress(Progress("validating", text="measuring in the checkout"))
+        sampler, root = self.sampler, self.context.repository.root
+        self.context.on_progress(Progress("validating", text="measuring in the checkout"))
         lean = sampler.sample_in(root, key="checkout")
         if isinstance(lean, Sample):
             return lean
-        measuring = sampler.program.measuring.model_copy(update={"measure_env": tuple(self.environ)})
+        measuring = sampler.program.measuring.model_copy(update={"measure_env": tuple(self.context.environ)})
         wide = sampler.anew(program=sampler.program.model_copy(update={"measuring": measuring}))
         if isinstance(wide.sample_in(root, key="checkout"), Sample):
             raise AutoloopError(
@@ -74,7 +72,7 @@ class Differing:
     def prepare(self) -> None:
         """Run `prepare.sh` in each tree."""
         try:
-            prepare_trees(self.sampler, self.repository.head, self.home, self.on_progress)
+            prepare_trees(self.sampler, self.context.repository.head, self.home, self.context.on_progress)
         except AutoloopError as error:
             raise self.why_it_fails(error.message) or error from None
 
@@ -85,7 +83,7 @@ class Differing:
         if not works_in_checkout:
             said = f"the code as it is cannot be measured: {failure}"
             return AutoloopError(said, "Run the scripts by hand in a fresh clone.")
-        untracked = [name for name in untracked_places(self.repository) if name != ".autoloop"]
+        untracked = [name for name in untracked_places(self.context.repository) if name != ".autoloop"]
         lacking = f" Not in git here: {', '.join(untracked[:8])}." if untracked else ""
         remedy = "Commit what is missing, name it in `share_paths`, or make it in prepare.sh (kept by `cache_paths`)."
         said = f"measure.sh works in the checkout, and not in a tree made from HEAD: {failure}"
@@ -155,17 +153,15 @@ class Differing:
 
     def _permissions(self) -> list[list[Permission]]:
         """The permissions to try by kind, the likeliest first; writing comes last."""
-        repository, program = self.repository, self.sampler.program
-        cache = cache_directory(self.environ)
-        places = places_of(repository, program, cache, self.environ)
-        secret = withheld(repository, program, self.environ)
+        repository, program = self.context.repository, self.sampler.program
+        places, secret = places_of(self.context, program), withheld(self.context, program)
         private = (repository.root / program.directory, repository.root / ".autoloop", *secret)
         untracked = [
             name
             for name in untracked_places(repository)
             if not any(_overlap(repository.root / name, path) for path in private)
         ]
-        apart = (cache, repository.common_dir / "objects", *secret)
+        apart = (self.context.cache, repository.common_dir / "objects", *secret)
         return [
             [permissions.network()] if program.measuring.measure_network == "off" else [],
             [] if program.measuring.measure_tracing else [permissions.tracing()],
@@ -178,7 +174,7 @@ class Differing:
 
     def _confined(self, opened: tuple[Permission, ...]) -> Result:
         said = f", with {listed([one.value for one in opened])} let through" if opened else ""
-        self.on_progress(Progress("validating", text=f"in the sandbox{said}"))
+        self.context.on_progress(Progress("validating", text=f"in the sandbox{said}"))
         for _ in range(_TRIES):
             sandbox = WiderSandbox(self.sampler.sandbox, opened) if opened else self.sampler.sandbox
             result = self._measured(self.sampler.anew(sandbox=sandbox))
@@ -190,25 +186,27 @@ class Differing:
         return result
 
     def _unconfined(self) -> Result:
-        self.on_progress(Progress("validating", text="in a tree without the sandbox"))
+        self.context.on_progress(Progress("validating", text="in a tree without the sandbox"))
         with self._open_trees() as trees:
             return self._measured(self.sampler.anew(sandbox=NoSandbox(), trees=trees))
 
     def _measured(self, sampler: SlotSampler) -> Result:
         """One sample, and all that comes before it anew: a trial must not find what another one made."""
         self.trials += 1
-        head, key = self.repository.head, f"trial-{self.trials}"
+        head, key = self.context.repository.head, f"trial-{self.trials}"
         request = Request(head, head, Arm.BASELINE, MEASURE, seed=1, key=key, fresh=True)
-        result = sampler.sample(request, self.on_progress)
+        result = sampler.sample(request, self.context.on_progress)
         return result if isinstance(result, Sample) else result.detail
 
     @contextmanager
     def _open_trees(self) -> Iterator[GitTrees]:
         """Trees as there are without a sandbox: what is shared is linked, and they stand at their own paths."""
         home, name = self.home / "open", f"validate-{secrets.token_hex(4)}"
-        trees = GitTrees(self.repository, home, name, f"autoloop/{name}", tree_options(self.sampler.program, "none"))
+        trees = GitTrees(
+            self.context.repository, home, name, f"autoloop/{name}", tree_options(self.sampler.program, "none")
+        )
         try:
-            trees.open(self.repository.head)
+            trees.open(self.context.repository.head)
             yield trees
         finally:
             trees.forget(pins=True)

@@ -6,12 +6,11 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoloop import process
 from autoloop.agents.make import make_agent
-from autoloop.config.places import cache_directory
 from autoloop.config.prompts import prompt
 from autoloop.core.run.events import Sampled
 from autoloop.core.run.measurement import MeasurementFailure, Sample
@@ -21,7 +20,7 @@ from autoloop.core.run.summary import Summary, diagnose, summarise
 from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees
 from autoloop.git.homes import occupied
-from autoloop.git.repository import Repository, find, tree_of
+from autoloop.git.repository import tree_of
 from autoloop.host.machine import ThisMachine, awake
 from autoloop.host.signals import Signals
 from autoloop.host.standstill import Pulse
@@ -33,6 +32,7 @@ from autoloop.measure.seal import SealedProgram
 from autoloop.ports import Agent, Cell, OnNews, OnProgress, Parts, Progress
 from autoloop.runs.calibrations import Calibrations
 from autoloop.runs.confine import HOMES, agents_cell, sandbox_of_run, withheld
+from autoloop.runs.context import RunContext
 from autoloop.runs.control import FileSteering, ask, check_limits, read_control
 from autoloop.runs.create import RunOptions, home_of, trees_of, unfinished_run
 from autoloop.runs.directory import ExperimentFiles, RunDirectory, held
@@ -52,12 +52,9 @@ class RunEnd:
 
 
 def resume_run(
-    repository: Repository,
+    context: RunContext,
     directory: RunDirectory,
     *,
-    environ: Mapping[str, str],
-    signals: Signals,
-    on_progress: OnProgress,
     on_news: OnNews = lambda rows, summary: None,
     until_prepared: bool = False,
     work: Callable[[Loop], RunState] = Loop.run,
@@ -66,31 +63,33 @@ def resume_run(
 
     With `until_prepared` only what happens once per tree is done: for a run that another process will carry.
     """
-    record, cache = read_record(directory), cache_directory(environ)
-    home = home_of(record.run_id, cache)
-    with held(directory), occupied(home, repository.root):
+    record, repository = read_record(directory), context.repository
+    home = home_of(record.run_id, context.cache)
+    with held(directory), occupied(home, context.root):
         process.sweep_run(record.run_id)
         views = Views(directory, record.program.limits, record.sandbox, on_news)
 
         def progress(sign: Progress) -> None:
             views.on_progress(sign)
-            on_progress(sign)
+            context.on_progress(sign)
+
+        seen = replace(context, on_progress=progress)
 
         with closing(FileJournal(directory.journal, views.on_append)) as journal:
-            journal.say_repaired(on_progress)
+            journal.say_repaired(context.on_progress)
             state = views.rebuild(journal.read(), RunState(record.program.criteria))
             ask(directory, stop=None)
-            steering = FileSteering(directory, signals)
-            trees, sampler = _opened(repository, directory, record, environ, steering.now, progress)
-            _make_ready(record, state, trees, sampler, environ, progress)
-            with awake(), Pulse() as pulse, services(sampler, repository.root):
-                _ask_canary(repository, record, state, trees, sampler, environ, progress)
+            steering = FileSteering(directory, context.signals)
+            trees, sampler = _opened(seen, directory, record, steering.now)
+            _make_ready(seen, record, state, trees, sampler)
+            with awake(), Pulse() as pulse, services(sampler, context.root):
+                _ask_canary(seen, record, state, trees, sampler)
                 if until_prepared:
                     return None
                 build_trees(sampler, state.head, home, progress, vacant_slots(state))
-                known = Calibrations(cache, record.program, record.seal, tree_of(repository, record.start))
+                known = Calibrations(context.cache, record.program, record.seal, tree_of(repository, record.start))
                 state = _recalled(state, known, record, journal, progress)
-                agent = make_agent(record.profile, repository.root, environ, record.fallback)
+                agent = make_agent(record.profile, context.root, context.environ, record.fallback)
                 machine = ThisMachine(directory.path, home, repository.common_dir / "objects", still=pulse.still)
                 cell = agents_cell(trees, home, record.program)
                 parts = _parts(directory, agent, trees, sampler, journal, steering, progress, cell, machine)
@@ -152,43 +151,30 @@ def _recalled(
 
 
 def _opened(
-    repository: Repository,
-    directory: RunDirectory,
-    record: RunRecord,
-    environ: Mapping[str, str],
-    cancelled: Callable[[], bool],
-    progress: OnProgress,
+    context: RunContext, directory: RunDirectory, record: RunRecord, cancelled: Callable[[], bool]
 ) -> tuple[GitTrees, SlotSampler]:
     """The trees of a run, and its sampler in them."""
-    cache = cache_directory(environ)
-    trees, home = trees_of(repository, record, cache), home_of(record.run_id, cache)
+    trees, home = trees_of(context, record), home_of(record.run_id, context.cache)
     sealed = SealedProgram(directory.sealed, record.seal)
-    sandbox = sandbox_of_run(record, repository, cache, environ, progress)
+    sandbox = sandbox_of_run(record, context)
     sampler = SlotSampler(
         record.program,
         trees,
         sealed,
         home / "scratch",
         record.run_id,
-        environ,
+        context.environ,
         cancelled,
         homes=home / HOMES,
         sandbox=sandbox,
-        holdout_paths=withheld(repository, record.program, environ),
+        holdout_paths=withheld(context, record.program),
     )
     return trees, sampler
 
 
-def _make_ready(
-    record: RunRecord,
-    state: RunState,
-    trees: GitTrees,
-    sampler: SlotSampler,
-    environ: Mapping[str, str],
-    on_progress: OnProgress,
-) -> None:
+def _make_ready(context: RunContext, record: RunRecord, state: RunState, trees: GitTrees, sampler: SlotSampler) -> None:
     """What comes before any measurement: room, trees, `prepare.sh`."""
-    home = home_of(record.run_id, cache_directory(environ))
+    home, on_progress = home_of(record.run_id, context.cache), context.on_progress
     opening = trees.open(record.start)
     for warning in opening.warnings:
         on_progress(Progress("warning", text=warning))
@@ -198,27 +184,19 @@ def _make_ready(
     prepare_trees(sampler, state.head, home, on_progress, vacant_slots(state))
 
 
-def _ask_canary(
-    repository: Repository,
-    record: RunRecord,
-    state: RunState,
-    trees: GitTrees,
-    sampler: SlotSampler,
-    environ: Mapping[str, str],
-    on_progress: OnProgress,
-) -> None:
+def _ask_canary(context: RunContext, record: RunRecord, state: RunState, trees: GitTrees, sampler: SlotSampler) -> None:
     """Before the first measurement; where the program wants it."""
     program, scripts = record.program, sampler.sealed.directory
     if state.baseline is not None or not program.measuring.canary:
         return
-    on_progress(Progress("canary"))
+    context.on_progress(Progress("canary"))
     texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
-    links = linked_environments(repository.root, program.scope.share_paths, environ)
+    links = linked_environments(context.root, program.scope.share_paths, context.environ)
 
     def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
         return sampler.sample_without(record.start, removed, spoiler(trees))
 
-    check_canary(program, measure, texts, links, repository.root)
+    check_canary(program, measure, texts, links, context.root)
 
 
 def resume(
@@ -233,10 +211,10 @@ def resume(
     environ: Mapping[str, str] = os.environ,
 ) -> RunEnd:
     """Resume a run, also past a limit that is raised here."""
-    repository = find(path)
+    context = RunContext.at(path, environ, on_progress, signals)
     # Without a run named and a limit raised, what was killed is meant rather than what has ended.
-    killed = None if run_id or options.limits else unfinished_run(repository.root, slug)
-    directory = killed or find_run(repository.root, run_id or slug)
+    killed = None if run_id or options.limits else unfinished_run(context.root, slug)
+    directory = killed or find_run(context.root, run_id or slug)
     record = read_record(directory)
     if options.rule not in (None, record.program.criteria.rule.value):
         raise AutoloopError("the rule of a run cannot change", "Start a new run with the other rule.")
@@ -245,8 +223,6 @@ def resume(
         check_limits(limits, record.program.limits)
         kept = read_control(directory.path / "control.json").get("limits") or {}
         ask(directory, limits={**kept, **limits})
-    outcome = resume_run(
-        repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
-    )
+    outcome = resume_run(context, directory, on_news=on_news)
     assert outcome is not None
     return outcome

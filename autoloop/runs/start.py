@@ -1,7 +1,4 @@
-"""Before a run begins: the program, the profile and the limits that a person chose, checked and put together.
-
-Making a program and carrying a run.
-"""
+"""The verb `run`: the program, the profile and the limits that a person chose, checked; then the loop begins."""
 
 from __future__ import annotations
 
@@ -17,16 +14,17 @@ from autoloop.agents.knobs import check
 from autoloop.agents.make import make_agent
 from autoloop.agents.probe import first_usable
 from autoloop.agents.profiles import Profile, Settings, choose, fallback_of, load_settings, says_which
-from autoloop.config.places import cache_directory, user_config
+from autoloop.config.places import user_config
 from autoloop.config.programs import find_program, load_program
 from autoloop.core.run.program import Program, Rule
 from autoloop.core.run.replay import replay
 from autoloop.core.run.state import RunState
 from autoloop.core.text import resume_command
 from autoloop.errors import AutoloopError
-from autoloop.git.repository import Repository, find, is_dirty, is_tracked, read_at_head
+from autoloop.git.repository import Repository, is_dirty, is_tracked, read_at_head
 from autoloop.ports import OnProgress, Progress
 from autoloop.runs.confine import sandbox_for
+from autoloop.runs.context import RunContext
 from autoloop.runs.control import check_limits
 from autoloop.runs.create import RunOptions, create_run, discard_run, trees_of, unfinished_run
 from autoloop.runs.directory import RunDirectory
@@ -40,15 +38,13 @@ if TYPE_CHECKING:
     from autoloop.runs.resume import RunEnd
 
 
-def create(
-    path: Path, slug: str, options: RunOptions, environ: Mapping[str, str], on_progress: OnProgress
-) -> tuple[Repository, RunDirectory]:
+def create(context: RunContext, path: Path, slug: str, options: RunOptions) -> RunDirectory:
     """A new run, with its notices said: what it leaves out, and what was left unfinished."""
-    repository = find(path)
+    repository, on_progress = context.repository, context.on_progress
     program, source = program_of(repository, path, slug)
     program = _with_options(program, options)
-    settings = load_settings(repository.root, environ, user_config(environ))
-    profile = _profile(repository, program, options, environ, settings, on_progress)
+    settings = load_settings(context.root, context.environ, user_config(context.environ))
+    profile = _profile(context, program, options, settings)
     fallback = fallback_of(settings, profile)
     unfinished = unfinished_run(repository.root, program.slug)
     if unfinished is not None:
@@ -57,11 +53,8 @@ def create(
     if is_dirty(repository):
         text = f"the checkout has uncommitted edits; the run starts from HEAD ({repository.head[:10]}) without them"
         on_progress(Progress("notice", text=text))
-    cache = cache_directory(environ)
-    tier = sandbox_for(settings.sandbox, repository, program, cache, environ).sandbox.tier
-    return repository, create_run(
-        repository, program, source, profile, fallback, seed=options.seed, sandbox=tier, cache=cache
-    )
+    tier = sandbox_for(settings.sandbox, context, program).sandbox.tier
+    return create_run(context, program, source, profile, fallback, seed=options.seed, sandbox=tier)
 
 
 def program_of(repository: Repository, path: Path, slug: str) -> tuple[Program, Path]:
@@ -79,29 +72,22 @@ def _with_options(program: Program, options: RunOptions) -> Program:
     return program.model_copy(update={"limits": program.limits.model_copy(update=limits), "criteria": criteria})
 
 
-def _profile(
-    repository: Repository,
-    program: Program,
-    options: RunOptions,
-    environ: Mapping[str, str],
-    settings: Settings,
-    on_progress: OnProgress,
-) -> Profile:
+def _profile(context: RunContext, program: Program, options: RunOptions, settings: Settings) -> Profile:
     """The profile in force; what is wrong with it, or with the knobs, is said before anything starts."""
     has_knobs = bool(program.tuning.knobs)
     if options.profile or says_which(settings):
         profile = choose(settings, options.profile)
     else:
-        profile, said = first_usable(settings, repository.root, environ, has_knobs=has_knobs)
-        on_progress(Progress("notice", text=said))
-    make_agent(profile, repository.root, environ, fallback_of(settings, profile))
+        profile, said = first_usable(settings, context.root, context.environ, has_knobs=has_knobs)
+        context.on_progress(Progress("notice", text=said))
+    make_agent(profile, context.root, context.environ, fallback_of(settings, profile))
     if profile.agent == "tuner":
         # As the run will find them: edits that are not committed are not part of it.
-        check(program.tuning.knobs, lambda file: read_at_head(repository, file))
+        check(program.tuning.knobs, lambda file: read_at_head(context.repository, file))
     return profile
 
 
-def discard_unless_begun(repository: Repository, directory: RunDirectory, environ: Mapping[str, str]) -> None:
+def discard_unless_begun(context: RunContext, directory: RunDirectory) -> None:
     """A run that could not measure its baseline is none, unless another process took it up meanwhile.
 
     What cannot be undone stays: why the run did not begin matters more.
@@ -110,7 +96,7 @@ def discard_unless_begun(repository: Repository, directory: RunDirectory, enviro
         criteria = read_record(directory).program.criteria
         begun = replay(read_events(directory.journal), RunState(criteria)).baseline is not None
         if not begun and not is_alive(directory):
-            discard_run(directory, trees_of(repository, read_record(directory), cache_directory(environ)))
+            discard_run(directory, trees_of(context, read_record(directory)))
 
 
 def run(
@@ -124,13 +110,12 @@ def run(
     environ: Mapping[str, str] = os.environ,
 ) -> RunEnd:
     """Start a run of a program and work on it to its end. What fails before the first experiment leaves nothing."""
-    repository, directory = create(path, slug, options, environ, on_progress)
+    context = RunContext.at(path, environ, on_progress, signals)
+    directory = create(context, path, slug, options)
     try:
-        outcome = resume_run(
-            repository, directory, environ=environ, signals=signals, on_progress=on_progress, on_news=on_news
-        )
+        outcome = resume_run(context, directory, on_news=on_news)
     except BaseException:
-        discard_unless_begun(repository, directory, environ)
+        discard_unless_begun(context, directory)
         raise
     assert outcome is not None
     return outcome
@@ -146,21 +131,15 @@ def detach(
     environ: Mapping[str, str] = os.environ,
 ) -> str:
     """Start a run, prepare its trees, and leave it to a process that survives the terminal; the run's id."""
-    repository, directory = create(path, slug, options, environ, on_progress)
+    context = RunContext.at(path, environ, on_progress, signals)
+    directory = create(context, path, slug, options)
     try:
-        resume_run(
-            repository,
-            directory,
-            environ=environ,
-            signals=signals,
-            on_progress=on_progress,
-            until_prepared=True,
-        )
+        resume_run(context, directory, until_prepared=True)
     except BaseException:
-        discard_unless_begun(repository, directory, environ)
+        discard_unless_begun(context, directory)
         raise
     resuming = ["run", directory.slug, "--resume", "--run", directory.run_id]
     with (directory.path / "run.log").open("ab") as log:
-        command = [sys.executable, "-m", "autoloop", "-C", str(repository.root), *resuming]
+        command = [sys.executable, "-m", "autoloop", "-C", str(context.root), *resuming]
         process.start_detached(command, env=environ, output=log)
     return directory.run_id

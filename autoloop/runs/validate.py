@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoloop.agents.profiles import load_settings
-from autoloop.config.places import cache_directory, user_config
+from autoloop.config.places import user_config
 from autoloop.config.programs import holdout_parts
 from autoloop.core.run.calibration import calibration_wanted
 from autoloop.core.run.decision import broken_gates
@@ -43,13 +43,14 @@ from autoloop.core.validation.stability import Reruns
 from autoloop.errors import AutoloopError
 from autoloop.git.git_trees import GitTrees
 from autoloop.git.homes import occupied
-from autoloop.git.repository import Repository, find, last_commit_of
+from autoloop.git.repository import Repository, last_commit_of
 from autoloop.measure.canary import check_canary, linked_environments, spoiler
 from autoloop.measure.prepare import require_room, services
 from autoloop.measure.sampler import SlotSampler
 from autoloop.measure.seal import SealedProgram, seal
 from autoloop.ports import OnProgress, Progress, Request, Sandbox
 from autoloop.runs.confine import HOMES, cautions, sandbox_for, tree_options, withheld
+from autoloop.runs.context import RunContext
 from autoloop.runs.first_difference import Differing
 from autoloop.runs.start import program_of
 
@@ -62,15 +63,16 @@ def validate(
     path: Path, slug: str, *, runs: int = 10, on_progress: OnProgress, environ: Mapping[str, str] = os.environ
 ) -> Validation:
     """Measure here and there, and say what can be resolved. AutoloopError names the first place that fails."""
-    repository = find(path)
+    context = RunContext.at(path, environ, on_progress)
+    repository = context.repository
     program, source = program_of(repository, path, slug)
-    sandbox = load_settings(repository.root, environ, user_config(environ)).sandbox
-    choice = sandbox_for(sandbox, repository, program, cache_directory(environ), environ)
+    wanted = load_settings(context.root, environ, user_config(environ)).sandbox
+    choice = sandbox_for(wanted, context, program)
     with (
-        _workshop(repository, program, source, choice.sandbox, environ) as (sampler, trees, home),
+        _workshop(context, program, source, choice.sandbox) as (sampler, trees, home),
         services(sampler, repository.root),
     ):
-        differing = Differing(repository, sampler, home, environ, on_progress)
+        differing = Differing(context, sampler, home)
         here = differing.in_checkout()
         opening = trees.open(repository.head)
         require_room(opening.bytes_needed, home)
@@ -79,7 +81,7 @@ def validate(
         first = taking.take_first()
         if program.measuring.canary:
             on_progress(Progress("canary", text="measuring without the editable files"))
-            _ask_canary(repository, program, sampler, trees, environ)
+            _ask_canary(context, program, sampler, trees)
         taking.warm_up(program.measuring.warmup)
         series = taking.take_pairs()
         samples = (*series.of(Arm.BASELINE), *series.of(Arm.CANDIDATE))
@@ -133,12 +135,12 @@ class _Taking:
 
     def try_holdout(self) -> None:
         """One sample of a holdout: it runs only before a keep, and would discard every gain if it failed then."""
-        sampler, head = self.differing.sampler, self.differing.repository.head
+        sampler, head = self.differing.sampler, self.differing.context.repository.head
         if not sampler.program.has(HOLDOUT):
             return
-        self.differing.on_progress(Progress("validating", text="a sample of the holdout"))
+        self.differing.context.on_progress(Progress("validating", text="a sample of the holdout"))
         request = Request(head, head, Arm.BASELINE, HOLDOUT, seed=_SEED, key="validate-holdout")
-        result = sampler.sample(request, self.differing.on_progress)
+        result = sampler.sample(request, self.differing.context.on_progress)
         if isinstance(result, MeasurementFailure):
             said = f"holdout.sh cannot measure the code as it is, so every gain would be discarded: {result.detail}"
             raise AutoloopError(said, "Its data belongs into `holdout/` beside it, or is named in `holdout_paths`.")
@@ -153,9 +155,9 @@ class _Taking:
         return next_pair(self.series, _SEED, CALIBRATION) if more else None
 
     def _take(self, wanted: Wanted, said: str) -> Sample:
-        sampler, say = self.differing.sampler, self.differing.on_progress
+        sampler, say = self.differing.sampler, self.differing.context.on_progress
         say(Progress("validating", text=said))
-        head, seed = self.differing.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
+        head, seed = self.differing.context.repository.head, seed_for(_SEED, CALIBRATION, wanted.index)
         request = Request(head, head, wanted.arm, MEASURE, seed=seed, key=f"validate-{wanted.arm}-{wanted.index}")
         result = sampler.sample(request, say)
         if isinstance(result, MeasurementFailure):
@@ -200,27 +202,25 @@ def _betrayed(repository: Repository, program: Program) -> list[str]:
     ]
 
 
-def _ask_canary(
-    repository: Repository, program: Program, sampler: SlotSampler, trees: GitTrees, environ: Mapping[str, str]
-) -> None:
-    scripts, root = sampler.sealed.directory, repository.root
+def _ask_canary(context: RunContext, program: Program, sampler: SlotSampler, trees: GitTrees) -> None:
+    scripts, root = sampler.sealed.directory, context.root
     texts = "\n".join((scripts / name).read_text(errors="replace") for name in program.scripts)
-    links = linked_environments(root, program.scope.share_paths, environ)
+    links = linked_environments(root, program.scope.share_paths, context.environ)
 
     def measure(removed: Callable[[str], bool] | None) -> Sample | MeasurementFailure:
-        return sampler.sample_without(repository.head, removed, spoiler(trees))
+        return sampler.sample_without(context.repository.head, removed, spoiler(trees))
 
     check_canary(program, measure, texts, links, root)
 
 
 @contextmanager
 def _workshop(
-    repository: Repository, program: Program, source: Path, sandbox: Sandbox, environ: Mapping[str, str]
+    context: RunContext, program: Program, source: Path, sandbox: Sandbox
 ) -> Iterator[tuple[SlotSampler, GitTrees, Path]]:
     """Trees and a sealed copy of the program, which are removed afterwards."""
     name = f"validate-{secrets.token_hex(4)}"
-    home = cache_directory(environ) / name
-    trees = GitTrees(repository, home, name, f"autoloop/{name}", tree_options(program, sandbox.tier))
+    home = context.cache / name
+    trees = GitTrees(context.repository, home, name, f"autoloop/{name}", tree_options(program, sandbox.tier))
     sealed = home.with_name(f"{name}-sealed") / "program"
     sealed.parent.mkdir(parents=True)
     # Warm-up samples are taken by hand, because they show what a cold start does.
@@ -231,12 +231,12 @@ def _workshop(
         SealedProgram(sealed, seal(source, sealed)),
         sealed.parent / "scratch",
         name,
-        environ,
+        context.environ,
         homes=home / HOMES,
         sandbox=sandbox,
-        holdout_paths=withheld(repository, program, environ),
+        holdout_paths=withheld(context, program),
     )
-    with occupied(home, repository.root):
+    with occupied(home, context.root):
         try:
             yield sampler, trees, home
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoloop.core.run.events import Verified
 from autoloop.errors import AutoloopError
-from autoloop.git.repository import find
+from autoloop.runs.context import RunContext
 from autoloop.runs.find import find_run
 from autoloop.runs.record import read_events, read_record, replayed
 from autoloop.runs.resume import resume_run
@@ -31,22 +31,14 @@ def verify(
     environ: Mapping[str, str] = os.environ,
 ) -> Verification:
     """Measure a run's original against its head afresh, in pairs: the headline gain, kept in the journal."""
-
-    repository = find(path)
-    directory = find_run(repository.root, name)
+    context = RunContext.at(path, environ, on_progress, signals)
+    directory = find_run(context.root, name)
     record = read_record(directory)
     before = replayed(directory)
     if not before.totals.kept:
         raise AutoloopError(f"run {directory.run_id} kept nothing, so there is nothing to verify")
     wanted = pairs or record.program.criteria.max_pairs
-    resume_run(
-        repository,
-        directory,
-        environ=environ,
-        signals=signals,
-        on_progress=on_progress,
-        work=lambda loop: loop.verify(wanted),
-    )
+    resume_run(context, directory, work=lambda loop: loop.verify(wanted))
     # Not the state's, which keeps the most precise one of the head: what was asked for now is what is told.
     new = islice(read_events(directory.journal), before.events, None)
     verified = [event.verification for event in new if isinstance(event, Verified)]

@@ -11,8 +11,8 @@ import pytest
 from autoloop.config.programs import load_program
 from autoloop.core.validation.bisect import fewest
 from autoloop.errors import AutoloopError
-from autoloop.git.repository import find
 from autoloop.runs.confine import sandbox_for
+from autoloop.runs.context import RunContext
 from autoloop.sandbox import permissions
 from tests.real_git import commit_all, write
 from tests.real_run import Checkout
@@ -30,7 +30,7 @@ def _confined(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.setenv("PATH", f"{PYTHON}:{os.environ['PATH']}")
     program = load_program(checkout.root, checkout.program)
     try:
-        sandbox_for("bwrap", find(checkout.root), program, checkout.cache, os.environ)
+        sandbox_for("bwrap", RunContext.at(checkout.root, os.environ, lambda sign: None), program)
     except AutoloopError as error:
         pytest.skip(error.message)
     yield

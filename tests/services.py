@@ -11,7 +11,7 @@ from autoloop.agents.prices import Price
 from autoloop.agents.profiles import Profile
 from autoloop.core.run.program import Limits
 from autoloop.core.session import Session, Usage
-from autoloop.ports import Cell, Task
+from autoloop.ports import Cell, Goal, Task
 from autoloop.sandbox.none import NoSandbox
 from tests.fakes import program
 from tests.http_script import Reply
@@ -152,7 +152,7 @@ def task_in(place: Path) -> Task:
         packet_path=place / "packet.md",
         tree=tree,
         run_id=place.name,
-        program=program(),
+        goal=Goal.of(program()),
         experiment=1,
         seed=1,
         limits=Limits(max_turns=20, agent_timeout=60_000, agent_idle_timeout=2_000),

@@ -13,7 +13,7 @@ from autoloop.agents.make import bare_agent
 from autoloop.agents.profiles import Profile
 from autoloop.core.run.program import Limits
 from autoloop.core.session import Session
-from autoloop.ports import Cell, Left, Progress, Sandbox, Task
+from autoloop.ports import Cell, Goal, Left, Progress, Sandbox, Task
 from autoloop.sandbox.choose import choose
 from autoloop.sandbox.places import survey
 from tests.atif import Document
@@ -128,7 +128,7 @@ class Workshop:
             packet_path=packet,
             tree=self.tree,
             run_id=self.place.name,
-            program=program(),
+            goal=Goal.of(program()),
             experiment=1,
             seed=1,
             limits=limits or Limits(max_turns=9, agent_timeout=120_000, agent_idle_timeout=60_000),

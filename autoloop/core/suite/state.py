@@ -6,8 +6,9 @@ groups did; they are known from the journal, so that a resume continues to count
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 from autoloop.core.model import Frozen
 from autoloop.core.suite.events import (
@@ -26,6 +27,7 @@ from autoloop.core.suite.persistent import PersistentMap, PersistentSet
 from autoloop.core.suite.plan import BUILT_IN
 from autoloop.core.suite.tasks import Outcome, TrialKey, TrialResult
 from autoloop.core.text import counted, sum_known
+from autoloop.errors import AutoloopError
 
 LOST = "worker_lost"
 """The failure mode of a trial whose worker had to be replaced."""
@@ -62,7 +64,7 @@ class AtWork:
             start, end = min(start, before.newest[0]), max(end, before.newest[1])
             before = before.before
         seconds = (before.seconds if before else 0.0) + (end - start)
-        return replace(self, spans=_Spans((start, end), before, seconds))
+        return AtWork(self.earlier, _Spans((start, end), before, seconds))
 
     def resumed(self) -> "AtWork":
         """The spans as the next process begins with them: one total of seconds."""
@@ -154,7 +156,8 @@ def replay(events: Iterable[BenchEvent]) -> BenchState:
     remaining = iter(events)
     first = next(remaining, None)
     if not isinstance(first, BenchStarted):
-        raise ValueError("a journal of a bench begins with bench_started")
+        said = "the journal of a bench does not begin with bench_started"
+        raise AutoloopError(said, "Restore the file from a backup, or begin a new bench.")
     return reduce(after, remaining, begun(first))
 
 
@@ -176,7 +179,14 @@ def after(state: BenchState, event: BenchEvent) -> BenchState:
     # Time counts only while a process works on the bench, and never backwards.
     idle = isinstance(event, BenchStarted | BenchResumed) or state.stopped is not None
     worked = 0.0 if idle else max(0.0, event.at - state.last_at)
-    return replace(_applied(state, event), events=state.events + 1, worked=state.worked + worked, last_at=event.at)
+    return _with(_applied(state, event), events=state.events + 1, worked=state.worked + worked, last_at=event.at)
+
+
+def _with(state: BenchState, **changes: Any) -> BenchState:
+    """The state with some fields changed. `dataclasses.replace` would visit each of two dozen fields for it."""
+    changed = object.__new__(BenchState)
+    changed.__dict__.update(state.__dict__, **changes)
+    return changed
 
 
 def _applied(state: BenchState, event: BenchEvent) -> BenchState:
@@ -184,27 +194,27 @@ def _applied(state: BenchState, event: BenchEvent) -> BenchState:
         case BenchResumed():
             return _resumed(state)
         case TrialEnded(reused=True):
-            state = replace(state, reused=state.reused.having(event.key, True))
+            state = _with(state, reused=state.reused.having(event.key, True))
             return _settled(state, event.key, event.result)
         case TrialEnded():
             return _taken(state, event.key, event.result, event.at)
         case Regraded():
             return _settled(state, event.key, event.result)
         case WorkerReplaced():
-            return replace(state, replaced=state.replaced + 1, barren=state.barren + 1)
+            return _with(state, replaced=state.replaced + 1, barren=state.barren + 1)
         case BenchWaited():
-            return replace(state, waited=state.waited + event.seconds)
+            return _with(state, waited=state.waited + event.seconds)
         case GroupCut():
-            return replace(state, cut={**state.cut, event.group: event.hours})
+            return _with(state, cut={**state.cut, event.group: event.hours})
         case BenchStopped():
-            return replace(state, stopped=event)
+            return _with(state, stopped=event)
         case BenchStarted():
             return state
 
 
 def _resumed(state: BenchState) -> BenchState:
     """What failed in another process's life may work in this one's."""
-    return replace(
+    return _with(
         state,
         stopped=None,
         barren=0,
@@ -219,7 +229,7 @@ def _resumed(state: BenchState) -> BenchState:
 def _taken(state: BenchState, key: TrialKey, result: TrialResult, at: float) -> BenchState:
     group, calls = state.group_of(key), state.calls.get(key.arm, 0) + _calls_of(state, key, result)
     failed, known = result.outcome is Outcome.ERROR, state.results.get(key)
-    state = replace(
+    state = _with(
         state,
         at_work={**state.at_work, group: state.at_work.get(group, AtWork()).after(at - result.seconds, at)},
         cost_usd=sum_known(state.cost_usd, result.cost_usd),
@@ -242,7 +252,7 @@ def _counted(errors: PersistentMap[TrialKey, int], key: TrialKey) -> PersistentM
 def _settled(state: BenchState, key: TrialKey, result: TrialResult) -> BenchState:
     is_open = not _settles(result, state.errors.get(key, 0))
     results = state.results.having(key, result)
-    return replace(state, results=results, open=state.open if is_open else state.open.without(key))
+    return _with(state, results=results, open=state.open if is_open else state.open.without(key))
 
 
 def _settles(result: TrialResult, errors: int) -> bool:
